@@ -171,12 +171,13 @@ class DataPhase:
         if self._is_command(transfer):
             return transfer[:0], Progress.SUPERSEDED
         header = decode_header(transfer)
-        if header.type != ContainerType.DATA or header.length < HEADER_SIZE:
+        if header.type != ContainerType.DATA:
             raise ContainerError(f"container type {header.type} instead of data")
         self._header = header
         payload = transfer[HEADER_SIZE:]
         self.received = len(payload)
-        split = len(transfer) == HEADER_SIZE and header.length != HEADER_SIZE
+        empty = header.length == HEADER_SIZE and not self._expected
+        split = len(transfer) == HEADER_SIZE and not empty
         return payload, self._progress(short=short and not split)
 
     def _progress(self, *, short: bool) -> Progress:

@@ -8,7 +8,7 @@ initiator sends into a `Sink`, by the fastest way it has; it never looks at the 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from appliance.mtp.codes import OperationCode, ResponseCode
+from appliance.mtp.codes import EventCode, OperationCode, ResponseCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,14 @@ class Request:
     def parameter(self, index: int) -> int:
         """Parameter `index`, counted from 0 (u32)."""
         return self.parameters[index] if index < len(self.parameters) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened on the device, for the initiator's information."""
+
+    code: EventCode
+    parameters: tuple[int, ...] = ()
 
 
 class Source(Protocol):

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The responder: requests in, replies out, for any number of initiators over one set of storages.
+
+A transport calls `Responder.connect` for each initiator and then, for each operation request,
+`Connection.execute`, which never raises for anything that an initiator or a file system can do.
+"""
+
+import logging
+from collections.abc import Callable
+
+from appliance.mtp.codes import SENDS_DATA, ResponseCode
+from appliance.mtp.device import Device
+from appliance.mtp.errors import MtpError
+from appliance.mtp.operations import OPERATIONS, Context
+from appliance.mtp.ports import ObjectStore
+from appliance.mtp.session import Phase, Session, Step
+from appliance.mtp.transaction import Event, Reply, Request, Sink
+
+log = logging.getLogger(__name__)
+
+EventHandler = Callable[[Event], None]
+
+
+class Responder:
+    """What all connections share: the device and its storages."""
+
+    def __init__(self, device: Device, store: ObjectStore) -> None:
+        self.device = device
+        self.store = store
+
+    def connect(self, peer: str) -> "Connection":
+        """Begin to serve an initiator; `peer` names it in the log."""
+        return Connection(Context(self.device, self.store, Session()), peer)
+
+
+class Connection:
+    """One initiator's way to the responder. Not for several threads at once, but for `busy`."""
+
+    def __init__(self, context: Context, peer: str) -> None:
+        self._context = context
+        self._session = context.session
+        self._sink: GuardedSink | None = None
+        self.peer = peer
+
+    @property
+    def busy(self) -> bool:
+        """Whether a transaction is under way (for GetDeviceStatus)."""
+        return self._session.phase is not Phase.IDLE
+
+    @property
+    def session_open(self) -> bool:
+        """Whether the initiator has opened a session."""
+        return self._session.is_open
+
+    def execute(self, request: Request) -> Reply | Sink:
+        """Run an operation.
+
+        A `Reply` is to be sent, its source first; then the transport calls `complete`. A `Sink`
+        is for the data that the initiator sends; its `finish` gives the reply. Where either cannot
+        be carried through, the transport calls `abandon`.
+        """
+        self._session.advance(Step.REQUEST)
+        if request.code in SENDS_DATA:
+            self._session.advance(Step.WANTS_DATA)
+            self._sink = GuardedSink(self._run(request), self, request)
+            return self._sink
+        answer = self._run(request)
+        reply = answer if isinstance(answer, Reply) else answer.finish()
+        self._session.advance(Step.HAS_DATA if reply.source is not None else Step.REPLY)
+        self._log(request, reply)
+        return reply
+
+    def receive(self, request: Request) -> Sink:
+        """Give a sink for data that came with an operation which takes none."""
+        return GuardedSink(Reply(), self, request)
+
+    def complete(self) -> None:
+        """Note that the response has been sent."""
+        self._session.advance(Step.ANSWERED)
+
+    def abandon(self) -> None:
+        """Give up the transaction under way, if any: cancelled, or its initiator is gone."""
+        if self._sink is not None:
+            self._sink.abort()
+        self._session.advance(Step.ABANDON)
+
+    def close(self) -> None:
+        """Give up the transaction under way and close the session; harmless when repeated."""
+        self.abandon()
+        self._session.close()
+
+    def _run(self, request: Request) -> Reply | Sink:
+        try:
+            return self._dispatch(request)
+        except MtpError as error:
+            if error.detail:
+                log.info("REFUSED %s %s: %s", self.peer, request.code.name, error)
+            return Reply(error.code, error.parameters)
+
+    def _dispatch(self, request: Request) -> Reply | Sink:
+        operation = OPERATIONS.get(request.code)
+        if operation is None:
+            raise MtpError(ResponseCode.OPERATION_NOT_SUPPORTED, str(request.code))
+        if operation.needs_session and not self._session.is_open:
+            raise MtpError(ResponseCode.SESSION_NOT_OPEN)
+        if not operation.takes_upload:
+            self._session.conclude_upload()
+        return operation.run(self._context, request)
+
+    def _received(self, request: Request, reply: Reply) -> None:
+        self._sink = None
+        self._session.advance(Step.DATA_COMPLETE)
+        self._log(request, reply)
+
+    def _log(self, request: Request, reply: Reply) -> None:
+        if log.isEnabledFor(logging.DEBUG):
+            parameters = " ".join(f"{value:X}" for value in request.parameters)
+            size = f" {reply.source.length} bytes" if reply.source is not None else ""
+            log.debug(
+                "%s %s(%s) -> %s%s",
+                self.peer,
+                request.code.name,
+                parameters,
+                reply.code.name,
+                size,
+            )
+
+
+class GuardedSink:
+    """The sink that transports see: drains what nobody wants, and turns errors into replies."""
+
+    def __init__(self, target: Reply | Sink, connection: Connection, request: Request) -> None:
+        self._connection = connection
+        self._request = request
+        self._sink: Sink | None = None
+        self._reply: Reply | None = None
+        if isinstance(target, Reply):
+            self._reply = target
+        else:
+            self._sink = target
+
+    @property
+    def expected(self) -> int | None:
+        """Bytes that the initiator announced, None where it did not say."""
+        return self._sink.expected if self._sink is not None else None
+
+    def write(self, data: memoryview) -> None:
+        """Take data; after an error, and where nobody wants it, it is dropped."""
+        if self._sink is None:
+            return
+        try:
+            self._sink.write(data)
+        except MtpError as error:
+            self._fail(error)
+
+    def finish(self) -> Reply:
+        """Say what becomes of the whole data."""
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            try:
+                self._reply = sink.finish()
+            except MtpError as error:
+                sink.abort()
+                self._fail(error)
+        reply = self._reply or Reply(ResponseCode.GENERAL_ERROR)
+        self._connection._received(self._request, reply)
+        return reply
+
+    def abort(self) -> None:
+        """Forget what has come."""
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.abort()
+
+    def _fail(self, error: MtpError) -> None:
+        log.info("REFUSED %s %s: %s", self._connection.peer, self._request.code.name, error)
+        self._reply = Reply(error.code, error.parameters)
+        self.abort()
