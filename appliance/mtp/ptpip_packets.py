@@ -77,10 +77,10 @@ class InitCommand:
 
 @dataclass(frozen=True, slots=True)
 class OperationRequest:
-    """A request, and whether data follows it."""
+    """A request, and whether data follows it; None where the initiator does not say."""
 
     request: Request
-    sends_data: bool
+    sends_data: bool | None
 
 
 def encode(kind: PacketType, payload: bytes = b"") -> bytes:
@@ -160,7 +160,8 @@ def decode_operation(payload: bytes) -> OperationRequest:
     except WireError as error:
         raise PacketError(str(error)) from None
     request = Request(OperationCode(code), transaction_id, parameters)
-    return OperationRequest(request, sends_data=phase == DataPhaseInfo.DATA_OUT)
+    sends_data = None if phase == DataPhaseInfo.UNKNOWN else phase == DataPhaseInfo.DATA_OUT
+    return OperationRequest(request, sends_data)
 
 
 def decode_transaction_id(payload: bytes) -> int:

@@ -52,27 +52,28 @@ class Connection:
         """Whether the initiator has opened a session."""
         return self._session.is_open
 
-    def execute(self, request: Request) -> Reply | Sink:
+    def execute(self, request: Request, *, sends_data: bool | None = None) -> Reply | Sink:
         """Run an operation.
 
         A `Reply` is to be sent, its source first; then the transport calls `complete`. A `Sink`
         is for the data that the initiator sends; its `finish` gives the reply. Where either cannot
         be carried through, the transport calls `abandon`.
+
+        `sends_data` is whether the initiator said that data follows; None where the transport has
+        no word for that, then the operation's code decides.
         """
         self._session.advance(Step.REQUEST)
-        if request.code in SENDS_DATA:
+        if sends_data is None:
+            sends_data = request.code in SENDS_DATA
+        answer = self._run(request, sends_data=sends_data)
+        if sends_data:
             self._session.advance(Step.WANTS_DATA)
-            self._sink = GuardedSink(self._run(request), self, request)
+            self._sink = GuardedSink(answer, self, request)
             return self._sink
-        answer = self._run(request)
-        reply = answer if isinstance(answer, Reply) else answer.finish()
+        reply = answer if isinstance(answer, Reply) else _without_data(answer)
         self._session.advance(Step.HAS_DATA if reply.source is not None else Step.REPLY)
         self._log(request, reply)
         return reply
-
-    def receive(self, request: Request) -> Sink:
-        """Give a sink for data that came with an operation which takes none."""
-        return GuardedSink(Reply(), self, request)
 
     def complete(self) -> None:
         """Note that the response has been sent."""
@@ -89,8 +90,10 @@ class Connection:
         self.abandon()
         self._session.close()
 
-    def _run(self, request: Request) -> Reply | Sink:
+    def _run(self, request: Request, *, sends_data: bool) -> Reply | Sink:
         try:
+            if sends_data and request.code in OPERATIONS and request.code not in SENDS_DATA:
+                raise MtpError(ResponseCode.INVALID_PARAMETER, "data with an operation without")
             return self._dispatch(request)
         except MtpError as error:
             if error.detail:
@@ -124,6 +127,12 @@ class Connection:
                 reply.code.name,
                 size,
             )
+
+
+def _without_data(sink: Sink) -> Reply:
+    """Reply to an operation that takes data, from an initiator that says it sends none."""
+    sink.abort()
+    return Reply(ResponseCode.INCOMPLETE_TRANSFER)
 
 
 class GuardedSink:
