@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Datasets: the structures that operations send and receive.
+
+Each `encode` and `decode` gives its table of fields and the section of MTP 1.1 that defines it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from appliance.mtp.codes import (
+    AccessCapability,
+    AssociationType,
+    DataType,
+    FilesystemType,
+    FormatCode,
+    ProtectionStatus,
+    StorageType,
+)
+from appliance.mtp.wire import (
+    Reader,
+    Value,
+    WireError,
+    Writer,
+    decode_date,
+    encode_date,
+    encode_value,
+)
+
+#: ObjectCompressedSize of an object of 4 GiB - 1 and more.
+SIZE_UNKNOWN = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """DeviceInfo (section 5.1.1).
+
+    | field                     | type    |
+    |---------------------------|---------|
+    | StandardVersion           | UINT16  |
+    | MTPVendorExtensionID      | UINT32  |
+    | MTPVersion                | UINT16  |
+    | MTPExtensions             | string  |
+    | FunctionalMode            | UINT16  |
+    | OperationsSupported       | AUINT16 |
+    | EventsSupported           | AUINT16 |
+    | DevicePropertiesSupported | AUINT16 |
+    | CaptureFormats            | AUINT16 |
+    | PlaybackFormats           | AUINT16 |
+    | Manufacturer              | string  |
+    | Model                     | string  |
+    | DeviceVersion             | string  |
+    | SerialNumber              | string  |
+    """
+
+    operations: Sequence[int]
+    events: Sequence[int]
+    device_properties: Sequence[int]
+    playback_formats: Sequence[int]
+    manufacturer: str
+    model: str
+    device_version: str
+    serial_number: str
+    standard_version: int = 100
+    vendor_extension_id: int = 6
+    vendor_extension_version: int = 100
+    #: One space after the colon, a semicolon at the end: clients split it so. Without
+    #: "android.com", which makes libmtp reset the whole device whenever it lets go of it.
+    extensions: str = "microsoft.com: 1.0;"
+    functional_mode: int = 0
+    capture_formats: Sequence[int] = ()
+
+    def encode(self) -> bytes:
+        """Build the dataset."""
+        writer = Writer()
+        writer.u16(self.standard_version).u32(self.vendor_extension_id)
+        writer.u16(self.vendor_extension_version).string(self.extensions)
+        writer.u16(self.functional_mode)
+        writer.u16_array(self.operations).u16_array(self.events)
+        writer.u16_array(self.device_properties)
+        writer.u16_array(self.capture_formats).u16_array(self.playback_formats)
+        writer.string(self.manufacturer).string(self.model)
+        writer.string(self.device_version).string(self.serial_number)
+        return bytes(writer)
+
+
+@dataclass(frozen=True, slots=True)
+class StorageInfo:
+    """StorageInfo (section 5.2.2); sizes in bytes.
+
+    | field              | type   |
+    |--------------------|--------|
+    | StorageType        | UINT16 |
+    | FilesystemType     | UINT16 |
+    | AccessCapability   | UINT16 |
+    | MaxCapacity        | UINT64 |
+    | FreeSpaceInBytes   | UINT64 |
+    | FreeSpaceInObjects | UINT32 |
+    | StorageDescription | string |
+    | VolumeIdentifier   | string |
+    """
+
+    capacity: int
+    free: int
+    read_only: bool
+    description: str
+    volume_identifier: str = ""
+
+    def encode(self) -> bytes:
+        """Build the dataset. Free objects are not counted: 0xFFFFFFFF."""
+        access = AccessCapability.READ_WRITE
+        if self.read_only:
+            access = AccessCapability.READ_ONLY_WITHOUT_DELETION
+        writer = Writer()
+        writer.u16(StorageType.FIXED_RAM).u16(FilesystemType.GENERIC_HIERARCHICAL).u16(access)
+        writer.u64(self.capacity).u64(self.free).u32(0xFFFFFFFF)
+        writer.string(self.description).string(self.volume_identifier)
+        return bytes(writer)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """ObjectInfo (section 5.3.1); times in Unix seconds, None where unknown.
+
+    | field               | type   |                                |
+    |---------------------|--------|--------------------------------|
+    | StorageID           | UINT32 |                                |
+    | ObjectFormat        | UINT16 |                                |
+    | ProtectionStatus    | UINT16 |                                |
+    | ObjectCompressedSize| UINT32 | 0xFFFFFFFF: 4 GiB - 1 and more |
+    | ThumbFormat         | UINT16 | 0: no thumbnail                |
+    | ThumbCompressedSize | UINT32 | 0                              |
+    | ThumbPixWidth       | UINT32 | 0                              |
+    | ThumbPixHeight      | UINT32 | 0                              |
+    | ImagePixWidth       | UINT32 | 0                              |
+    | ImagePixHeight      | UINT32 | 0                              |
+    | ImageBitDepth       | UINT32 | 0                              |
+    | ParentObject        | UINT32 | 0: in the storage's root       |
+    | AssociationType     | UINT16 |                                |
+    | AssociationDesc     | UINT32 | 0                              |
+    | SequenceNumber      | UINT32 | 0                              |
+    | Filename            | string |                                |
+    | CaptureDate         | string |                                |
+    | ModificationDate    | string |                                |
+    | Keywords            | string |                                |
+    """
+
+    storage_id: int
+    format: FormatCode
+    size: int
+    parent: int
+    name: str
+    protection: ProtectionStatus = ProtectionStatus.NONE
+    created: float | None = None
+    modified: float | None = None
+    association: int = AssociationType.UNDEFINED
+
+    def encode(self) -> bytes:
+        """Build the dataset."""
+        writer = Writer()
+        writer.u32(self.storage_id).u16(self.format).u16(self.protection)
+        writer.u32(min(self.size, SIZE_UNKNOWN)).u16(0).raw(bytes(6 * 4))
+        writer.u32(self.parent).u16(self.association).u32(0).u32(0)
+        writer.string(self.name).string(_date(self.created)).string(_date(self.modified))
+        return bytes(writer.string(""))
+
+    @classmethod
+    def decode(cls, data: bytes | bytearray) -> "ObjectInfo":
+        """Read the dataset; clients may leave out what follows the file name.
+
+        A date that is none counts as unknown: it is no reason to lose a file.
+        """
+        reader = Reader(data)
+        storage_id, form, protection = reader.u32(), reader.u16(), reader.u16()
+        size = reader.u32()
+        reader.take(2 + 6 * 4)
+        parent, association = reader.u32(), reader.u16()
+        reader.take(8)
+        name = reader.string()
+        created, modified = (_lenient_date(reader) for _ in range(2))
+        return cls(
+            storage_id=storage_id,
+            format=FormatCode(form),
+            protection=ProtectionStatus(protection),
+            size=size,
+            parent=parent,
+            association=association,
+            name=name,
+            created=created,
+            modified=modified,
+        )
+
+
+def _date(timestamp: float | None) -> str:
+    return "" if timestamp is None else encode_date(timestamp)
+
+
+def _lenient_date(reader: Reader) -> float | None:
+    if not reader.rest:
+        return None
+    text = reader.string()
+    try:
+        return decode_date(text)
+    except WireError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form field of a property description (section 5.1.2.1): flag and content."""
+
+    flag: int = 0
+    content: bytes = b""
+
+
+NO_FORM = Form()
+DATE_FORM = Form(0x03)
+
+
+def enumeration_form(data_type: DataType, values: Sequence[Value]) -> Form:
+    """Build the form that lists all values that a property may have."""
+    body = b"".join(encode_value(data_type, value) for value in values)
+    return Form(0x02, bytes(Writer().u16(len(values)).raw(body)))
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePropDesc:
+    """DevicePropDesc (section 5.1.2.1).
+
+    | field               | type                     |
+    |---------------------|--------------------------|
+    | DevicePropertyCode  | UINT16                   |
+    | Datatype            | UINT16                   |
+    | GetSet              | UINT8, 1: can be set     |
+    | FactoryDefaultValue | Datatype                 |
+    | CurrentValue        | Datatype                 |
+    | FormFlag            | UINT8                    |
+    | form                | by FormFlag              |
+    """
+
+    code: int
+    data_type: DataType
+    writable: bool
+    default: Value
+    current: Value
+    form: Form = NO_FORM
+
+    def encode(self) -> bytes:
+        """Build the dataset."""
+        writer = Writer().u16(self.code).u16(self.data_type).u8(self.writable)
+        writer.raw(encode_value(self.data_type, self.default))
+        writer.raw(encode_value(self.data_type, self.current))
+        return bytes(writer.u8(self.form.flag).raw(self.form.content))
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPropDesc:
+    """ObjectPropDesc (section 5.3.2.3).
+
+    | field              | type                 |
+    |--------------------|----------------------|
+    | ObjectPropertyCode | UINT16               |
+    | Datatype           | UINT16               |
+    | GetSet             | UINT8, 1: can be set |
+    | DefaultValue       | Datatype             |
+    | GroupCode          | UINT32               |
+    | FormFlag           | UINT8                |
+    | form               | by FormFlag          |
+    """
+
+    code: int
+    data_type: DataType
+    writable: bool
+    default: Value
+    group: int = 0
+    form: Form = field(default=NO_FORM)
+
+    def encode(self) -> bytes:
+        """Build the dataset."""
+        writer = Writer().u16(self.code).u16(self.data_type).u8(self.writable)
+        writer.raw(encode_value(self.data_type, self.default)).u32(self.group)
+        return bytes(writer.u8(self.form.flag).raw(self.form.content))
