@@ -77,9 +77,9 @@ class Upload(Protocol):
 class ObjectStore(Protocol):
     """All storages and their objects.
 
-    A storage or parent that does not exist, or a parent that is a file, raises InvalidStorageID,
-    InvalidObjectHandle (the object itself) or InvalidParentObject. `parent` 0 is the storage's root.
-    Methods may be called from several threads.
+    What does not exist raises InvalidStorageID, InvalidObjectHandle or, also for a parent that is
+    a file, InvalidParentObject. `parent` 0 is the storage's root. Methods may be called from
+    several threads.
     """
 
     def storage_ids(self) -> Sequence[int]:
@@ -135,7 +135,7 @@ class ObjectStore(Protocol):
         ...
 
     def copy(self, handle: int, storage_id: int, parent: int) -> int:
-        """Copy an object with all in it; the copy's handle. Nothing is visible until all is there."""
+        """Copy an object with all in it, invisible until all is there; the copy's handle."""
         ...
 
     def rename(self, handle: int, name: str) -> None:

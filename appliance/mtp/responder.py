@@ -106,7 +106,7 @@ class Connection:
             raise MtpError(ResponseCode.OPERATION_NOT_SUPPORTED, str(request.code))
         if operation.needs_session and not self._session.is_open:
             raise MtpError(ResponseCode.SESSION_NOT_OPEN)
-        if not operation.takes_upload:
+        if not operation.keeps_upload:
             self._session.conclude_upload()
         return operation.run(self._context, request)
 

@@ -3,7 +3,7 @@
 
 Rule 1: what may follow what stands in `TRANSITIONS`, and nowhere else.
 Rule 2: a transaction is answered, cancelled or lost with its session; nothing else ends it.
-Rule 3: what a transaction left waiting (an announced upload) belongs to the session and goes with it.
+Rule 3: an upload that a transaction announced belongs to the session and goes with it.
 
 Spec: MTP 1.1 sections 4.2 (sessions), 4.3 (transactions).
 """

@@ -33,20 +33,24 @@ class Event:
 
 
 class Source(Protocol):
-    """Data for the initiator: `length` bytes that are read once, from front to back.
+    """Data for the initiator, read once, from front to back.
 
-    `read_into` fills the front of `buffer` and returns how many bytes it wrote, 0 at the end.
     An end before `length` bytes means that the object became shorter meanwhile: the transport ends
-    the data phase there and answers IncompleteTransfer. It raises MtpError where reading fails.
-    `close` may be called at any time and more than once.
+    the data phase there and answers IncompleteTransfer.
     """
 
     @property
-    def length(self) -> int: ...
+    def length(self) -> int:
+        """Bytes in all, from front to back."""
+        ...
 
-    def read_into(self, buffer: memoryview) -> int: ...
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill the front of `buffer`; how many bytes came, 0 at the end. Raises MtpError."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of what is held; at any time, and harmless when repeated."""
+        ...
 
 
 @runtime_checkable
@@ -54,9 +58,13 @@ class FileSource(Source, Protocol):
     """A source that is a slice of an open regular file, for transports with `sendfile`."""
 
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Where in the file the slice begins, in bytes."""
+        ...
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """Give the descriptor, for reading only."""
+        ...
 
 
 class BytesSource:
@@ -95,16 +103,23 @@ class Reply:
 class Sink(Protocol):
     """Where the data that the initiator sends goes.
 
-    `expected` is how many bytes the initiator announced, None where it did not say. `write` may be
-    called any number of times. Then exactly one of: `finish`, when all has arrived, which gives the
-    reply; `abort`, when the rest will not come, after which nothing of the data remains.
+    After any number of `write` exactly one of `finish` and `abort` ends it. All but `abort` may
+    raise MtpError; then `abort` is still owed.
     """
 
     @property
-    def expected(self) -> int | None: ...
+    def expected(self) -> int | None:
+        """Bytes that the initiator announced, None where it did not say."""
+        ...
 
-    def write(self, data: memoryview) -> None: ...
+    def write(self, data: memoryview) -> None:
+        """Take the next bytes."""
+        ...
 
-    def finish(self) -> Reply: ...
+    def finish(self) -> Reply:
+        """Note that all has arrived; the reply to it."""
+        ...
 
-    def abort(self) -> None: ...
+    def abort(self) -> None:
+        """Note that the rest will not come; nothing of the data remains."""
+        ...

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every operation is given, and the pieces that several of them share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.mtp.codes import ALL, ResponseCode
+from appliance.mtp.device import Device
+from appliance.mtp.errors import MtpError
+from appliance.mtp.ports import Entry, ObjectStore
+from appliance.mtp.session import Session
+from appliance.mtp.transaction import BytesSource, Reply, Request, Sink
+
+#: No dataset that an initiator sends is larger; what is, is none.
+MAX_DATASET_SIZE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The world as one initiator's operations see it."""
+
+    device: Device
+    store: ObjectStore
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """How one operation is run.
+
+    `keeps_upload`: an upload that SendObjectInfo announced stays announced.
+    """
+
+    run: Callable[[Context, Request], Reply | Sink]
+    needs_session: bool = True
+    keeps_upload: bool = False
+
+
+def data_reply(data: bytes, *parameters: int) -> Reply:
+    """Reply with a dataset."""
+    return Reply(parameters=parameters, source=BytesSource(data))
+
+
+class DatasetSink:
+    """Collects a dataset and hands it on when it is whole."""
+
+    expected: int | None = None
+
+    def __init__(self, handle: Callable[[bytes], Reply], *, too_large: ResponseCode) -> None:
+        self._handle = handle
+        self._too_large = too_large
+        self._data = bytearray()
+
+    def write(self, data: memoryview) -> None:
+        """Take a part of the dataset."""
+        if len(self._data) + len(data) > MAX_DATASET_SIZE:
+            raise MtpError(self._too_large, f"more than {MAX_DATASET_SIZE} bytes")
+        self._data += data
+
+    def finish(self) -> Reply:
+        """Hand the dataset on."""
+        return self._handle(bytes(self._data))
+
+    def abort(self) -> None:
+        """Forget the dataset."""
+        self._data.clear()
+
+
+def is_root(parent: int) -> bool:
+    """Whether a parent parameter means a storage's root: clients send either number."""
+    return parent in (0, ALL)
+
+
+def destination(context: Context, storage_id: int, parent: int) -> tuple[int, int]:
+    """Resolve where something is to go: storage and parent, which is 0 for the root.
+
+    Storage 0 and 0xFFFFFFFF are the parent's storage, or else the first that can be written to.
+    """
+    store = context.store
+    if not is_root(parent):
+        folder = _folder(context, parent)
+        if storage_id not in (0, ALL, folder.storage_id):
+            raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, "lies in another storage")
+        return folder.storage_id, parent
+    if storage_id not in (0, ALL):
+        return storage_id, 0
+    ids = store.storage_ids()
+    writable = (each for each in ids if not store.storage(each).read_only)
+    default = next(writable, ids[0] if ids else None)
+    if default is None:
+        raise MtpError(ResponseCode.STORE_NOT_AVAILABLE)
+    return default, 0
+
+
+def _folder(context: Context, parent: int) -> Entry:
+    try:
+        entry = context.store.entry(parent)
+    except MtpError:
+        raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, f"no object {parent:X}") from None
+    if not entry.is_folder:
+        raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, f"object {parent:X} is a file")
+    return entry
