@@ -68,9 +68,10 @@ class AnnouncedUpload:
     def matches(self, received: int) -> bool:
         """Whether `received` bytes can be what was announced.
 
-        An announced 0 stands for "unknown" too: one client announces 4 GiB as 0.
+        An announced 0 stands for "unknown" too: one client announces 4 GiB as 0. What is torn is
+        seen in the transport all the same, which has a length of its own.
         """
-        if self.announced is None or received == self.announced:
+        if not self.announced or received == self.announced:
             return True
         return self.announced < 1 << 32 and (received - self.announced) % (1 << 32) == 0
 
