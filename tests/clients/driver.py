@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a test asks of any client, in words that all of them have.
+
+Paths are relative to the first storage, with "/" between components, "" for its root.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Protocol
+
+
+class ClientError(AssertionError):
+    """A client said no, or could not be started."""
+
+
+class Driver(Protocol):
+    """A client program."""
+
+    name: str
+    #: What it can do besides listing, getting, putting, making folders and deleting.
+    abilities: frozenset[str]
+
+    def detect(self) -> str:
+        """Find the device; what the client says about it."""
+        ...
+
+    def list(self, folder: str) -> dict[str, int | None]:
+        """Names in a folder with sizes in bytes, None where the client does not show the size."""
+        ...
+
+    def get(self, path: str, target: Path) -> None:
+        """Download a file."""
+        ...
+
+    def put(self, source: Path, folder: str) -> None:
+        """Upload a file under its own name."""
+        ...
+
+    def mkdir(self, path: str) -> None:
+        """Make a folder."""
+        ...
+
+    def rename(self, path: str, name: str) -> None:
+        """Rename a file or folder in its place."""
+        ...
+
+    def move(self, path: str, folder: str) -> None:
+        """Move a file into a folder."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Delete a file, or a folder with all in it."""
+        ...
+
+
+#: Where the programs come from, for the message where one is missing.
+PACKAGES = {
+    "gphoto2": "gphoto2",
+    "mtp-detect": "mtp-tools",
+    "jmtpfs": "jmtpfs",
+    "aft-mtp-cli": "android-file-transfer",
+    "fusermount": "fuse3",
+}
+
+
+def run(*argv: str | Path, cwd: Path | None = None, timeout: float = 240) -> str:
+    """Run a client program to its end; its output. Fails loudly where it is missing or fails."""
+    program = str(argv[0])
+    if shutil.which(program) is None:
+        raise ClientError(f"{program} is missing: apt install {PACKAGES.get(program, program)}")
+    done = subprocess.run(
+        [str(each) for each in argv],
+        cwd=cwd,
+        env=os.environ | {"LC_ALL": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=timeout,
+        check=False,
+    )
+    output = done.stdout.decode("utf-8", "replace")
+    if done.returncode != 0:
+        words = " ".join(str(each) for each in argv)
+        raise ClientError(f"{words}: exit status {done.returncode}\n{output}")
+    return output
+
+
+def split(path: str) -> tuple[str, str]:
+    """Folder and name of a path."""
+    folder, _, name = path.rpartition("/")
+    return folder, name

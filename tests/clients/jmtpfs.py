@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""jmtpfs: the device as a file system (libmtp under FUSE)."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.clients.driver import ClientError, run, split
+
+
+class Jmtpfs:
+    """Mounted anew for each call, so that nothing is answered from an earlier one's cache."""
+
+    name = "jmtpfs"
+    abilities = frozenset({"rename", "move", "get empty"})
+
+    @contextlib.contextmanager
+    def _mounted(self) -> Iterator[Path]:
+        point = Path(tempfile.mkdtemp(prefix="jmtpfs-"))
+        run("jmtpfs", point)
+        try:
+            storages = sorted(point.iterdir())
+            if not storages:
+                raise ClientError("jmtpfs shows no storage")
+            yield storages[0]
+        finally:
+            run("fusermount", "-u", point)
+            point.rmdir()
+
+    def detect(self) -> str:
+        return run("jmtpfs", "-l")
+
+    def list(self, folder: str) -> dict[str, int | None]:
+        with self._mounted() as root:
+            entries = list((root / folder).iterdir())
+            return {each.name: None if each.is_dir() else each.stat().st_size for each in entries}
+
+    def get(self, path: str, target: Path) -> None:
+        with self._mounted() as root:
+            shutil.copyfile(root / path, target)
+
+    def put(self, source: Path, folder: str) -> None:
+        with self._mounted() as root:
+            shutil.copyfile(source, root / folder / source.name)
+
+    def mkdir(self, path: str) -> None:
+        with self._mounted() as root:
+            (root / path).mkdir()
+
+    def rename(self, path: str, name: str) -> None:
+        with self._mounted() as root:
+            (root / path).rename((root / path).with_name(name))
+
+    def move(self, path: str, folder: str) -> None:
+        with self._mounted() as root:
+            (root / path).rename(root / folder / split(path)[1])
+
+    def delete(self, path: str) -> None:
+        with self._mounted() as root:
+            target = root / path
+            if target.is_dir():
+                shutil.rmtree(target)
+            else:
+                target.unlink()

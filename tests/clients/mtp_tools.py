@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""mtp-tools, and libmtp itself for what no tool does (renaming and moving)."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.clients.driver import ClientError, run, split
+
+_NODE = re.compile(r"^( *)(\d+) (.*)$")
+_FILE = re.compile(r"File ID: (\d+)\n\s+Filename: (.*)\n\s+File size (\d+)", re.MULTILINE)
+
+#: Renames or moves by libmtp's own functions: ACTION HANDLE (NAME | STORAGE PARENT).
+_LIBMTP = """
+import ctypes, sys
+mtp = ctypes.CDLL("libmtp.so.9")
+mtp.LIBMTP_Get_First_Device.restype = ctypes.c_void_p
+mtp.LIBMTP_Init()
+device = mtp.LIBMTP_Get_First_Device()
+if not device:
+    sys.exit("libmtp finds no device")
+device = ctypes.c_void_p(device)
+action, handle = sys.argv[1], ctypes.c_uint32(int(sys.argv[2]))
+if action == "rename":
+    failed = mtp.LIBMTP_Set_Object_Filename(device, handle, sys.argv[3].encode())
+else:
+    where = [ctypes.c_uint32(int(each)) for each in sys.argv[3:5]]
+    failed = mtp.LIBMTP_Move_Object(device, handle, *where)
+if failed:
+    mtp.LIBMTP_Dump_Errorstack(device)
+mtp.LIBMTP_Release_Device(device)
+sys.exit(1 if failed else 0)
+"""
+_STORAGE = 0x00010001
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    handle: int
+    path: str
+
+
+class MtpTools:
+    """The tools work on handles; `mtp-filetree` finds them. They exit with 0 on many errors."""
+
+    name = "mtp-tools"
+    abilities = frozenset({"rename", "move", "get empty"})
+
+    def _run(self, *argv: str | Path) -> str:
+        output = run(*argv)
+        if "Error" in output and "No Devices" not in output:
+            raise ClientError(f"{argv}:\n{output}")
+        return output
+
+    def detect(self) -> str:
+        output = run("mtp-detect")
+        if "Device info" not in output:
+            raise ClientError(output)
+        return output
+
+    def _tree(self) -> list[_Node]:
+        nodes: list[_Node] = []
+        parents: list[str] = []
+        for line in self._run("mtp-filetree").splitlines():
+            if match := _NODE.match(line):
+                depth = len(match[1]) // 2
+                del parents[depth:]
+                parents.append(match[3])
+                nodes.append(_Node(int(match[2]), "/".join(parents)))
+        return nodes
+
+    def _handle(self, path: str) -> int:
+        if not path:
+            return 0
+        for node in self._tree():
+            if node.path == path:
+                return node.handle
+        raise ClientError(f"mtp-filetree does not show {path}")
+
+    def list(self, folder: str) -> dict[str, int | None]:
+        sizes = {int(m[1]): int(m[3]) for m in _FILE.finditer(self._run("mtp-files"))}
+        prefix = f"{folder}/" if folder else ""
+        return {
+            split(node.path)[1]: sizes.get(node.handle)
+            for node in self._tree()
+            if node.path == prefix + split(node.path)[1]
+        }
+
+    def get(self, path: str, target: Path) -> None:
+        self._run("mtp-getfile", str(self._handle(path)), target)
+
+    def put(self, source: Path, folder: str) -> None:
+        self._run("mtp-sendfile", source, str(self._handle(folder)))
+
+    def mkdir(self, path: str) -> None:
+        folder, name = split(path)
+        self._run("mtp-newfolder", name, str(self._handle(folder)), str(_STORAGE))
+
+    def rename(self, path: str, name: str) -> None:
+        run("python3", "-c", _LIBMTP, "rename", str(self._handle(path)), name)
+
+    def move(self, path: str, folder: str) -> None:
+        where = (str(_STORAGE), str(self._handle(folder)))
+        run("python3", "-c", _LIBMTP, "move", str(self._handle(path)), *where)
+
+    def delete(self, path: str) -> None:
+        self._run("mtp-delfile", "-n", str(self._handle(path)))

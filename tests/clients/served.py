@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The responder as a process of its own, the way a person starts it."""
+
+import contextlib
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.clients.driver import ClientError
+
+_PATIENCE = 60.0
+
+
+@dataclass(slots=True)
+class Served:
+    """A running responder, and the folder that it serves."""
+
+    share: Path
+    process: subprocess.Popen[str]
+
+
+def free_port() -> int:
+    """Find a TCP port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def serve(*arguments: str | Path, share: Path) -> Iterator[Served]:
+    """Run `mtp-appliance serve` until the block ends; it is ready when it has said so."""
+    argv = [sys.executable, "-m", "appliance", "serve", *map(str, arguments)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            _wait_for_word(process)
+            yield Served(share, process)
+            if process.poll() is not None:
+                raise ClientError(f"the responder ended by itself with {process.returncode}")
+        finally:
+            process.terminate()
+            process.wait(_PATIENCE)
+
+
+def _wait_for_word(process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if process.stdout and select.select([process.stdout], [], [], 0.2)[0]:
+            if not process.stdout.readline():
+                raise ClientError("the responder ended before it was ready")
+            return
+    raise ClientError("the responder did not become ready")
