@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What a person does with this project. `make` alone lists it.
+
+FOLDER ?= share
+PORT ?= 15740
+PYTHON ?= python3
+ARGS ?=
+export FOLDER PORT PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast check vm clean
+
+help: ## list what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
+
+run: ## serve share/ (or FOLDER=/path, PORT=n) over PTP/IP on this machine
+	@sh tests/setup.sh run
+	@sh tests/serve.sh
+
+test: ## run all the tests, those in the virtual Pi too (ARGS="-k name" for some)
+	@sh tests/setup.sh test
+	.venv/bin/python -m pytest $(ARGS)
+
+test-fast: ## run the tests that need no virtual Pi
+	@sh tests/setup.sh test-fast
+	.venv/bin/python -m pytest -m "not guest" $(ARGS)
+
+check: ## look for slips in style and types (ruff, mypy)
+	@sh tests/setup.sh check
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m mypy
+
+vm: ## open a shell in the virtual Pi, with the device plugged in
+	@sh tests/setup.sh vm
+	.venv/bin/python -m tests.vm shell
+
+clean: ## remove what make has made here, but never share/
+	rm -rf .venv .make .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find appliance tests -name __pycache__ -prune -exec rm -rf {} +
