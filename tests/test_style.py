@@ -95,14 +95,20 @@ def test_functions_fit_in_the_eye() -> None:
 
 
 def broad_excepts(source: str) -> list[int]:
-    """Lines of handlers that swallow whatever comes; one that raises again may be broad."""
+    """Lines of handlers that catch whatever comes, and neither raise it again nor log it whole."""
     return [
         node.lineno
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ExceptHandler)
-        and _is_broad(node.type)
-        and not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None)
+        if isinstance(node, ast.ExceptHandler) and _is_broad(node.type) and not _owns_up(node)
     ]
+
+
+def _owns_up(handler: ast.ExceptHandler) -> bool:
+    if isinstance(handler.body[-1], ast.Raise) and handler.body[-1].exc is None:
+        return True
+    return any(
+        isinstance(node, ast.Attribute) and node.attr == "exception" for node in ast.walk(handler)
+    )
 
 
 def _is_broad(caught: ast.expr | None) -> bool:
@@ -126,6 +132,7 @@ def test_excepts_are_narrow(path: Path) -> None:
         ("except Exception:\n pass", True),
         ("except (OSError, Exception) as e:\n log(e)", True),
         ("except BaseException:\n undo()\n raise", False),
+        ("except Exception:\n log.exception('DEFECT')\n answer()", False),
         ("except OSError:\n pass", False),
     ],
 )
