@@ -106,7 +106,8 @@ ask_apt() {
 
 need_python() {
     [ -n "$python" ] && return
-    die "Python 3.11 or newer is needed; here is: $(python3 --version 2>&1 || true)" \
+    here=$(python3 --version 2>/dev/null) || here="no python3"
+    die "Python 3.11 or newer is needed; here is $here." \
         "Debian 12, Ubuntu 24.04 and newer have it. To name one that lies elsewhere:" \
         "make $purpose PYTHON=/path/to/python3"
 }
@@ -144,17 +145,15 @@ prepare_venv() {
     if up_to_date .make/tools || up_to_date "$(stamp)"; then
         return
     fi
-    say "Setting up .venv with $("$python" --version) ..."
-    mkdir -p .make
-    rm -f .make/run .make/tools
-    if has_venv "$python" && make_venv; then
-        key >"$(stamp)"
-    elif [ "$purpose" = run ]; then
-        rm -rf .venv
-        say "There is no .venv then; serving from this folder with $python."
-    else
-        die "Without .venv there is no way to go on."
+    if has_venv "$python"; then
+        say "Setting up .venv with $("$python" --version) ..."
+        mkdir -p .make
+        rm -f .make/run .make/tools
+        make_venv && key >"$(stamp)" && return
     fi
+    [ "$purpose" = run ] || die "Without .venv there is no way to go on."
+    rm -rf .venv
+    say "Serving without .venv, straight from this folder."
 }
 
 find_python
