@@ -98,6 +98,11 @@ def needs_zero_packet(total: int, packet_size: int) -> bool:
     return total > 0 and total % packet_size == 0
 
 
+def last_packet(transfer: memoryview, packet_size: int) -> memoryview:
+    """Cut out the short packet that ended a transfer; empty where a full packet ended it."""
+    return transfer[len(transfer) - len(transfer) % packet_size :]
+
+
 class Progress(Enum):
     """Where an incoming data phase stands after a transfer."""
 
@@ -142,12 +147,10 @@ class DataPhase:
         """
         if self._header is None:
             return 0 if ahead else self._packet_size
-        position = HEADER_SIZE + self.received + ahead
-        rest = self._boundary(position) - position
-        if ahead and rest <= 0:
-            return 0
+        position = HEADER_SIZE + self.received
+        rest = self._boundary(position) - position - ahead
         if rest <= 0:
-            return self._packet_size
+            return 0 if ahead else self._packet_size
         packets = -(-rest // self._packet_size)
         return min(packets * self._packet_size, largest)
 
@@ -188,48 +191,57 @@ class DataPhase:
             return Progress.PAUSED
         return Progress.MORE
 
+    def _said(self) -> int | None:
+        """Length of the container as the host gave it, perhaps modulo 2^32; None: it did not."""
+        if self._header is not None and self._header.length != UNKNOWN_LENGTH:
+            return self._header.length
+        return HEADER_SIZE + self._expected if self._expected else None
+
+    def _exact(self, said: int) -> int:
+        """Length of the container by the announced size where the two agree, else 0."""
+        exact = HEADER_SIZE + (self._expected or 0)
+        return exact if (exact - said) % _WRAP == 0 else 0
+
     def _boundary(self, position: int) -> int:
         """Where, at `position` or later, the container may be over."""
-        header = self._header
-        if header is None or header.length == UNKNOWN_LENGTH:
-            expected = HEADER_SIZE + (self._expected or 0)
-            return expected if position <= expected else position + _WRAP
-        wraps = max(0, position - header.length + _WRAP - 1) // _WRAP
-        boundary = header.length + wraps * _WRAP
-        if self._expected is not None and boundary < HEADER_SIZE + self._expected:
-            whole = HEADER_SIZE + self._expected
-            return whole if whole % _WRAP == header.length else boundary
-        return boundary
+        said = self._said()
+        if said is None:
+            return position + _WRAP
+        exact = self._exact(said)
+        if position <= exact:
+            return exact
+        wraps = max(0, position - said + _WRAP - 1) // _WRAP
+        return said + wraps * _WRAP
 
     def _consistent(self) -> bool:
         """Whether what has come may be all of it."""
-        header = self._header
-        if header is None:
-            return False
-        if header.length == UNKNOWN_LENGTH:
-            return self._expected is None or self.received == self._expected
-        return (HEADER_SIZE + self.received) % _WRAP == header.length
+        said = self._said()
+        if self._header is None or said is None:
+            return self._header is not None
+        position = HEADER_SIZE + self.received
+        return (position - said) % _WRAP == 0 and position >= self._exact(said)
 
     def _is_command(self, transfer: memoryview) -> bool:
-        """Whether a short transfer is the first command of another client.
+        """Whether a short transfer ends in the first command of another client.
 
-        Only where the data is not complete without it, for a file may end in such bytes.
+        A read of many packets may hold data of the first client before it. Only where the data is
+        not complete without it, for a file may end in such bytes.
         """
-        if not HEADER_SIZE <= len(transfer) <= MAX_COMMAND_SIZE:
+        tail = last_packet(transfer, self._packet_size)
+        if not HEADER_SIZE <= len(tail) <= MAX_COMMAND_SIZE:
             return False
         if self._header is not None and self._completes(len(transfer)):
             return False
         try:
-            self.command = decode_command(transfer)
+            self.command = decode_command(tail)
         except ContainerError:
             return False
         return True
 
     def _completes(self, size: int) -> bool:
+        """Whether `size` more bytes make it whole, where it is known what is whole."""
         self.received += size
         try:
-            if self._header is not None and self._header.length == UNKNOWN_LENGTH:
-                return self.received == self._expected
-            return self._consistent()
+            return self._said() is not None and self._consistent()
         finally:
             self.received -= size
