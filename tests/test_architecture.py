@@ -39,7 +39,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "appliance.settings": ("appliance.errors", *MTP_VALUES),
     "appliance.storage": ("appliance.errors", *MTP_VALUES),
     "appliance.transports": ("appliance.errors", "appliance.mtp"),
-    "appliance.gadget": ("appliance.errors",),
+    "appliance.gadget": ("appliance.errors", "appliance.mtp.ports"),
     "appliance.network": ("appliance.errors",),
     "appliance.leds": ("appliance.errors", "appliance.status"),
     "appliance.services": ("appliance",),

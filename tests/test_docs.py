@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documents say what is so: files, commands, options and operations that they name exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import appliance
+from appliance.mtp.operations import OPERATIONS
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted(ROOT.glob("*.md"))
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+PATH = re.compile(r"`((?:appliance|tests)(?:/[\w.]+)*/?)`")
+MAKE = re.compile(r"(?:`|^ {4})make ([a-z-]+)", re.MULTILINE)
+COMMAND = re.compile(r"mtp-appliance ([a-z]+)([^\n`#]*)")
+OPTION = re.compile(r"(?<!\S)(--[a-z-]+)")
+OPERATION = re.compile(r"\b([A-Z][a-z]+(?:[A-Z][A-Za-z]*)+)\b")
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):.*## ", text("Makefile"), re.MULTILINE))
+
+
+def spec_name(member: str) -> str:
+    """GET_DEVICE_INFO as the specification writes it: GetDeviceInfo."""
+    return "".join(
+        {"ids": "IDs"}.get(word, word.capitalize()) for word in member.lower().split("_")
+    )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_named_files_exist(document: Path) -> None:
+    named = LINK.findall(document.read_text()) + PATH.findall(document.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_named_make_targets_exist(document: Path) -> None:
+    assert set(MAKE.findall(document.read_text())) <= targets()
+
+
+def test_readme_names_its_two_commands() -> None:
+    assert {"run", "test"} <= set(MAKE.findall(text("README.md")))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_named_commands_and_options_exist(document: Path) -> None:
+    for verb, rest in COMMAND.findall(document.read_text()):
+        shown = subprocess.run(
+            [sys.executable, "-m", "appliance", verb, "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert shown.returncode == 0, f"mtp-appliance {verb}"
+        assert set(OPTION.findall(rest)) <= set(OPTION.findall(shown.stdout)), f"{verb}{rest}"
+
+
+def test_operations_are_listed() -> None:
+    section = text("ARCHITECTURE.md").partition("## Operations")[2].partition("\n## ")[0]
+    table = "\n".join(line for line in section.splitlines() if line.startswith("|"))
+    assert set(OPERATION.findall(table)) == {spec_name(code.name) for code in OPERATIONS}
+
+
+def test_changelog_has_this_version() -> None:
+    assert re.search(rf"^## .*\b{re.escape(appliance.__version__)}\b", text("CHANGELOG.md"), re.M)
