@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Folders of this machine as storages: what the protocol's core asks of `mtp.ports.ObjectStore`."""
+
+from appliance.storage.catalogue import Catalogue
+from appliance.storage.volume import Folder
+
+__all__ = ["Catalogue", "Folder"]

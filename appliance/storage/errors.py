@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place where an error of the file system becomes what an initiator is told."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from appliance.mtp.codes import ResponseCode
+from appliance.mtp.errors import MtpError
+
+_CODES = {
+    errno.ENOSPC: ResponseCode.STORE_FULL,
+    errno.EDQUOT: ResponseCode.STORE_FULL,
+    errno.EFBIG: ResponseCode.OBJECT_TOO_LARGE,
+    errno.EROFS: ResponseCode.STORE_READ_ONLY,
+    errno.EACCES: ResponseCode.ACCESS_DENIED,
+    errno.EPERM: ResponseCode.ACCESS_DENIED,
+    errno.EEXIST: ResponseCode.ACCESS_DENIED,
+    errno.EISDIR: ResponseCode.ACCESS_DENIED,
+    errno.ENOTEMPTY: ResponseCode.ACCESS_DENIED,
+    errno.EBUSY: ResponseCode.ACCESS_DENIED,
+    errno.ETXTBSY: ResponseCode.ACCESS_DENIED,
+    errno.EMFILE: ResponseCode.DEVICE_BUSY,
+    errno.ENFILE: ResponseCode.DEVICE_BUSY,
+    errno.ENOMEM: ResponseCode.DEVICE_BUSY,
+    errno.ENODEV: ResponseCode.STORE_NOT_AVAILABLE,
+    errno.ENXIO: ResponseCode.STORE_NOT_AVAILABLE,
+    errno.ENOTCONN: ResponseCode.STORE_NOT_AVAILABLE,
+    errno.ESHUTDOWN: ResponseCode.STORE_NOT_AVAILABLE,
+}
+#: The object is gone, or something else stands in its place.
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE}
+#: The file system cannot hold the name.
+_BAD_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
+
+
+def is_gone(error: OSError) -> bool:
+    """Whether the error says that the object is not there (any more)."""
+    return error.errno in _GONE
+
+
+@contextmanager
+def reporting(
+    *,
+    gone: ResponseCode = ResponseCode.INVALID_OBJECT_HANDLE,
+    bad_name: ResponseCode = ResponseCode.GENERAL_ERROR,
+) -> Iterator[None]:
+    """Turn an OSError inside the block into MtpError.
+
+    `gone` is what to tell where the object that the block works on is not there, `bad_name` where
+    the file system cannot hold the name that the block makes.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise translate(error, gone=gone, bad_name=bad_name) from error
+
+
+def translate(
+    error: OSError,
+    *,
+    gone: ResponseCode = ResponseCode.INVALID_OBJECT_HANDLE,
+    bad_name: ResponseCode = ResponseCode.GENERAL_ERROR,
+) -> MtpError:
+    """Find the response code for an OSError; the log gets the system's own words."""
+    if error.errno in _GONE:
+        code = gone
+    elif error.errno in _BAD_NAME:
+        code = bad_name
+    else:
+        code = _CODES.get(error.errno or 0, ResponseCode.GENERAL_ERROR)
+    return MtpError(code, error.strerror or str(error))

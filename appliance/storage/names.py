@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names: what lies on the disk as bytes, and what the PC sees as a string.
+
+| on the disk                    | what the PC sees                                            |
+|--------------------------------|-------------------------------------------------------------|
+| UTF-8, up to 254 UTF-16 units  | the same name, whatever the script; also `:`, `*` and `?`   |
+| bytes that are not UTF-8       | `�` for each, and `~` with 8 digits before the extension    |
+| more than 254 UTF-16 units     | the beginning, and `~` with 8 digits before the extension   |
+| names that differ in case only | both                                                        |
+| names that begin with a dot    | shown; where the storage hides them, not shown and refused  |
+| links, FIFOs, sockets, devices | nothing: they are not followed, read or counted             |
+| a folder where a disk is       | nothing: serve it as a storage of its own                   |
+| mounted                        |                                                             |
+
+The digits come from the name's bytes, so that such a name is unique and stays the same.
+A name from the PC is one component: no `/`, no NUL, not `.` or `..`, at most 255 bytes of UTF-8.
+"""
+
+from hashlib import blake2b
+
+#: Where uploads lie until they are whole; in the root of each storage, and never shown.
+STAGING = b".mtp-appliance"
+
+MAX_UNITS = 254
+_MAX_BYTES = 255
+_MAX_EXTENSION = 16
+
+
+class BadNameError(ValueError):
+    """A name that no file here can have."""
+
+
+def to_disk(name: str) -> bytes:
+    """Check a name that a PC sent; its bytes on the disk."""
+    try:
+        raw = name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadNameError("unpaired surrogate") from None
+    if raw in (b"", b".", b"..", STAGING):
+        raise BadNameError("reserved")
+    if b"/" in raw or b"\0" in raw:
+        raise BadNameError("more than one component")
+    if len(raw) > _MAX_BYTES:
+        raise BadNameError(f"{len(raw)} bytes, at most {_MAX_BYTES}")
+    return raw
+
+
+def to_pc(raw: bytes) -> str:
+    """Find the name that a PC sees."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return _substitute(raw)
+    if len(text) <= MAX_UNITS // 2 or _units(text) <= MAX_UNITS:
+        return text
+    return _substitute(raw)
+
+
+def is_hidden(raw: bytes) -> bool:
+    """Whether a name is hidden by the custom of Unix."""
+    return raw.startswith(b".")
+
+
+def _substitute(raw: bytes) -> str:
+    text = raw.decode("utf-8", "replace")
+    stem, dot, extension = text.rpartition(".")
+    if not stem or len(extension) > _MAX_EXTENSION:
+        stem, dot, extension = text, "", ""
+    tail = f"~{blake2b(raw, digest_size=4).hexdigest()}{dot}{extension}"
+    return _cut(stem, MAX_UNITS - _units(tail)) + tail
+
+
+def _cut(text: str, units: int) -> str:
+    """Shorten to a number of UTF-16 units without cutting a surrogate pair."""
+    return text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore")
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two system calls that Python has no function for: renameat2 and name_to_handle_at."""
+
+import ctypes
+import errno
+import os
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_RENAME_NOREPLACE = 1
+_HANDLE_BYTES = 128
+#: File systems without the flag say one of these.
+_NO_FLAG = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+def rename_new(source_fd: int, source: bytes, target_fd: int, target: bytes) -> None:
+    """Rename, but never over something that is there: then FileExistsError.
+
+    Where the file system cannot promise that, it is looked at before.
+    """
+    if _renameat2(source_fd, source, target_fd, target):
+        return
+    error = ctypes.get_errno()
+    if error not in _NO_FLAG:
+        raise OSError(error, os.strerror(error))
+    try:
+        os.stat(target, dir_fd=target_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        os.rename(source, target, src_dir_fd=source_fd, dst_dir_fd=target_fd)
+    else:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+def _renameat2(source_fd: int, source: bytes, target_fd: int, target: bytes) -> bool:
+    return bool(
+        _libc.renameat2(source_fd, source, target_fd, target, ctypes.c_uint(_RENAME_NOREPLACE)) == 0
+    )
+
+
+class _FileHandle(ctypes.Structure):
+    """`struct file_handle` of name_to_handle_at(2)."""
+
+    _fields_ = (
+        ("handle_bytes", ctypes.c_uint),
+        ("handle_type", ctypes.c_int),
+        ("f_handle", ctypes.c_ubyte * _HANDLE_BYTES),
+    )
+
+
+def file_handle(directory_fd: int, name: bytes) -> bytes | None:
+    """Ask for the kernel's own lasting name of a file, as NFS servers use it.
+
+    It holds the inode and its generation, so that a later file with the same inode has another.
+    None where the file system has no such names.
+    """
+    handle = _FileHandle(handle_bytes=_HANDLE_BYTES)
+    mount = ctypes.c_int()
+    if _libc.name_to_handle_at(
+        directory_fd, name, ctypes.byref(handle), ctypes.byref(mount), ctypes.c_int(0)
+    ):
+        error = ctypes.get_errno()
+        if error in (errno.EOPNOTSUPP, errno.EOVERFLOW, errno.ENOSYS, errno.EPERM):
+            return None
+        raise OSError(error, os.strerror(error))
+    return bytes(handle.f_handle[: handle.handle_bytes])
