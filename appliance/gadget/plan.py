@@ -132,7 +132,7 @@ def reverse(steps: Sequence[Step]) -> tuple[Undo, ...]:
 
 
 def _device(settings: GadgetSettings, release: int) -> Iterator[Step]:
-    composite = settings.network is not Network.NONE
+    composite = settings.network != Network.NONE
     yield Write("idVendor", f"0x{settings.vendor_id:04x}")
     yield Write("idProduct", f"0x{settings.product_id:04x}")
     yield Write("bcdDevice", f"0x{release:04x}")
@@ -166,7 +166,7 @@ def _configuration(settings: GadgetSettings) -> Iterator[Step]:
 def _functions(settings: GadgetSettings) -> Iterator[Step]:
     yield MakeDirectory(f"functions/{FUNCTION}")
     yield Link(f"{_CONFIG}/{FUNCTION}", f"functions/{FUNCTION}")
-    if settings.network is not Network.NONE:
+    if settings.network != Network.NONE:
         yield from _network(settings)
 
 
@@ -178,7 +178,7 @@ def _network(settings: GadgetSettings) -> Iterator[Step]:
         yield Write(f"{function}/host_addr", settings.host_address)
     if settings.device_address:
         yield Write(f"{function}/dev_addr", settings.device_address)
-    if settings.network is Network.NCM:
+    if settings.network == Network.NCM:
         yield Write(f"{function}/os_desc/interface.ncm/compatible_id", "WINNCM")
     yield Link(f"{_CONFIG}/{name}", function)
 

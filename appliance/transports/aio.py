@@ -8,6 +8,7 @@ the kernel come with the completion, also where it refused a request at once.
 
 import ctypes
 import mmap
+import os
 from collections.abc import Sequence
 from errno import EINPROGRESS, EINVAL
 from typing import Any
@@ -36,6 +37,11 @@ class AioRequest:
         self._block.aio_lio_opcode = kernel.IO_CMD_PWRITE if to_host else kernel.IO_CMD_PREAD
         self._block.u.c.flags = kernel.IOCB_FLAG_RESFD
         self.pointer: Any = ctypes.pointer(self._block)
+
+    @property
+    def reason(self) -> str:
+        """Why it failed."""
+        return os.strerror(-self.result)
 
     def aim(self, fd: int, size: int, *, eventfd: int, start: int = 0) -> None:
         """Prepare to transfer `size` bytes of the buffer; `eventfd` counts its completion."""

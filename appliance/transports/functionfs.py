@@ -24,6 +24,7 @@ from functionfs import ch9
 from appliance.errors import ApplianceError
 from appliance.mtp.responder import Connection, Responder
 from appliance.mtp.transaction import Event
+from appliance.transports.functionfs_endpoint import BulkEndpoint
 from appliance.transports.functionfs_events import NO_TRANSACTION, PACKET_SIZE, EventPipe
 from appliance.transports.functionfs_pipes import EndpointPipes
 from appliance.transports.usb import Conversation
@@ -87,26 +88,6 @@ def descriptors() -> dict[str, Any]:
 def _compatible_id(name: bytes) -> Any:
     field = (functionfs.common.u8 * 8)(*name.ljust(8, b"\0"))
     return functionfs.OSExtCompatDesc(bFirstInterfaceNumber=0, Reserved1=1, CompatibleID=field)
-
-
-class BulkEndpoint:
-    """What `EndpointPipes` asks of an endpoint file of python-functionfs."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        os.set_blocking(file.fileno(), False)
-
-    def fileno(self) -> int:
-        """File descriptor, non-blocking: a request to a disabled endpoint fails at once."""
-        return int(self._file.fileno())
-
-    def max_packet_size(self) -> int:
-        """wMaxPacketSize at the speed of this connection."""
-        return int(self._file.getDescriptor().wMaxPacketSize)
-
-    def flush(self) -> None:
-        """Empty the hardware's FIFO."""
-        self._file.flushFIFO()
 
 
 class _Function(functionfs.Function):  # type: ignore[misc]

@@ -8,9 +8,9 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from errno import EAGAIN, ECONNRESET, ESHUTDOWN
-from typing import Protocol
 
 from appliance.transports.aio import AioQueue, AioRequest
+from appliance.transports.functionfs_endpoint import BulkEndpoint
 from appliance.transports.usb_pipes import Reset, Signals, Transfer
 
 log = logging.getLogger(__name__)
@@ -27,26 +27,10 @@ _ENDED = frozenset({-ESHUTDOWN, -ECONNRESET, -EAGAIN})
 _NAP = 0.0005
 
 
-class Endpoint(Protocol):
-    """What is used of python-functionfs's endpoint files."""
-
-    def fileno(self) -> int:
-        """File descriptor, non-blocking."""
-        ...
-
-    def max_packet_size(self) -> int:
-        """wMaxPacketSize at the speed of this connection; OSError where there is none."""
-        ...
-
-    def flush(self) -> None:
-        """Empty the hardware's FIFO; OSError where it has none or is disabled."""
-        ...
-
-
 class EndpointPipes:
     """`BulkPipes` over two FunctionFS endpoints."""
 
-    def __init__(self, bulk_in: Endpoint, bulk_out: Endpoint) -> None:
+    def __init__(self, bulk_in: BulkEndpoint, bulk_out: BulkEndpoint) -> None:
         self._in = bulk_in
         self._out = bulk_out
         self._wake = os.eventfd(0)
@@ -137,6 +121,7 @@ class EndpointPipes:
         if not self._received:
             return None
         request = self._lent_read = self._received.popleft()
+        self.posted -= request.asked
         return Transfer(request.view[: request.result], request.asked)
 
     def withdraw(self) -> None:
@@ -234,10 +219,10 @@ class EndpointPipes:
 
     def _read_done(self, request: AioRequest) -> None:
         self._reading.remove(request)
-        self.posted -= request.asked
         if request.result >= 0:
             self._received.append(request)
             return
+        self.posted -= request.asked
         self._free_reads.append(request)
         if request.result not in _ENDED:
             self._shrink(request)
@@ -248,7 +233,7 @@ class EndpointPipes:
             return
         (self._free_smalls if request in self._smalls else self._free_buffers).append(request)
         if request.result < 0 and request.result not in _ENDED:
-            log.warning("LOST %d bytes to the host: %s", request.asked, _reason(request))
+            log.warning("LOST %d bytes to the host: %s", request.asked, request.reason)
             self._broken = True
 
     def _send_large(self, request: AioRequest, length: int) -> None:
@@ -290,7 +275,7 @@ class EndpointPipes:
     def _shrink(self, request: AioRequest) -> bool:
         """Use smaller requests from now on; False where they are as small as can be."""
         if not self._warned:
-            log.warning("SHRINK a request of %d was refused: %s", request.asked, _reason(request))
+            log.warning("SHRINK a request of %d was refused: %s", request.asked, request.reason)
             self._warned = True
         if self.largest <= SMALLEST:
             time.sleep(_NAP * 100)
@@ -311,7 +296,3 @@ class EndpointPipes:
         while any(request.busy for request in requests):
             if not self._harvest():
                 time.sleep(_NAP)
-
-
-def _reason(request: AioRequest) -> str:
-    return os.strerror(-request.result)

@@ -14,15 +14,12 @@ Spec: USB Still Image Capture Device 1.0 section 7, MTP 1.1 appendix H.
 import logging
 import time
 
-from appliance.mtp.codes import OperationCode, ResponseCode
+from appliance.mtp.codes import ResponseCode
 from appliance.mtp.containers import (
     HEADER_SIZE,
     ContainerError,
-    ContainerType,
     DataPhase,
     Progress,
-    decode_command,
-    decode_header,
     encode_data_header,
     encode_response,
     last_packet,
@@ -31,6 +28,7 @@ from appliance.mtp.containers import (
 from appliance.mtp.errors import MtpError
 from appliance.mtp.responder import Connection
 from appliance.mtp.transaction import Reply, Request, Sink, Source
+from appliance.transports.usb_commands import Malformed, recognise
 from appliance.transports.usb_pipes import (
     BulkPipes,
     Cancelled,
@@ -58,12 +56,6 @@ class _GivenUp(Exception):  # noqa: N818 - no error: the host's wish
     def __init__(self, command: Request | None = None) -> None:
         super().__init__()
         self.command = command
-
-
-class Malformed(Request):
-    """A command whose header can be read, but not the rest."""
-
-    __slots__ = ()
 
 
 class Conversation:
@@ -272,12 +264,13 @@ class Conversation:
         if transfer is None:
             heard = self._pipes.wait(SETTLE if progress is Progress.PAUSED else None)
             return progress if heard else phase.settle()
-        self._read_ahead(phase)
         try:
             payload, progress = phase.feed(transfer.data, transfer.asked)
         except ContainerError as error:
             log.info("REFUSED %s: %s", self._connection.peer, error)
             return Progress.TORN
+        if progress is Progress.MORE:
+            self._read_ahead(phase)
         if payload:
             sink.write(payload)
         return progress
@@ -289,20 +282,6 @@ class Conversation:
             if not size:
                 return
             self._pipes.post(size)
-
-
-def recognise(packet: memoryview) -> Request | None:
-    """Read a command, well-formed or not; None where the bytes are none."""
-    try:
-        return decode_command(packet)
-    except ContainerError:
-        pass
-    if len(packet) < HEADER_SIZE:
-        return None
-    header = decode_header(packet)
-    if header.type != ContainerType.COMMAND:
-        return None
-    return Malformed(OperationCode(header.code), header.transaction_id)
 
 
 def fill(source: Source, view: memoryview) -> tuple[int, Reply | None]:

@@ -58,7 +58,7 @@ class BulkPipes(Protocol):
 
     @property
     def posted(self) -> int:
-        """Bytes that the reads under way can take."""
+        """Bytes that were asked for by the reads that are not taken yet, done or not."""
         ...
 
     @property

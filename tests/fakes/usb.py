@@ -103,7 +103,7 @@ class FakePipes:
 
     @property
     def posted(self) -> int:
-        return sum(asked for asked, _ in self._reads)
+        return sum(asked for asked, _ in self._reads) + sum(each.asked for each in self._done)
 
     @property
     def can_post(self) -> bool:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A raw USB client against the real responder in the guest: descriptors, class requests, framing."""
