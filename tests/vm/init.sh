@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PID 1 of the virtual Pi: as little as a USB device and its PC need, then the host's command.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
+export PYTHONPYCACHEPREFIX=/tmp/pycache PYTHONDONTWRITEBYTECODE= MTP_APPLIANCE_GUEST=1
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mountpoint -q /dev || mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm /run/host /project
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /run
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+mkdir -p /run/host
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 run /run/host
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,ro,cache=loose project /project
+mount -o remount,rw /
+hostname virtual-pi
+ip link set lo up
+/usr/lib/systemd/systemd-udevd --daemon
+modprobe -a dummy_hcd libcomposite usb_f_fs fuse
+mount -t configfs configfs /sys/kernel/config 2>/dev/null
+udevadm trigger --type=subsystems
+udevadm trigger --subsystem-match=usb
+cd /project || exit 1
+if [ -e /run/host/shell ]; then
+    sh tests/vm/plugged.sh
+    setsid --ctty --wait bash -i </dev/ttyS0 >/dev/ttyS0 2>&1
+    status=0
+else
+    sh /run/host/command >/run/host/output 2>&1
+    status=$?
+fi
+echo "$status" >/run/host/status
+sync
+echo o >/proc/sysrq-trigger
+sleep 60
