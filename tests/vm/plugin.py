@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs tests marked `guest` in the virtual Pi, as if they ran here.
+
+On the host, the guest is booted in the background as soon as guest tests are collected, and runs
+them in their order; each report is a line in a file that both share, and is given out here as the
+result of the very test. In the guest the same plugin picks the tests and writes the reports.
+"""
+
+import json
+import os
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.vm.bridge import Bridge
+
+IN_GUEST = os.environ.get("MTP_APPLIANCE_GUEST") == "1"
+
+#: Where the guest finds its work and leaves its reports.
+SHARED = Path("/run/host")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that leaves the guest out."""
+    group = parser.getgroup("guest", "the virtual Pi")
+    group.addoption("--no-guest", action="store_true", help="leave out tests that need the guest")
+    group.addoption(
+        "--guest-timeout",
+        type=float,
+        default=300.0,
+        help="seconds after which a test in the guest is given up (default 300)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Become the host's half or the guest's."""
+    if IN_GUEST:
+        config.pluginmanager.register(GuestHalf(config), "guest-half")
+    else:
+        config.pluginmanager.register(HostHalf(config), "host-half")
+
+
+def is_guest_item(item: pytest.Item) -> bool:
+    """Whether a test is to run in the guest."""
+    return item.get_closest_marker("guest") is not None
+
+
+class HostHalf:
+    """Sends guest tests away and reports what comes back."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._bridge: Bridge | None = None
+        self._left_out = 0
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put guest tests last, so that the guest boots and works while the others run."""
+        here = [each for each in items if not is_guest_item(each)]
+        there = [each for each in items if is_guest_item(each)]
+        if self._config.getoption("--no-guest"):
+            self._left_out = len(there)
+            self._config.hook.pytest_deselected(items=there)
+            there = []
+        items[:] = here + there
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Boot the guest when it is clear which tests it is to run."""
+        wanted = [each.nodeid for each in session.items if is_guest_item(each)]
+        if wanted and not self._config.option.collectonly:
+            self._bridge = Bridge(wanted, self._config.getoption("--guest-timeout"))
+            self._bridge.start()
+        try:
+            return (yield)
+        finally:
+            if self._bridge is not None:
+                self._bridge.stop()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Report a guest test's result instead of running it."""
+        if self._bridge is None or not is_guest_item(item):
+            return None
+        hook = item.ihook
+        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in self._reports(item):
+            hook.pytest_runtest_logreport(report=report)
+        hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what was left out."""
+        if self._left_out:
+            terminalreporter.write_line(f"{self._left_out} tests in the guest left out: --no-guest")
+
+    def _reports(self, item: pytest.Item) -> Iterator[pytest.TestReport]:
+        assert self._bridge is not None
+        for message in self._bridge.messages(item.nodeid):
+            if "failure" in message:
+                yield _failure(item, message["failure"])
+                continue
+            report = self._config.hook.pytest_report_from_serializable(
+                config=self._config, data=message["report"]
+            )
+            yield report
+
+
+def _failure(item: pytest.Item, text: str) -> pytest.TestReport:
+    now = time.time()
+    return pytest.TestReport(
+        item.nodeid, item.location, dict.fromkeys(item.keywords, 1), "failed", text, "call",
+        start=now, stop=now,
+    )  # fmt: skip
+
+
+class GuestHalf:
+    """Picks the tests that the host asked for, and writes their reports."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._wanted: list[str] = json.loads((SHARED / "wanted.json").read_text())
+        self._reports = (SHARED / "reports.jsonl").open("a", buffering=1)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the tests that are wanted, in the order of the host."""
+        found = {each.nodeid: each for each in items}
+        items[:] = [found[each] for each in self._wanted if each in found]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write a report."""
+        data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
+        self._write(nodeid=report.nodeid, report=data)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Write that a test is over."""
+        self._write(nodeid=nodeid, finished=True)
+
+    def _write(self, **message: Any) -> None:
+        self._reports.write(json.dumps(message) + "\n")
