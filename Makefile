@@ -23,7 +23,7 @@ test: ## run all the tests, those in the virtual Pi too (ARGS="-k name" for some
 
 test-fast: ## run the tests that need no virtual Pi
 	@sh tests/setup.sh test-fast
-	.venv/bin/python -m pytest -m "not guest" $(ARGS)
+	.venv/bin/python -m pytest --no-guest $(ARGS)
 
 check: ## look for slips in style and types (ruff, mypy)
 	@sh tests/setup.sh check
@@ -36,5 +36,5 @@ vm: ## open a shell in the virtual Pi, with the device plugged in
 	.venv/bin/python -m tests.vm shell
 
 clean: ## remove what make has made here, but never share/
-	rm -rf .venv .make .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .make build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find appliance tests -name __pycache__ -prune -exec rm -rf {} +

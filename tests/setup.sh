@@ -12,12 +12,14 @@ purpose=$1
 # The one list of Debian packages: what for, package (or alternatives), what shows that it is there.
 debian_packages() {
     cat <<'END'
-run,test,test-fast  gphoto2             command gphoto2
-test,test-fast      shellcheck          command shellcheck
-test,test-fast      libaio1t64|libaio1  library libaio.so.1
-test,vm             qemu-system-x86     command qemu-system-x86_64
-test,vm             mmdebstrap          command mmdebstrap
-test,vm             e2fsprogs           command mke2fs
+run,test,test-fast  gphoto2                 command gphoto2
+test,test-fast      shellcheck              command shellcheck
+test,test-fast      libaio1t64|libaio1      library libaio.so.1
+test,vm             qemu-system-x86         command qemu-system-x86_64
+test,vm             mmdebstrap              command mmdebstrap
+test,vm             uidmap                  command newuidmap
+test,vm             e2fsprogs               command mke2fs
+test,vm             debian-archive-keyring  file /usr/share/keyrings/debian-archive-keyring.gpg
 END
 }
 
@@ -30,9 +32,10 @@ die() {
     exit 1
 }
 
-present() { # present command NAME, or: present library SONAME
+present() { # present command NAME, or: library SONAME, or: file PATH
     case $1 in
         command) command -v "$2" >/dev/null 2>&1 ;;
+        file) [ -e "$2" ] ;;
         library) ldconfig -p 2>/dev/null | grep -qF "$2" ;;
     esac
 }
