@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.client import ConnectClient
+from tests.fakes.memory_client import connect_memory
 from tests.protocol.initiator import Initiator
+
+_ROADS: dict[str, ConnectClient] = {"memory": connect_memory}
+
+
+@pytest.fixture(params=sorted(_ROADS))
+def connect(request: pytest.FixtureRequest) -> ConnectClient:
+    """Every road from an initiator to the responder that needs nothing but this machine."""
+    return _ROADS[request.param]
 
 
 @pytest.fixture

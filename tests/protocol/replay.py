@@ -22,6 +22,10 @@ _PARENT_AT = {
     Op.GET_OBJECT_HANDLES: 2, Op.MOVE_OBJECT: 2, Op.COPY_OBJECT: 2,
     Op.SEND_OBJECT_INFO: 1, Op.SEND_OBJECT_PROP_LIST: 1,
 }  # fmt: skip
+_PROPERTY_AT = {
+    Op.GET_DEVICE_PROP_DESC: 0, Op.GET_DEVICE_PROP_VALUE: 0,
+    Op.GET_OBJECT_PROP_DESC: 0, Op.GET_OBJECT_PROP_VALUE: 1,
+}  # fmt: skip
 _CREATES = {Op.SEND_OBJECT_INFO, Op.SEND_OBJECT_PROP_LIST}
 
 
@@ -35,15 +39,24 @@ class Replay:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._handles: dict[int, int] = {}
-        self.supported = self._ask_supported()
+        self.supported: frozenset[int] = frozenset()
+        self._properties: frozenset[int] = frozenset()
 
-    def _ask_supported(self) -> frozenset[int]:
-        data = self._client.call(Op.GET_DEVICE_INFO).data
-        reader = Reader(data or b"")
+    def learn_device(self) -> None:
+        """Find out what the device says that it has."""
+        reader = Reader(self._call(Op.GET_DEVICE_INFO).data or b"")
         reader.take(8)
         reader.string()
         reader.u16()
-        return frozenset(reader.array(reader.u16))
+        operations, _events, device_properties = (reader.array(reader.u16) for _ in range(3))
+        self.supported = frozenset(operations)
+        reader = Reader(self._call(Op.GET_OBJECT_PROPS_SUPPORTED, 0x3000).data or b"")
+        self._properties = frozenset(device_properties + reader.array(reader.u16))
+
+    def is_about_something_else(self, step: Step) -> bool:
+        """Whether a client would not do this step here, as it is about a property not listed."""
+        at = _PROPERTY_AT.get(Op(step.code))
+        return at is not None and step.parameters[at] not in self._properties
 
     def learn_share(self) -> None:
         """Find out the handles of what the recording begins with."""
@@ -67,7 +80,9 @@ class Replay:
         return self._client.call(code, *parameters, data=data)
 
     def play(self, step: Step) -> Answer | None:
-        """Do one step; None where this responder does not have the operation."""
+        """Do one step; None where a client would not do it with this responder."""
+        if self.is_about_something_else(step):
+            return None
         substitute = self._substitutes().get(step.code)
         if step.code not in self.supported:
             return substitute(step) if substitute else None

@@ -37,6 +37,7 @@ def test_a_recorded_client_is_served(recording: Path, share: Path, connect: Conn
     with connect(share) as client:
         replay = Replay(client)
         assert client.call(OperationCode.OPEN_SESSION, 0x7E57).ok
+        replay.learn_device()
         replay.learn_share()
         assert client.call(OperationCode.CLOSE_SESSION).ok
         problems = [problem for step in traces.read(recording) if (problem := _play(replay, step))]

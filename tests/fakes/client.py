@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a test needs of an initiator, whatever road it takes to the responder."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from appliance.mtp.codes import ResponseCode
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The end of a transaction: response code, parameters, and data where there was a data phase."""
+
+    code: int
+    parameters: tuple[int, ...] = ()
+    data: bytes | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the responder answered OK."""
+        return self.code == ResponseCode.OK
+
+
+class Client(Protocol):
+    """An initiator. `data` None: an operation that sends none."""
+
+    def call(self, code: int, *parameters: int, data: bytes | None = None) -> Answer: ...
+
+
+class ConnectClient(Protocol):
+    """Serves folders until the block ends; the client of a responder that does."""
+
+    def __call__(
+        self, *folders: Path, read_only: frozenset[Path] | set[Path] = frozenset()
+    ) -> AbstractContextManager[Client]: ...
