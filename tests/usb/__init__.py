@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A raw USB client against the real responder in the guest: descriptors, class requests, framing."""
+"""A raw USB client against the real responder, on the guest's virtual cable."""
