@@ -24,6 +24,8 @@ DATA_PREFIX = struct.Struct("<III")
 PROTOCOL_VERSION = 0x00010000
 #: Total of a data phase whose length is not known.
 UNKNOWN_TOTAL = 0xFFFFFFFFFFFFFFFF
+#: Transaction id of an event that has nothing to do with a transaction.
+NO_TRANSACTION = 0xFFFFFFFF
 _GUID_SIZE = 16
 
 
@@ -77,10 +79,14 @@ class InitCommand:
 
 @dataclass(frozen=True, slots=True)
 class OperationRequest:
-    """A request, and whether data follows it; None where the initiator does not say."""
+    """A request, and whether data follows it; None where the initiator does not say.
+
+    `complaint` is what is wrong with the parameters, if anything; then the request has none.
+    """
 
     request: Request
     sends_data: bool | None
+    complaint: str = ""
 
 
 def encode(kind: PacketType, payload: bytes = b"") -> bytes:
@@ -90,13 +96,13 @@ def encode(kind: PacketType, payload: bytes = b"") -> bytes:
 
 def encode_init_command_ack(connection: int, guid: bytes, name: str) -> bytes:
     """Build the answer to an Init Command Request; `guid` has 16 bytes."""
-    payload = struct.pack("<I", connection) + guid + (name + "\0").encode("utf-16-le")
+    payload = struct.pack("<I", connection) + guid + _name(name)
     return encode(PacketType.INIT_COMMAND_ACK, payload + struct.pack("<I", PROTOCOL_VERSION))
 
 
 def encode_init_command_request(guid: bytes, name: str) -> bytes:
     """Build an Init Command Request; `guid` has 16 bytes."""
-    payload = guid + (name + "\0").encode("utf-16-le") + struct.pack("<I", PROTOCOL_VERSION)
+    payload = guid + _name(name) + struct.pack("<I", PROTOCOL_VERSION)
     return encode(PacketType.INIT_COMMAND_REQUEST, payload)
 
 
@@ -127,6 +133,10 @@ def encode_data_prefix(kind: PacketType, request: Request, length: int) -> bytes
     return DATA_PREFIX.pack(DATA_PREFIX.size + length, kind, request.transaction_id)
 
 
+def _name(name: str) -> bytes:
+    return f"{name}\0".encode("utf-16-le", "replace")
+
+
 def _block(code: int, transaction_id: int, parameters: tuple[int, ...]) -> bytes:
     return struct.pack(f"<HI{len(parameters)}I", code, transaction_id, *parameters)
 
@@ -150,18 +160,18 @@ def decode_init_event(payload: bytes) -> int:
 
 
 def decode_operation(payload: bytes) -> OperationRequest:
-    """Read an Operation Request."""
+    """Read an Operation Request; PacketError where not even its transaction can be told."""
     reader = _read(payload)
     try:
         phase, code, transaction_id = reader.u32(), reader.u16(), reader.u32()
-        if reader.rest % 4 or reader.rest > 5 * 4:
-            raise PacketError(f"operation request with {reader.rest} bytes of parameters")
-        parameters = tuple(reader.u32() for _ in range(reader.rest // 4))
     except WireError as error:
         raise PacketError(str(error)) from None
-    request = Request(OperationCode(code), transaction_id, parameters)
     sends_data = None if phase == DataPhaseInfo.UNKNOWN else phase == DataPhaseInfo.DATA_OUT
-    return OperationRequest(request, sends_data)
+    if reader.rest % 4 or reader.rest > 5 * 4:
+        request = Request(OperationCode(code), transaction_id)
+        return OperationRequest(request, sends_data, f"{reader.rest} bytes of parameters")
+    parameters = tuple(reader.u32() for _ in range(reader.rest // 4))
+    return OperationRequest(Request(OperationCode(code), transaction_id, parameters), sends_data)
 
 
 def decode_transaction_id(payload: bytes) -> int:

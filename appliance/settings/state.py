@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an initiator has set about the device, in a small JSON file.
+
+    {"friendly_name": "Kitchen"}
+
+Keys that this version does not know are kept. A file that cannot be read is put aside.
+"""
+
+import json
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from appliance.mtp.codes import ResponseCode
+from appliance.mtp.errors import MtpError
+from appliance.settings.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+FILE_NAME = "state.json"
+_FRIENDLY_NAME = "friendly_name"
+#: A file of this program is never longer.
+_MAX_SIZE = 1 << 16
+
+
+def state_directory() -> Path:
+    """Find where state is kept: systemd's directory for it, or the user's."""
+    for_service = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if for_service:
+        return Path(for_service)
+    for_user = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(for_user) if for_user.startswith("/") else Path("~/.local/state").expanduser()
+    return base / "mtp-appliance"
+
+
+class State:
+    """The device's state (`DeviceState` of `appliance.mtp.ports`), for all connections."""
+
+    def __init__(self, directory: Path, *, default_name: str = "") -> None:
+        self._path = directory / FILE_NAME
+        self._default_name = default_name
+        self._lock = threading.Lock()
+        self._values = load(self._path)
+
+    @property
+    def friendly_name(self) -> str:
+        """The name that a person gave the device, or the default."""
+        name = self._values.get(_FRIENDLY_NAME)
+        return name if isinstance(name, str) and name else self._default_name
+
+    def set_friendly_name(self, name: str | None) -> None:
+        """Keep a name; None returns to the default. AccessDenied where it cannot be kept."""
+        with self._lock:
+            values = {key: value for key, value in self._values.items() if key != _FRIENDLY_NAME}
+            if name is not None:
+                values[_FRIENDLY_NAME] = name
+            try:
+                write_atomically(self._path, _encode(values))
+            except OSError as error:
+                log.warning("cannot write %s: %s", self._path, error.strerror)
+                raise MtpError(ResponseCode.ACCESS_DENIED, "the state cannot be kept") from error
+            self._values = values
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a state file; empty where there is none, or none that can be read."""
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        log.warning("cannot read %s, starting without it: %s", path, why)
+        _put_aside(path)
+        return {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        data = file.read(_MAX_SIZE + 1)
+    if len(data) > _MAX_SIZE:
+        raise ValueError(f"it is longer than {_MAX_SIZE} bytes")
+    values = json.loads(data)
+    if not isinstance(values, dict):
+        raise ValueError("it is no JSON object")
+    json.dumps(values, ensure_ascii=False).encode()  # raises for what is no Unicode
+    return values
+
+
+def _encode(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def _put_aside(path: Path) -> None:
+    try:
+        path.replace(path.with_name(f"{path.name}.damaged"))
+    except OSError as error:
+        log.debug("%s stays where it is: %s", path, error.strerror)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One initiator: its command connection, its event connection, and what both know of it."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from appliance.mtp.ptpip_packets import PacketError
+from appliance.mtp.responder import Connection
+from appliance.mtp.transaction import Event
+from appliance.transports.ptpip_cancel import Cancellation
+from appliance.transports.ptpip_channel import Channel, PeerGoneError
+from appliance.transports.ptpip_commands import CommandConnection
+from appliance.transports.ptpip_events import EventConnection, EventQueue
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def _greeted(channel: Channel, greeting: bytes) -> Iterator[None]:
+    """Greet; from then on a packet that may not come is the end, without a refusal."""
+    channel.send(greeting)
+    channel.limit(None)
+    try:
+        yield
+    except PacketError as error:
+        raise PeerGoneError(f"spoke out of turn: {error}") from None
+
+
+class Initiator:
+    """An initiator from its command connection's first packet to its end.
+
+    When one of its connections ends, the other one does too.
+    """
+
+    def __init__(self, number: int, host: str, channel: Channel, connection: Connection) -> None:
+        self.number = number
+        self.host = host
+        self.connection = connection
+        self._channel = channel
+        self._cancellation = Cancellation()
+        self._queue = EventQueue(connection.peer)
+        self._event_channel: Channel | None = None
+        self._over = False
+        self._changed = threading.Condition()
+
+    def serve_commands(self, greeting: bytes) -> None:
+        """Greet and serve the command connection until it ends, which is a PeerGoneError."""
+        try:
+            with _greeted(self._channel, greeting):
+                CommandConnection(self._channel, self.connection, self._cancellation).serve()
+        finally:
+            self.connection.close()
+            self._end()
+
+    def serve_events(self, channel: Channel, greeting: bytes) -> None:
+        """Greet and serve an event connection until it ends, which is a PeerGoneError."""
+        with self._attached(channel), _greeted(channel, greeting):
+            EventConnection(channel, self._queue, self._cancellation.ask).serve()
+
+    def send_event(self, event: Event) -> None:
+        """Tell the initiator of something, if it has a session; never waits."""
+        if self.connection.session_open:
+            self._queue.put(event)
+
+    @contextmanager
+    def _attached(self, channel: Channel) -> Iterator[None]:
+        with self._changed:
+            if self._over or self._event_channel is not None:
+                raise PacketError("a second event connection")
+            self._event_channel = channel
+        try:
+            yield
+        finally:
+            self._channel.shut_down()
+            with self._changed:
+                self._event_channel = None
+                self._changed.notify_all()
+
+    def _end(self) -> None:
+        with self._changed:
+            self._over = True
+            if self._event_channel is not None:
+                self._event_channel.shut_down()
+            self._changed.wait_for(lambda: self._event_channel is None)
+        self._queue.close()
+        self._cancellation.close()

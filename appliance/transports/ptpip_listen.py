@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a PTP/IP server listens."""
+
+import socket
+from collections.abc import Iterable
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from typing import NamedTuple
+
+from appliance.errors import ApplianceError
+from appliance.mtp.ptpip_packets import PORT
+
+_BACKLOG = 32
+_HINTS = {
+    EADDRINUSE: "another program listens there; choose another port, or end that program",
+    EADDRNOTAVAIL: "give an address of this machine, or 0.0.0.0 for all",
+    EACCES: "ports below 1024 are for root; choose a higher one",
+}
+
+
+class Address(NamedTuple):
+    """Where to listen: an address or host name, and a TCP port (0: any that is free)."""
+
+    host: str
+    port: int = PORT
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @classmethod
+    def of(cls, name: tuple[object, ...]) -> "Address":
+        """Read what the socket module gives as a TCP address."""
+        return cls(str(name[0]), int(str(name[1])))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host == "::1" or self.host.startswith("127.")
+
+
+def listen(addresses: Iterable[Address]) -> list[socket.socket]:
+    """Listen at all addresses; raises ApplianceError where one does not work, then at none."""
+    listeners: list[socket.socket] = []
+    try:
+        for address in addresses:
+            for family, name in _resolve(address):
+                listeners.append(_listen(family, name))
+    except BaseException:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+def _resolve(address: Address) -> list[tuple[int, tuple[object, ...]]]:
+    try:
+        found = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (socket.gaierror, UnicodeError) as error:
+        raise ApplianceError(
+            f"cannot listen at {address}: no such address", hint="for example 127.0.0.1:15740"
+        ) from error
+    return [(family, name) for family, _, _, _, name in found]
+
+
+def _listen(family: int, name: tuple[object, ...]) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(name)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ApplianceError(
+            f"cannot listen at {Address.of(name)}: {error.strerror}",
+            hint=_HINTS.get(error.errno or 0, ""),
+        ) from error
+    return listener
