@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What `make run` does once everything is set up: serves $FOLDER over PTP/IP on this machine.
+# What `make run` does once everything is set up: serves $FOLDER on this machine, at TCP port $PORT.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -18,4 +18,4 @@ if [ -x .venv/bin/mtp-appliance ]; then
 else
     set -- "${PYTHON:-python3}" -m appliance
 fi
-exec "$@" serve "$FOLDER"
+exec "$@" serve "$FOLDER" --listen "127.0.0.1:$PORT"

@@ -10,6 +10,7 @@ import pytest
 
 import appliance
 from appliance.mtp.operations import OPERATIONS
+from appliance.storage import names
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(ROOT.glob("*.md"))
@@ -69,6 +70,17 @@ def test_operations_are_listed() -> None:
     section = text("ARCHITECTURE.md").partition("## Operations")[2].partition("\n## ")[0]
     table = "\n".join(line for line in section.splitlines() if line.startswith("|"))
     assert set(OPERATION.findall(table)) == {spec_name(code.name) for code in OPERATIONS}
+
+
+def first_cells(table: str) -> list[str]:
+    return [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")]
+
+
+def test_readme_has_the_table_of_names() -> None:
+    section = text("README.md").partition("## Files and their names")[2].partition("\n## ")[0]
+    cells = [cell for cell in first_cells(section) if not cell.startswith("---")]
+    held = [cell for cell in first_cells(names.__doc__ or "") if not cell.startswith("---")]
+    assert cells == held
 
 
 def test_changelog_has_this_version() -> None:
