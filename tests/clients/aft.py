@@ -18,7 +18,7 @@ class Aft:
     """Each call is one run of aft-mtp-cli with commands as its arguments."""
 
     name = "aft-mtp-cli"
-    abilities = frozenset({"rename", "get empty"})
+    abilities = frozenset({"rename", "get empty", "emoji"})
 
     def _run(self, *commands: str) -> str:
         return run("aft-mtp-cli", *commands)
@@ -29,7 +29,7 @@ class Aft:
     def detect(self) -> str:
         return self._run("device-info")
 
-    def list(self, folder: str) -> dict[str, int | None]:
+    def listing(self, folder: str) -> dict[str, int | None]:
         lines = self._run(*self._in(folder), "lsext").splitlines()
         found = (match for line in lines if (match := _LINE.match(line)))
         return {match[3]: int(match[2]) for match in found}

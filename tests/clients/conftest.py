@@ -3,26 +3,27 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.clients.aft import Aft
 from tests.clients.driver import Driver
 from tests.clients.gphoto2 import Gphoto2
-from tests.clients.jmtpfs import Jmtpfs
-from tests.clients.mtp_tools import MtpTools
+from tests.clients.once import USB_CLIENTS, make
 from tests.clients.served import Served, free_port, serve
 
-_USB_CLIENTS: dict[str, type[Driver]] = {
-    "mtp-tools": MtpTools,
-    "gphoto2-usb": Gphoto2,
-    "jmtpfs": Jmtpfs,
-    "aft": Aft,
-}
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A client, the name to start it by, and the responder that it talks to."""
+
+    name: str
+    client: Driver
+    served: Served
 
 
-_CLIENTS: dict[str, type[Driver]] = {"gphoto2-ptpip": Gphoto2, **_USB_CLIENTS}
+_CLIENTS: dict[str, type[Driver]] = {"gphoto2-ptpip": Gphoto2, **USB_CLIENTS}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -32,7 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     needs = {each for mark in metafunc.definition.iter_markers("needs") for each in mark.args}
     able = [name for name, driver in _CLIENTS.items() if needs <= driver.abilities]
     params = [
-        pytest.param(name, marks=pytest.mark.guest if name in _USB_CLIENTS else ()) for name in able
+        pytest.param(name, marks=pytest.mark.guest if name in USB_CLIENTS else ()) for name in able
     ]
     metafunc.parametrize("station", params, indirect=True, scope="module")
 
@@ -40,30 +41,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="module")
 def station(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Driver, Served]]:
+) -> Iterator[Station]:
     """A client, and the responder that it talks to."""
     share = tmp_path_factory.mktemp("share")
     state = tmp_path_factory.mktemp("state")
-    if request.param == "gphoto2-ptpip":
+    name, road = request.param, ["--usb"]
+    if name == "gphoto2-ptpip":
         port = free_port()
-        with serve(f"Card={share}", "--listen", f"127.0.0.1:{port}", "--state-dir", state,
-                   share=share) as served:  # fmt: skip
-            yield Gphoto2(f"ptpip:127.0.0.1:{port}"), served
-    else:
-        with serve("--usb", f"Card={share}", "--state-dir", state, share=share) as served:
-            yield _USB_CLIENTS[request.param](), served
+        name = f"ptpip:127.0.0.1:{port}:{port}"  # gphoto2 wants it for each connection
+        road = ["--listen", f"127.0.0.1:{port}"]
+    with serve(*road, "--state-dir", state, f"Card={share}", share=share) as served:
+        yield Station(name, make(name), served)
 
 
 @pytest.fixture
-def client(station: tuple[Driver, Served]) -> Driver:
-    return station[0]
+def client(station: Station) -> Driver:
+    return station.client
 
 
 @pytest.fixture
-def share(station: tuple[Driver, Served]) -> Path:
+def share(station: Station) -> Path:
     """The folder that is served, emptied."""
-    folder = station[1].share
+    folder = station.served.share
     for each in folder.iterdir():
+        if each.name == ".mtp-appliance":
+            continue
         if each.is_dir() and not each.is_symlink():
             shutil.rmtree(each)
         else:

@@ -26,7 +26,7 @@ class Driver(Protocol):
         """Find the device; what the client says about it."""
         ...
 
-    def list(self, folder: str) -> dict[str, int | None]:
+    def listing(self, folder: str) -> dict[str, int | None]:
         """Names in a folder with sizes in bytes, None where the client does not show the size."""
         ...
 

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """gphoto2, over USB or PTP/IP."""
 
-import re
 from pathlib import Path
 
 from tests.clients.driver import run, split
 
-_FILE = re.compile(r"^#\d+\s+(.*?)\s+(?:rd|r-|-d|--)\s+(\d+) KB", re.MULTILINE)
-_FOLDER = re.compile(r"^ - (.*)$", re.MULTILINE)
-
 
 class Gphoto2:
-    """Sizes are shown in KB only, so none is told. Renaming and moving it does not know."""
+    """It tells no sizes, cannot rename or move, fetches no empty files, and shows `?` for emoji."""
 
     abilities: frozenset[str] = frozenset()
 
@@ -31,11 +27,13 @@ class Gphoto2:
     def detect(self) -> str:
         return self._run("--summary")
 
-    def list(self, folder: str) -> dict[str, int | None]:
-        files = self._run(*self._folder(folder), "--no-recurse", "--list-files")
-        folders = self._run(*self._folder(folder), "--no-recurse", "--list-folders")
-        names = [match[1] for match in _FILE.finditer(files)] + _FOLDER.findall(folders)
+    def listing(self, folder: str) -> dict[str, int | None]:
+        names = self._names(folder, "--list-files") + self._names(folder, "--list-folders")
         return dict.fromkeys(names)
+
+    def _names(self, folder: str, what: str) -> list[str]:
+        lines = self._run(*self._folder(folder), "--no-recurse", what).splitlines()
+        return [line.rpartition("/")[2] for line in lines if line.startswith("/")]
 
     def get(self, path: str, target: Path) -> None:
         folder, name = split(path)
@@ -58,8 +56,5 @@ class Gphoto2:
 
     def delete(self, path: str) -> None:
         folder, name = split(path)
-        is_file = name in {match[1] for match in _FILE.finditer(self._files(folder))}
+        is_file = name in self._names(folder, "--list-files")
         self._run(*self._folder(folder), "--delete-file" if is_file else "--rmdir", name)
-
-    def _files(self, folder: str) -> str:
-        return self._run(*self._folder(folder), "--no-recurse", "--list-files")

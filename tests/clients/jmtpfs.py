@@ -14,7 +14,7 @@ class Jmtpfs:
     """Mounted anew for each call, so that nothing is answered from an earlier one's cache."""
 
     name = "jmtpfs"
-    abilities = frozenset({"rename", "move", "get empty"})
+    abilities = frozenset({"rename", "move", "get empty", "emoji"})
 
     @contextlib.contextmanager
     def _mounted(self) -> Iterator[Path]:
@@ -32,7 +32,7 @@ class Jmtpfs:
     def detect(self) -> str:
         return run("jmtpfs", "-l")
 
-    def list(self, folder: str) -> dict[str, int | None]:
+    def listing(self, folder: str) -> dict[str, int | None]:
         with self._mounted() as root:
             entries = list((root / folder).iterdir())
             return {each.name: None if each.is_dir() else each.stat().st_size for each in entries}

@@ -44,7 +44,7 @@ class MtpTools:
     """The tools work on handles; `mtp-filetree` finds them. They exit with 0 on many errors."""
 
     name = "mtp-tools"
-    abilities = frozenset({"rename", "move", "get empty"})
+    abilities = frozenset({"rename", "move", "get empty", "emoji"})
 
     def _run(self, *argv: str | Path) -> str:
         output = run(*argv)
@@ -77,7 +77,7 @@ class MtpTools:
                 return node.handle
         raise ClientError(f"mtp-filetree does not show {path}")
 
-    def list(self, folder: str) -> dict[str, int | None]:
+    def listing(self, folder: str) -> dict[str, int | None]:
         sizes = {int(m[1]): int(m[3]) for m in _FILE.finditer(self._run("mtp-files"))}
         prefix = f"{folder}/" if folder else ""
         return {

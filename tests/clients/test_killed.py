@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A client is killed in the middle of a transfer: the next one works at once, nothing is torn."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.clients.conftest import Station
+
+_SIZE = 600 << 20
+_SOME = 1 << 20
+_PATIENCE = 60.0
+
+
+def _start(station: Station, *arguments: str | Path) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-m", "tests.clients.once", station.name, *map(str, arguments)]
+    return subprocess.Popen(argv, start_new_session=True, stderr=subprocess.DEVNULL)
+
+
+def _kill_when(process: subprocess.Popen[bytes], under_way: Callable[[], bool]) -> None:
+    """Kill the client and all that it started, once the transfer is seen to be under way."""
+    deadline = time.monotonic() + _PATIENCE
+    while not under_way() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert process.poll() is None, "the client was done before it could be killed"
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    # A file system client has gone into the background.
+    subprocess.run(["pkill", "-KILL", "-x", "jmtpfs"], check=False)
+    for line in Path("/proc/mounts").read_text().splitlines():
+        if "jmtpfs" in line:
+            subprocess.run(["fusermount", "-u", "-z", line.split()[1]], check=False)
+
+
+def _staged(share: Path) -> int:
+    """Bytes that the responder keeps back of uploads under way."""
+    total = 0
+    for each in share.glob(".mtp-appliance/*/*"):
+        with suppress(FileNotFoundError):
+            total += each.stat().st_size
+    return total
+
+
+def _wait_until_nothing_is_staged(share: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while list(share.glob(".mtp-appliance/*/*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(share.glob(".mtp-appliance/*/*")) == []
+
+
+def _works(station: Station, share: Path, tmp_path: Path) -> None:
+    (share / "small.txt").write_bytes(b"still here")
+    station.client.get("small.txt", tmp_path / "small.txt")
+    assert (tmp_path / "small.txt").read_bytes() == b"still here"
+    (tmp_path / "next.txt").write_bytes(b"next")
+    station.client.put(tmp_path / "next.txt", "")
+    assert (share / "next.txt").read_bytes() == b"next"
+
+
+def test_killed_while_it_downloads(station: Station, share: Path, tmp_path: Path) -> None:
+    with (share / "big.bin").open("wb") as file:
+        file.truncate(_SIZE)
+    before = _read_by_responder(station)
+    process = _start(station, "get", "big.bin", tmp_path / "got.bin")
+    _kill_when(process, lambda: _read_by_responder(station) > before + 4 * _SOME)
+    _works(station, share, tmp_path)
+
+
+def _read_by_responder(station: Station) -> int:
+    """Bytes that the responder has read, from files and sockets."""
+    text = Path(f"/proc/{station.served.process.pid}/io").read_text()
+    return int(text.split("rchar:")[1].split()[0])
+
+
+@pytest.mark.parametrize("existing", [False, True], ids=["new file", "over a file"])
+def test_killed_while_it_uploads(
+    station: Station, share: Path, tmp_path: Path, existing: bool
+) -> None:
+    if existing and station.client.name == "gphoto2":
+        # gphoto2 deletes nothing before it uploads, so the old file has to stay as it was.
+        (share / "up.bin").write_bytes(b"old")
+    with (tmp_path / "up.bin").open("wb") as file:
+        file.truncate(_SIZE)
+    process = _start(station, "put", tmp_path / "up.bin", "")
+    _kill_when(process, lambda: _staged(share) > _SOME)
+    _works(station, share, tmp_path)
+    _wait_until_nothing_is_staged(share)
+    if existing and station.client.name == "gphoto2":
+        assert (share / "up.bin").read_bytes() == b"old"
+    else:
+        assert not (share / "up.bin").exists() or (share / "up.bin").stat().st_size == 0
