@@ -21,10 +21,14 @@ _NOW = kernel.timespec(0, 0)
 class AioRequest:
     """One request with a page-aligned buffer of `capacity` bytes.
 
-    `result` is how many bytes were transferred, or a negative errno.
+    `result` is how many bytes were transferred, or a negative errno. `uncollected` is the pipes'
+    note of what was still under way to the host when it was done.
     """
 
-    __slots__ = ("_address", "_block", "_memory", "asked", "busy", "pointer", "result", "view")
+    __slots__ = (
+        *("_address", "_block", "_memory", "asked", "busy", "pointer", "result", "uncollected"),
+        "view",
+    )
 
     def __init__(self, capacity: int, *, to_host: bool) -> None:
         self._memory = mmap.mmap(-1, capacity)
@@ -32,6 +36,7 @@ class AioRequest:
         self.view = memoryview(self._memory)
         self.asked = 0
         self.result = 0
+        self.uncollected = 0
         self.busy = False
         self._block: Any = kernel.iocb()
         self._block.aio_lio_opcode = kernel.IO_CMD_PWRITE if to_host else kernel.IO_CMD_PREAD

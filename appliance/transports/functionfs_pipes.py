@@ -122,7 +122,7 @@ class EndpointPipes:
             return None
         request = self._lent_read = self._received.popleft()
         self.posted -= request.asked
-        return Transfer(request.view[: request.result], request.asked)
+        return Transfer(request.view[: request.result], request.asked, request.uncollected)
 
     def withdraw(self) -> None:
         """Cancel the reads under way."""
@@ -164,9 +164,10 @@ class EndpointPipes:
         if gathered:
             self._queue.submit(gathered)
 
-    def flush(self) -> None:
+    def flush(self) -> int:
         """Take back what was not collected, the last first so that nothing moves up."""
-        self._cancel(self._sending)
+        requests = list(self._sending)
+        self._cancel(requests)
         if self._lent_buffer is not None:
             self._free_buffers.append(self._lent_buffer)
             self._lent_buffer = None
@@ -174,6 +175,7 @@ class EndpointPipes:
             self._in.flush()
         except OSError as error:
             log.debug("FLUSH: %s", error)
+        return sum(request.result < 0 for request in requests)
 
     # Waiting
 
@@ -220,6 +222,7 @@ class EndpointPipes:
     def _read_done(self, request: AioRequest) -> None:
         self._reading.remove(request)
         if request.result >= 0:
+            request.uncollected = len(self._sending)
             self._received.append(request)
             return
         self.posted -= request.asked

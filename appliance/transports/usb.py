@@ -14,7 +14,7 @@ Spec: USB Still Image Capture Device 1.0 section 7, MTP 1.1 appendix H.
 import logging
 import time
 
-from appliance.mtp.codes import ResponseCode
+from appliance.mtp.codes import OperationCode, ResponseCode
 from appliance.mtp.containers import (
     HEADER_SIZE,
     ContainerError,
@@ -25,10 +25,10 @@ from appliance.mtp.containers import (
     last_packet,
     needs_zero_packet,
 )
-from appliance.mtp.errors import MtpError
 from appliance.mtp.responder import Connection
 from appliance.mtp.transaction import Reply, Request, Sink, Source
 from appliance.transports.usb_commands import Malformed, recognise
+from appliance.transports.usb_data import fill, receive
 from appliance.transports.usb_pipes import (
     BulkPipes,
     Cancelled,
@@ -40,12 +40,8 @@ from appliance.transports.usb_pipes import (
 
 log = logging.getLogger(__name__)
 
-#: Seconds of silence after which data that may be whole is whole, although no short packet came.
-SETTLE = 0.1
-#: Seconds that the last requests to the host have to be reported as sent once it speaks again.
+#: Seconds in which the last answer is to be reported as collected once the host speaks again.
 GRACE = 0.02
-#: The last data, a zero-length packet and the response; more than these cannot be unreported.
-UNREPORTED = 3
 #: Seconds without a packet to the host after which the program that asked is taken for dead.
 STALLED = 60.0
 
@@ -65,6 +61,9 @@ class Conversation:
         self._pipes = pipes
         self._connection = connection
         self._next: Request | None = None
+        self._last_id = -2
+        self._early = False
+        self._answered = False
         self._noise = False
 
     def run(self) -> None:
@@ -93,6 +92,7 @@ class Conversation:
             except _GivenUp as given_up:
                 self._clean_up("given up by the host")
                 self._next = given_up.command
+                self._part_from_old_client()
 
     def _transact_safely(self, request: Request) -> None:
         """Answer a command even where a defect of this program is in the way."""
@@ -126,11 +126,13 @@ class Conversation:
             transfer = self._pipes.take()
             if transfer is not None:
                 self._next = self._heard(transfer)
+                self._early = transfer.uncollected > 0
             elif not self._pipes.posted:
                 self._listen()
             elif not self._pipes.wait(STALLED if self._pipes.sending else None):
                 self._forsake()
-        self._let_last_response_go()
+        if self._early or self._pipes.sending:
+            self._let_last_answer_go(self._next)
         command, self._next = self._next, None
         return command
 
@@ -150,14 +152,30 @@ class Conversation:
         self._noise = full
         return command
 
-    def _let_last_response_go(self) -> None:
-        """Take back what a client that is gone did not collect before this command."""
+    def _let_last_answer_go(self, command: Request) -> None:
+        """Deal with a command that came before the last answer was reported as collected.
+
+        The next one of the same client: the report is late. Any other: its client is gone, and a
+        new one is about to read what was meant for the old one. So what is there is taken back at
+        once. Where the new one was faster and the transaction ids are the same, it has taken the
+        old response for its own, and another one would put it out of step for good.
+        """
+        self._early = False
         deadline = time.monotonic() + GRACE
-        while 0 < self._pipes.sending <= UNREPORTED and time.monotonic() < deadline:
+        follows = command.transaction_id == self._last_id + 1
+        while follows and self._pipes.sending and time.monotonic() < deadline:
             self._pipes.wait(GRACE / 10)
-        if self._pipes.sending:
-            log.info("ABANDON %s: the last answer was not collected", self._connection.peer)
-            self._pipes.flush()
+        if follows and not self._pipes.sending:
+            return
+        taken_back = self._pipes.flush()
+        log.info("ABANDON %s: %d requests were not collected", self._connection.peer, taken_back)
+        self._part_from_old_client()
+        self._answered = not taken_back and command.transaction_id == self._last_id
+
+    def _part_from_old_client(self) -> None:
+        """Close the session of a client that was killed where the next one opens its own."""
+        if self._next is not None and self._next.code == OperationCode.OPEN_SESSION:
+            self._connection.close()
 
     def _forsake(self) -> None:
         """Take back an answer that nobody has collected for a long time."""
@@ -169,22 +187,33 @@ class Conversation:
 
     def _transact(self, request: Request) -> None:
         self._pipes.begin(request.transaction_id)
-        if isinstance(request, Malformed):
+        self._last_id = request.transaction_id
+        if self._answered:
+            self._execute_silently(request)
+        elif isinstance(request, Malformed):
             log.info("REFUSED %s %s: malformed", self._connection.peer, request.code)
             self._respond(request, Reply(ResponseCode.INVALID_PARAMETER))
-            return
+        else:
+            self._execute(request)
+
+    def _execute_silently(self, request: Request) -> None:
+        """Let a session be opened whose response the host has already."""
+        log.info("SILENT %s %s", self._connection.peer, request.code)
+        self._answered = False
+        if request.code == OperationCode.OPEN_SESSION:
+            self._connection.execute(request)
+            self._connection.complete()
+
+    def _execute(self, request: Request) -> None:
         answer = self._connection.execute(request)
         if isinstance(answer, Reply):
             self._conclude(request, self._send(request, answer))
         elif self._receive(request, answer):
-            self._conclude(request, self._finish(answer))
+            self._pipes.check()
+            self._conclude(request, answer.finish())
         else:
             self._connection.abandon()
             self._respond(request, Reply(ResponseCode.INCOMPLETE_TRANSFER))
-
-    def _finish(self, sink: Sink) -> Reply:
-        self._pipes.check()
-        return sink.finish()
 
     def _conclude(self, request: Request, reply: Reply) -> None:
         self._respond(request, reply)
@@ -248,51 +277,14 @@ class Conversation:
     def _receive(self, request: Request, sink: Sink) -> bool:
         """Take the data phase; whether it is whole."""
         phase = DataPhase(request, sink.expected, self._pipes.packet_size)
-        progress = Progress.MORE
-        while progress in {Progress.MORE, Progress.PAUSED}:
-            progress = self._receive_part(phase, progress, sink)
+        try:
+            progress = receive(self._pipes, phase, sink)
+        except ContainerError as error:
+            log.info("REFUSED %s: %s", self._connection.peer, error)
+            progress = Progress.TORN
         if progress is Progress.SUPERSEDED:
             raise _GivenUp(phase.command)
         if progress is Progress.TORN:
             log.info("TORN %s: %d bytes came", self._connection.peer, phase.received)
         self._listen()
         return progress is Progress.WHOLE
-
-    def _receive_part(self, phase: DataPhase, progress: Progress, sink: Sink) -> Progress:
-        self._read_ahead(phase)
-        transfer = self._pipes.take()
-        if transfer is None:
-            heard = self._pipes.wait(SETTLE if progress is Progress.PAUSED else None)
-            return progress if heard else phase.settle()
-        try:
-            payload, progress = phase.feed(transfer.data, transfer.asked)
-        except ContainerError as error:
-            log.info("REFUSED %s: %s", self._connection.peer, error)
-            return Progress.TORN
-        if progress is Progress.MORE:
-            self._read_ahead(phase)
-        if payload:
-            sink.write(payload)
-        return progress
-
-    def _read_ahead(self, phase: DataPhase) -> None:
-        """Post reads up to where the data may be over, so that disk and bus work together."""
-        while self._pipes.can_post:
-            size = phase.next_read(self._pipes.largest, self._pipes.posted)
-            if not size:
-                return
-            self._pipes.post(size)
-
-
-def fill(source: Source, view: memoryview) -> tuple[int, Reply | None]:
-    """Fill `view` from a source; how many bytes came, and what to reply where not all did."""
-    filled = 0
-    try:
-        while filled < len(view):
-            count = source.read_into(view[filled:])
-            if not count:
-                return filled, Reply(ResponseCode.INCOMPLETE_TRANSFER)
-            filled += count
-    except MtpError as error:
-        return filled, Reply(error.code, error.parameters)
-    return filled, None

@@ -33,10 +33,14 @@ class Disconnected(Interrupt):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """What came from the host in one read of `asked` bytes. The bytes are lent until the next."""
+    """What came from the host in one read of `asked` bytes. The bytes are lent until the next.
+
+    `uncollected` is how many requests to the host were not reported as sent before it came.
+    """
 
     data: memoryview
     asked: int
+    uncollected: int = 0
 
 
 class BulkPipes(Protocol):
@@ -116,8 +120,8 @@ class BulkPipes(Protocol):
         """Hand over what was gathered."""
         ...
 
-    def flush(self) -> None:
-        """Take back what was not collected by the host, the endpoint's FIFO included."""
+    def flush(self) -> int:
+        """Take back what the host has not collected; how many requests that were."""
         ...
 
     def check(self) -> None:

@@ -69,6 +69,11 @@ class FakePipes:
         self.sent += self._queue[:count]
         del self._queue[:count]
 
+    def deliver(self, data: bytes) -> None:
+        """Let the host write now, before the device hears of it."""
+        self._wire.extend(self._packets(data))
+        self._move()
+
     def _packets(self, data: bytes) -> list[bytes]:
         size = self.packet_size
         return [data[at : at + size] for at in range(0, len(data), size)] or [b""]
@@ -95,7 +100,7 @@ class FakePipes:
             filled += packet
             if len(packet) < self.packet_size or len(filled) == asked:
                 self._reads.popleft()
-                self._done.append(Transfer(memoryview(bytes(filled)), asked))
+                self._done.append(Transfer(memoryview(bytes(filled)), asked, len(self._queue)))
         if not self.deaf:
             self.collect()
 
@@ -162,12 +167,14 @@ class FakePipes:
         self._gathered.clear()
         self._move()
 
-    def flush(self) -> None:
-        if self.sending:
-            self.log.append(f"flush {self.sending}")
+    def flush(self) -> int:
+        count = self.sending
+        if count:
+            self.log.append(f"flush {count}")
         self._queue.clear()
         self._gathered.clear()
         self._buffer = None
+        return count
 
     def check(self) -> None:
         interrupt, self._interrupt = self._interrupt, None

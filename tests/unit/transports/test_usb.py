@@ -2,6 +2,7 @@
 """The bulk conversation with a scripted host, packet for packet."""
 
 import struct
+from collections.abc import Callable
 
 import pytest
 
@@ -292,6 +293,49 @@ def test_a_client_killed_while_it_read(size: int) -> None:
     assert got[-1].endswith(response(OK, 2))
     assert stage.connection.requests[-1].transaction_id == 2
     assert size < 4000 or any(line.startswith("flush") for line in stage.pipes.log)
+
+
+OPEN = OperationCode.OPEN_SESSION
+
+
+@pytest.mark.parametrize(
+    "before",
+    [(deaf, command(GET, 7)), (command(SEND, 7), data(SEND, pattern(9000), 7)[:8704])],
+    ids=["download", "upload"],
+)
+def test_the_session_of_a_killed_client_ends_where_the_next_one_begins(
+    before: tuple[Action, ...],
+) -> None:
+    stage = Stage(*before, command(OPEN, 0, 1), listening, b"")
+    stage.content = pattern(50_000)
+    stage.expected = 9000
+    stage.connection._operations[OPEN] = lambda _: Reply()
+    assert heard(stage)[-1] == response(OK, 0)
+    assert "close" in stage.connection.calls[: stage.connection.calls.index("complete")]
+
+
+def snatch(*words: bytes) -> Callable[[FakePipes], None]:
+    """A host that sends a command and reads what was there before the device has heard it."""
+
+    def act(pipes: FakePipes) -> None:
+        for word in words:
+            pipes.deliver(word)
+        pipes.collect()
+
+    return act
+
+
+def test_a_response_that_was_taken_for_the_next_ones_is_not_repeated() -> None:
+    """The old client left the response to its OpenSession, the new one took it for its own."""
+    stage = Stage(command(OPEN, 0, 1), deaf, command(OPEN, 0, 1), snatch(command(OPEN, 0, 1)),
+                  listening, command(PLAIN, 1))  # fmt: skip
+    stage.connection._operations[OPEN] = lambda _: Reply()
+    assert heard(stage) == [response(OK, 0), response(OK, 0), response(OK, 1)]
+
+
+def test_a_late_report_of_the_same_client_costs_nothing() -> None:
+    stage = Stage(deaf, command(PLAIN, 4), snatch(command(PLAIN, 5)), listening, b"")
+    assert heard(stage) == [response(OK, 4), response(OK, 5)]
 
 
 def test_noise_while_data_is_sent_ends_nothing() -> None:
