@@ -6,7 +6,8 @@ import os
 import select
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
+from contextlib import suppress
 from errno import EAGAIN, ECONNRESET, ESHUTDOWN
 
 from appliance.transports.aio import AioQueue, AioRequest
@@ -33,8 +34,7 @@ class EndpointPipes:
     def __init__(self, bulk_in: BulkEndpoint, bulk_out: BulkEndpoint) -> None:
         self._in = bulk_in
         self._out = bulk_out
-        self._wake = os.eventfd(0)
-        self._quiet = os.eventfd(0)
+        self._wake, self._quiet = os.eventfd(0), os.eventfd(0)
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
         self.signals = Signals(lambda: os.eventfd_write(self._wake, 1))
@@ -51,8 +51,7 @@ class EndpointPipes:
         self._lent_read: AioRequest | None = None
         self._lent_buffer: AioRequest | None = None
         self._placing: AioRequest | None = None
-        self._broken = False
-        self._warned = False
+        self._broken = self._warned = False
         self.packet_size = 512
         self.largest = LARGEST
         self.posted = 0
@@ -113,6 +112,10 @@ class EndpointPipes:
         self._gathered.append(request)
         self.posted += size
 
+    def look(self) -> None:
+        """See what has completed meanwhile."""
+        self._harvest()
+
     def take(self) -> Transfer | None:
         """Next completed read."""
         if self._lent_read is not None:
@@ -126,15 +129,15 @@ class EndpointPipes:
 
     def withdraw(self) -> None:
         """Cancel the reads under way."""
-        self._cancel(self._reading)
+        self._cancel(list(self._reading))
 
     # To the host
 
     def buffer(self) -> memoryview | None:
         """Lend a buffer."""
         if self._lent_buffer is None:
-            if not self._free_buffers and not self._harvest():
-                return None
+            if not self._free_buffers:
+                self._harvest()
             if not self._free_buffers:
                 return None
             self._lent_buffer = self._free_buffers.pop()
@@ -171,10 +174,8 @@ class EndpointPipes:
         if self._lent_buffer is not None:
             self._free_buffers.append(self._lent_buffer)
             self._lent_buffer = None
-        try:
+        with suppress(OSError):  # a controller without a FIFO, or a host that is gone
             self._in.flush()
-        except OSError as error:
-            log.debug("FLUSH: %s", error)
         return sum(request.result < 0 for request in requests)
 
     # Waiting
@@ -286,9 +287,8 @@ class EndpointPipes:
         self.largest //= 2
         return True
 
-    def _cancel(self, requests: Iterable[AioRequest]) -> None:
+    def _cancel(self, requests: Sequence[AioRequest]) -> None:
         """Take requests back and wait until the kernel has let go of their buffers."""
-        requests = list(requests)
         for request in reversed(requests):
             if request in self._gathered:
                 self._gathered.remove(request)

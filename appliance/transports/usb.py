@@ -133,6 +133,8 @@ class Conversation:
                 self._forsake()
         if self._early or self._pipes.sending:
             self._let_last_answer_go(self._next)
+        elif self._next.code == OperationCode.OPEN_SESSION:
+            self._pipes.flush()  # a controller may call sent what lies in its FIFO
         command, self._next = self._next, None
         return command
 
@@ -157,8 +159,8 @@ class Conversation:
 
         The next one of the same client: the report is late. Any other: its client is gone, and a
         new one is about to read what was meant for the old one. So what is there is taken back at
-        once. Where the new one was faster and the transaction ids are the same, it has taken the
-        old response for its own, and another one would put it out of step for good.
+        once. Where the new one was faster and opens its session by the same transaction id, it has
+        taken the old response for its own: another one would put it out of step for good.
         """
         self._early = False
         deadline = time.monotonic() + GRACE
@@ -170,7 +172,8 @@ class Conversation:
         taken_back = self._pipes.flush()
         log.info("ABANDON %s: %d requests were not collected", self._connection.peer, taken_back)
         self._part_from_old_client()
-        self._answered = not taken_back and command.transaction_id == self._last_id
+        same = (OperationCode.OPEN_SESSION, self._last_id)
+        self._answered = not taken_back and (command.code, command.transaction_id) == same
 
     def _part_from_old_client(self) -> None:
         """Close the session of a client that was killed where the next one opens its own."""
@@ -197,23 +200,30 @@ class Conversation:
             self._execute(request)
 
     def _execute_silently(self, request: Request) -> None:
-        """Let a session be opened whose response the host has already."""
+        """Open a session whose response the host has already."""
         log.info("SILENT %s %s", self._connection.peer, request.code)
         self._answered = False
-        if request.code == OperationCode.OPEN_SESSION:
-            self._connection.execute(request)
-            self._connection.complete()
+        self._connection.execute(request)
+        self._connection.complete()
 
     def _execute(self, request: Request) -> None:
         answer = self._connection.execute(request)
         if isinstance(answer, Reply):
+            self._look_up()
             self._conclude(request, self._send(request, answer))
         elif self._receive(request, answer):
             self._pipes.check()
-            self._conclude(request, answer.finish())
+            reply = answer.finish()
+            self._look_up()
+            self._conclude(request, reply)
         else:
             self._connection.abandon()
             self._respond(request, Reply(ResponseCode.INCOMPLETE_TRANSFER))
+
+    def _look_up(self) -> None:
+        """Notice, before anything goes to the host, that it has given up meanwhile."""
+        self._pipes.look()
+        self._overhear()
 
     def _conclude(self, request: Request, reply: Reply) -> None:
         self._respond(request, reply)

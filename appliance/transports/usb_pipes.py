@@ -96,8 +96,12 @@ class BulkPipes(Protocol):
         """Read up to `size` bytes, a multiple of the packet size."""
         ...
 
+    def look(self) -> None:
+        """See what has completed meanwhile; never waits."""
+        ...
+
     def take(self) -> Transfer | None:
-        """Next completed read, None where there is none yet."""
+        """Next completed read that was seen, None where there is none yet."""
         ...
 
     def withdraw(self) -> None:

@@ -137,6 +137,9 @@ class FakePipes:
         self.log.append(f"post {size}")
         self._reads.append((size, bytearray()))
 
+    def look(self) -> None:
+        self._move()
+
     def take(self) -> Transfer | None:
         self._lent = bool(self._done)
         return self._done.popleft() if self._done else None

@@ -63,8 +63,8 @@ class Appliance:
         wait_for_device()
 
     def leftovers(self) -> list[str]:
-        """Give the names of everything in the share, hidden and staged files as well."""
-        return sorted(str(path.relative_to(self.share)) for path in self.share.rglob("*"))
+        """Give the names of all files in the share that no PC sees: hidden and staged ones."""
+        return sorted(path.name for path in self.share.glob(".*/**/*") if path.is_file())
 
 
 def load_controller(speed: str) -> None:

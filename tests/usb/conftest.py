@@ -27,6 +27,14 @@ def appliance_device(
         yield appliance
 
 
+@pytest.fixture(autouse=True)
+def device_log(appliance_device: Appliance) -> Iterator[None]:
+    """Show with a failure what the responder logged meanwhile."""
+    since = len(appliance_device.log())
+    yield
+    print(appliance_device.log()[since:])
+
+
 @pytest.fixture
 def share(appliance_device: Appliance) -> Path:
     return appliance_device.share

@@ -333,6 +333,18 @@ def test_a_response_that_was_taken_for_the_next_ones_is_not_repeated() -> None:
     assert heard(stage) == [response(OK, 0), response(OK, 0), response(OK, 1)]
 
 
+def test_a_client_killed_while_its_command_was_carried_out() -> None:
+    stage = Stage(command(PLAIN, 7), command(PLAIN, 9))
+
+    def slow(request: Request) -> Reply:
+        if request.transaction_id == 7:
+            stage.pipes.deliver(command(PLAIN, 8))
+        return Reply()
+
+    stage.connection._operations[PLAIN] = slow
+    assert heard(stage) == [response(OK, 8), response(OK, 9)]
+
+
 def test_a_late_report_of_the_same_client_costs_nothing() -> None:
     stage = Stage(deaf, command(PLAIN, 4), snatch(command(PLAIN, 5)), listening, b"")
     assert heard(stage) == [response(OK, 4), response(OK, 5)]

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cable: pulled, plugged, reset and put to sleep in the middle of transfers."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.mtp.codes import OperationCode as Op
+from appliance.mtp.codes import ResponseCode as Rc
+from tests.usb.appliance import Appliance
+from tests.usb.host import OK, Host, data_header, program
+from tests.usb.mtp import announce, find, pattern
+
+pytestmark = pytest.mark.guest
+
+SIZE = 30_000_000
+
+
+@contextlib.contextmanager
+def in_a_download(share: Path) -> Iterator[Host]:
+    (share / "big").write_bytes(pattern(SIZE))
+    host = Host().open()
+    host.send_command(Op.GET_OBJECT, find(host, "big"))
+    host.read(65536)
+    yield host
+    host.die()
+
+
+@contextlib.contextmanager
+def in_an_upload(share: Path) -> Iterator[Host]:
+    host = Host().open()
+    announce(host, "coming", SIZE)
+    tid = host.send_command(Op.SEND_OBJECT)
+    host.write(data_header(Op.SEND_OBJECT, tid, 12 + SIZE) + pattern(1_000_000 - 12))
+    yield host
+    host.die()
+    assert not (share / "coming").exists()
+
+
+@contextlib.contextmanager
+def idle(share: Path) -> Iterator[Host]:
+    host = Host().open()
+    yield host
+    host.die()
+
+
+State = Callable[[Path], contextlib.AbstractContextManager[Host]]
+STATES = [idle, in_a_download, in_an_upload]
+
+
+def assert_fresh(appliance: Appliance) -> None:
+    """There is no session, and everything works."""
+    host = Host()
+    assert host.ask(Op.GET_STORAGE_IDS).code == Rc.SESSION_NOT_OPEN
+    host.die()
+    with program() as again:
+        announce(again, "after", 70_000)
+        assert again.send(Op.SEND_OBJECT, data=pattern(70_000)).code == OK
+        assert again.ask(Op.GET_OBJECT, find(again, "after")).data == pattern(70_000)
+    (appliance.share / "after").unlink()
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_unplugged_and_plugged_in(appliance_device: Appliance, share: Path, state: State) -> None:
+    with state(share):
+        appliance_device.unbind()
+        appliance_device.bind()
+        assert_fresh(appliance_device)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_reset_by_the_bus(appliance_device: Appliance, share: Path, state: State) -> None:
+    with state(share) as host:
+        host.device.reset()
+        host.die()
+        assert_fresh(appliance_device)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_configured_anew(appliance_device: Appliance, share: Path, state: State) -> None:
+    with state(share) as host:
+        folder = sysfs_folder(host)
+        (folder / "bConfigurationValue").write_text("0")
+        (folder / "bConfigurationValue").write_text("1")
+        host.die()
+        assert_fresh(appliance_device)
+
+
+def test_unplugged_many_times(appliance_device: Appliance) -> None:
+    for _ in range(10):
+        appliance_device.unbind()
+        appliance_device.bind()
+    assert_fresh(appliance_device)
+
+
+def test_sleep_loses_nothing(appliance_device: Appliance, share: Path) -> None:
+    """The bus sleeps between two transactions, and the session is still open after it."""
+    host = Host().open()
+    power = sysfs_folder(host) / "power"
+    since = len(appliance_device.log())
+    (power / "autosuspend_delay_ms").write_text("0")
+    host.die()
+    (power / "control").write_text("auto")
+    try:
+        appliance_device.wait_for_log("SUSPEND", since)
+        (power / "control").write_text("on")
+        appliance_device.wait_for_log("RESUME", since)
+    finally:
+        (power / "control").write_text("on")
+    host = Host()
+    assert host.ask(Op.GET_STORAGE_IDS).code == OK
+    host.die()
+
+
+def test_the_host_may_wait_before_it_reads_on(share: Path) -> None:
+    with in_a_download(share) as host:
+        time.sleep(3)
+        rest = host.read_transfer()
+        assert len(rest) == 12 + SIZE - 65536
+        assert host.response().code == OK
+
+
+def sysfs_folder(host: Host) -> Path:
+    ports = ".".join(map(str, host.device.port_numbers))
+    return Path(f"/sys/bus/usb/devices/{host.device.bus}-{ports}")
