@@ -30,7 +30,7 @@ from appliance.mtp.ptpip_packets import (
 from appliance.mtp.responder import Connection, Responder
 from appliance.mtp.transaction import Event
 from appliance.transports.ptpip_channel import Channel, PeerGoneError, send_refusal
-from appliance.transports.ptpip_initiator import Initiator
+from appliance.transports.ptpip_initiator import Initiator, RefusedError
 from appliance.transports.ptpip_listen import Address, listen
 
 log = logging.getLogger(__name__)
@@ -45,14 +45,6 @@ HANDSHAKE_TIME = 10.0
 _PATIENCE = 5.0
 #: Seconds without accepting when there are no descriptors left.
 _PAUSE = 0.5
-
-
-class RefusedError(Exception):
-    """A connection that is not served, and the reason that it is told."""
-
-    def __init__(self, reason: FailReason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
 
 
 class PtpIpServer:
@@ -217,6 +209,7 @@ class PtpIpServer:
         finally:
             with self._lock:
                 del self._initiators[number]
+            initiator.end()
 
     def _find(self, number: int, peer: Address) -> Initiator:
         """Find the initiator that an event connection belongs to."""

@@ -7,14 +7,21 @@ from contextlib import suppress
 
 
 class CancelledError(Exception):
-    """The initiator has cancelled the transaction under way."""
+    """The initiator has cancelled the transaction under way.
+
+    `in_band`: by a packet on the command connection, so that no data comes any more.
+    """
+
+    def __init__(self, *, in_band: bool = False) -> None:
+        super().__init__()
+        self.in_band = in_band
 
 
 class Cancellation:
     """Which transaction is to be cancelled. `ask` is for any thread.
 
     Where both connections say so, the second word may come when the transaction is over, and must
-    not hit a later one with the same id.
+    not hit a later one with the same id. On the event connection it may come before the request.
     """
 
     def __init__(self) -> None:
@@ -28,37 +35,44 @@ class Cancellation:
         """Give a descriptor that can be read while the transaction under way is cancelled."""
         return self._bell
 
+    @property
+    def asked(self) -> bool:
+        """Whether the transaction under way is cancelled."""
+        return self._current is not None and self._asked == self._current
+
     def ask(self, transaction_id: int) -> None:
-        """Cancel a transaction, also one whose request is still on its way."""
+        """Cancel a transaction."""
         with self._lock:
-            if transaction_id == self._over:
-                return
-            self._asked = transaction_id
-            os.eventfd_write(self._bell, 1)
+            if transaction_id != self._over:
+                self._asked = transaction_id
+                self._ring()
 
     def begin(self, transaction_id: int) -> None:
-        """Note that a transaction begins."""
+        """Note that a transaction begins; what was asked about others is void."""
         with self._lock:
             self._current, self._over = transaction_id, None
             if self._asked != transaction_id:
-                self._forget()
+                self._asked = None
+            self._ring()
 
     def end(self) -> None:
         """Note that it is over."""
         with self._lock:
             self._over, self._current = self._current, None
-            self._forget()
+            if self._asked == self._over:
+                self._asked = None
+            with suppress(BlockingIOError):  # if nobody had asked
+                os.eventfd_read(self._bell)
 
-    def check(self) -> None:
+    def check(self, *, in_band: bool = False) -> None:
         """Raise CancelledError if the transaction under way is cancelled."""
-        if self._current is not None and self._asked == self._current:
-            raise CancelledError
+        if self.asked:
+            raise CancelledError(in_band=in_band)
 
     def close(self) -> None:
         """Let go of the descriptor."""
         os.close(self._bell)
 
-    def _forget(self) -> None:
-        self._asked = None
-        with suppress(BlockingIOError):  # if nobody had asked
-            os.eventfd_read(self._bell)
+    def _ring(self) -> None:
+        if self.asked:
+            os.eventfd_write(self._bell, 1)

@@ -75,7 +75,8 @@ class Channel:
     def close(self) -> None:
         """Close the connection. Unread bytes are dropped first, lest they reset it."""
         with suppress(OSError):
-            self._socket.recv(1 << 16, socket.MSG_DONTWAIT)
+            self._socket.setblocking(False)
+            self._socket.recv(1 << 16)
         with self._closing:
             self._socket.close()
 

@@ -184,9 +184,10 @@ class CommandConnection:
         try:
             whole = self._receive(request, sink)
             self._cancellation.check()
-        except CancelledError:
+        except CancelledError as cancelled:
             reply = self._abandon(request, ResponseCode.TRANSACTION_CANCELLED, "cancelled")
-            self._drain()
+            if not cancelled.in_band:
+                self._drain()
             return reply
         if not whole:
             return self._abandon(request, ResponseCode.INCOMPLETE_TRANSFER, "ended early")
@@ -216,11 +217,12 @@ class CommandConnection:
         """Wait for a packet of one of these types; which one came."""
         while True:
             if self._cancellation.fileno() in dict(self._poll.poll()):
-                raise CancelledError
+                self._cancellation.check()
             head = self._channel.head()
             if head.type in kinds:
                 return PacketType(head.type)
             self._aside(head)
+            self._cancellation.check(in_band=head.type == PacketType.CANCEL)
 
     def _drain(self) -> None:
         """Drop what still comes of cancelled data: up to its end, a Cancel, or a silence."""
@@ -241,7 +243,7 @@ def is_whole(received: int, total: int | None) -> bool:
     """
     if total is None or received == total:
         return True
-    return total < 1 << 32 < received and (received - total) % (1 << 32) == 0
+    return total < 1 << 32 <= received and (received - total) % (1 << 32) == 0
 
 
 def _check(request: Request, transaction_id: int) -> None:

@@ -28,8 +28,8 @@ from appliance.transports.ptpip_channel import Channel
 
 log = logging.getLogger(__name__)
 
-#: Events that wait for one initiator.
-QUEUE_SIZE = 256
+#: Events that wait for one initiator; as many come at once when a full folder is deleted.
+QUEUE_SIZE = 4096
 _MAX_UNSENT = 1 << 16
 
 

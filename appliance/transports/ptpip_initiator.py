@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from appliance.mtp.ptpip_packets import PacketError
+from appliance.mtp.ptpip_packets import FailReason, PacketError
 from appliance.mtp.responder import Connection
 from appliance.mtp.transaction import Event
 from appliance.transports.ptpip_cancel import Cancellation
@@ -15,6 +15,14 @@ from appliance.transports.ptpip_commands import CommandConnection
 from appliance.transports.ptpip_events import EventConnection, EventQueue
 
 log = logging.getLogger(__name__)
+
+
+class RefusedError(Exception):
+    """A connection that is not served, and the reason that it is told."""
+
+    def __init__(self, reason: FailReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 @contextmanager
@@ -47,12 +55,8 @@ class Initiator:
 
     def serve_commands(self, greeting: bytes) -> None:
         """Greet and serve the command connection until it ends, which is a PeerGoneError."""
-        try:
-            with _greeted(self._channel, greeting):
-                CommandConnection(self._channel, self.connection, self._cancellation).serve()
-        finally:
-            self.connection.close()
-            self._end()
+        with _greeted(self._channel, greeting):
+            CommandConnection(self._channel, self.connection, self._cancellation).serve()
 
     def serve_events(self, channel: Channel, greeting: bytes) -> None:
         """Greet and serve an event connection until it ends, which is a PeerGoneError."""
@@ -64,11 +68,22 @@ class Initiator:
         if self.connection.session_open:
             self._queue.put(event)
 
+    def end(self) -> None:
+        """End the session and the event connection; the last thing that the command thread does."""
+        self.connection.close()
+        with self._changed:
+            self._over = True
+            if self._event_channel is not None:
+                self._event_channel.shut_down()
+            self._changed.wait_for(lambda: self._event_channel is None)
+        self._queue.close()
+        self._cancellation.close()
+
     @contextmanager
     def _attached(self, channel: Channel) -> Iterator[None]:
         with self._changed:
             if self._over or self._event_channel is not None:
-                raise PacketError("a second event connection")
+                raise RefusedError(FailReason.REJECTED_INITIATOR, "a second event connection")
             self._event_channel = channel
         try:
             yield
@@ -77,12 +92,3 @@ class Initiator:
             with self._changed:
                 self._event_channel = None
                 self._changed.notify_all()
-
-    def _end(self) -> None:
-        with self._changed:
-            self._over = True
-            if self._event_channel is not None:
-                self._event_channel.shut_down()
-            self._changed.wait_for(lambda: self._event_channel is None)
-        self._queue.close()
-        self._cancellation.close()

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cancelling over PTP/IP."""
+
+import pytest
+
+from appliance.mtp.codes import ResponseCode
+from appliance.mtp.transaction import BytesSource, Reply, Request
+from appliance.transports import ptpip_commands
+from appliance.transports.ptpip_cancel import Cancellation, CancelledError
+from tests.fakes.ptpip_client import DATA, START_DATA, PtpIpClient, Wire
+from tests.fakes.responder import PatternSource, RecordingSink, ScriptedResponder
+
+GET, PUT = 0x1009, 0x100D
+OK, CANCELLED = (ResponseCode.OK, ()), (ResponseCode.TRANSACTION_CANCELLED, ())
+ENDLESS = 1 << 40
+ROADS = ["command", "event", "both"]
+
+
+def wires(client: PtpIpClient, road: str) -> list[Wire]:
+    by_name = {"command": [client.command], "event": [client.event]}
+    return by_name.get(road, [client.command, client.event])
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_data_to_the_initiator_is_cancelled(
+    client: PtpIpClient, responder: ScriptedResponder, road: str
+) -> None:
+    source = PatternSource(ENDLESS)
+    responder.operations[GET] = lambda _: Reply(source=source)
+    client.request(GET)
+    client.command.expect(START_DATA)
+    client.command.expect(DATA)
+    client.cancel(*wires(client, road))
+    while (packet := client.command.receive()) is not None and packet.kind == DATA:
+        pass
+    assert packet is not None
+    assert len(packet.payload) == 4  # the end, with no data
+    assert client.response() == CANCELLED
+    assert source.closed.is_set()
+    responder.operations[GET] = lambda _: Reply(source=BytesSource(b"next"))
+    assert client.call(GET).data == b"next"
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("ending", [True, False])
+def test_data_from_the_initiator_is_cancelled(
+    client: PtpIpClient, responder: ScriptedResponder, road: str, *, ending: bool
+) -> None:
+    sink = RecordingSink()
+    responder.operations[PUT] = lambda _: sink
+    client.request(PUT, phase=2)
+    client.start_data(ENDLESS)
+    client.data(b"some")
+    sink.wait_for_data()
+    client.cancel(*wires(client, road))
+    assert sink.wait() == "aborted"
+    if ending:
+        client.data(b"more")
+        client.data(b"", last=True)
+    assert client.response() == CANCELLED
+    second = RecordingSink()
+    responder.operations[PUT] = lambda _: second
+    assert client.call(PUT, data=b"next").ok
+    assert bytes(sink.data + second.data) == b"somenext"
+
+
+def test_the_end_of_cancelled_data_is_awaited(
+    client: PtpIpClient, responder: ScriptedResponder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ptpip_commands, "SETTLE", 20.0)
+    sink = RecordingSink()
+    responder.operations[PUT] = lambda _: sink
+    client.request(PUT, phase=2)
+    client.start_data(100)
+    client.data(b"some")
+    sink.wait_for_data()
+    client.cancel(client.event)
+    assert sink.wait() == "aborted"
+    client.data(b"x" * 96, last=True)
+    assert client.response() == CANCELLED
+    client.request(PUT + 1)
+    assert client.response() == (ResponseCode.OPERATION_NOT_SUPPORTED, ())
+
+
+def test_a_cancel_before_the_data_phase(client: PtpIpClient, responder: ScriptedResponder) -> None:
+    sink = RecordingSink()
+    responder.operations[PUT] = lambda _: sink
+    client.request(PUT, phase=2)
+    client.cancel(client.command)
+    assert client.response() == CANCELLED
+    assert sink.end == "aborted"
+
+
+def test_a_cancel_during_the_operation(client: PtpIpClient, responder: ScriptedResponder) -> None:
+    """It comes while the operation runs, before its data could begin."""
+    source = PatternSource(ENDLESS)
+
+    def get(request: Request) -> Reply:
+        client.cancel(client.command)
+        return Reply(source=source)
+
+    responder.operations[GET] = get
+    client.request(GET)
+    total, data = client.received()
+    assert (total, data) == (ENDLESS, b"")
+    assert client.response() == CANCELLED
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_a_late_cancel_is_ignored(
+    client: PtpIpClient, responder: ScriptedResponder, road: str
+) -> None:
+    responder.operations[GET] = lambda _: Reply(source=BytesSource(b"data"))
+    assert client.call(GET).data == b"data"
+    client.cancel(*wires(client, road))
+    assert client.call(GET).data == b"data"
+
+
+def test_a_cancel_of_another_transaction_is_ignored(
+    client: PtpIpClient, responder: ScriptedResponder
+) -> None:
+    sink = RecordingSink()
+    responder.operations[PUT] = lambda _: sink
+    client.request(PUT, phase=2)
+    client.start_data(4)
+    client.transaction_id += 5
+    client.cancel(client.command, client.event)
+    client.transaction_id -= 5
+    client.data(b"1234", last=True)
+    assert client.response() == OK
+    assert sink.data == b"1234"
+
+
+def is_cancelled(cancellation: Cancellation) -> bool:
+    try:
+        cancellation.check()
+    except CancelledError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("steps", "cancelled"),
+    [
+        ("begin 1, ask 1", True),
+        ("ask 1, begin 1", True),
+        ("begin 1, ask 2", False),
+        ("begin 1, ask 1, end, begin 2", False),
+        ("begin 1, ask 1, end, begin 1", False),
+        ("begin 1, end, ask 1, begin 1", False),
+        ("begin 1, end, ask 1, begin 2, ask 2", True),
+        ("ask 1, begin 2, end, begin 1", False),
+        ("ask 1, ask 2, begin 2", True),
+        ("begin 1, end, ask 1", False),
+        ("begin 1, end, ask 2, begin 2", True),
+    ],
+)
+def test_which_transaction_is_cancelled(steps: str, *, cancelled: bool) -> None:
+    cancellation = Cancellation()
+    for step in steps.split(", "):
+        verb, _, number = step.partition(" ")
+        if verb == "end":
+            cancellation.end()
+        else:
+            getattr(cancellation, verb)(int(number))
+    assert is_cancelled(cancellation) is cancelled
+    cancellation.close()
