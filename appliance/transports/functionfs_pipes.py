@@ -52,8 +52,7 @@ class EndpointPipes:
         self._lent_buffer: AioRequest | None = None
         self._placing: AioRequest | None = None
         self._broken = self._warned = False
-        self.packet_size = 512
-        self.largest = LARGEST
+        self.packet_size, self.largest = 512, LARGEST
         self.posted = 0
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.usb.host import Host, program, wait_for_device
+from tests.usb.host import Host, program, wait_for_device, wait_until_gone
 
 UDC = "dummy_udc.0"
 _PATIENCE = 60.0
@@ -54,8 +54,9 @@ class Appliance:
         return folder
 
     def unbind(self) -> None:
-        """Pull the cable."""
+        """Pull the cable, and wait until the PC has noticed."""
         (self.gadget() / "UDC").write_text("\n")
+        wait_until_gone()
 
     def bind(self) -> None:
         """Plug the cable in."""

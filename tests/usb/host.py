@@ -201,6 +201,14 @@ def wait_for_device() -> usb.core.Device:
     raise TimeoutError("the device did not appear on the bus")
 
 
+def wait_until_gone() -> None:
+    """Wait until the PC has seen that the device is unplugged."""
+    deadline = time.monotonic() + _PATIENCE
+    while usb.core.find(idVendor=VENDOR, idProduct=PRODUCT) is not None:
+        assert time.monotonic() < deadline, "it stays on the bus"
+        time.sleep(0.02)
+
+
 @contextlib.contextmanager
 def program() -> Iterator[Host]:
     """Run a program on the PC with a session of its own."""

@@ -211,7 +211,7 @@ def test_no_descriptor_is_lost(responder: ScriptedResponder) -> None:
     with no_descriptor_lost():
         server = PtpIpServer(responder, [Address("127.0.0.1", 0)])
         server.start()
-        for begin in (b"", b"garbage garbage", b"\x0c\0\0\0\3\0\0\0\1\0\0\0"):
+        for begin in (b"", b"garbage garbage", b"\x0c\0\0\0\3\0\0\0\x63\0\0\0"):
             wire = Wire(server.addresses[0])
             wire.raw(begin)
             wire.close()
