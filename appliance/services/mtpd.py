@@ -99,7 +99,7 @@ def serve(options: Options, announce: Announce) -> None:
         if options.usb or options.functionfs is not None:
             usb = serve_usb(responder, options, stack)
             stop.call(usb.stop)
-            lines.append("over USB")
+            lines.append("Ready over USB.")
         notify("READY=1")
         for line in lines:
             announce(line)
@@ -121,7 +121,7 @@ def _responder(options: Options) -> Iterator[Responder]:
 
 def _folder_lines(folders: tuple[Folder, ...]) -> list[str]:
     return [
-        f'Serving {folder.path} as "{folder.name}"{", read-only" if folder.read_only else ""}'
+        f'Serving {folder.path} as "{folder.name}"{", read-only" if folder.read_only else ""}.'
         for folder in folders
     ]
 
@@ -141,17 +141,18 @@ def serve_ptpip(responder: Responder, options: Options, stack: ExitStack) -> lis
 
 
 def _address_lines(addresses: "list[Address]") -> list[str]:
-    lines = [f"over PTP/IP at {', '.join(map(str, addresses))}"]
-    for address in addresses:
-        if ":" not in address.host:  # gphoto2 knows IPv4 only
-            host = "127.0.0.1" if address.host == "0.0.0.0" else address.host
-            port = "" if address.port == PORT else f":{address.port}"
-            lines.append("To look at it:")
-            lines.append(
-                f'  gphoto2 --port ptpip:{host}{port} --camera "PTP/IP Camera" --list-files'
-            )
-            break
+    lines = [f"Ready over PTP/IP at {', '.join(map(str, addresses))}."]
+    known_to_gphoto2 = [address for address in addresses if ":" not in address.host]
+    if known_to_gphoto2:
+        lines += ["To look at it:", f"  {_gphoto2(known_to_gphoto2[0])}"]
     return lines
+
+
+def _gphoto2(address: "Address") -> str:
+    host = "127.0.0.1" if address.host == "0.0.0.0" else address.host
+    # It takes the port once for each of its two connections.
+    ports = "" if address.port == PORT else f":{address.port}:{address.port}"
+    return f'gphoto2 --port ptpip:{host}{ports} --camera "PTP/IP Camera" --list-files'
 
 
 def serve_usb(responder: Responder, options: Options, stack: ExitStack) -> "FunctionFsTransport":

@@ -70,7 +70,7 @@ def load(path: Path) -> dict[str, Any]:
         return _read(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         log.warning("cannot read %s, starting without it: %s", path, why)
         _put_aside(path)
