@@ -19,10 +19,11 @@ _INTERRUPTED = 130
 _NAME_LENGTH = 100
 
 _EPILOG = """\
-FOLDER is a path, or NAME=PATH to say under which name it is seen; with :ro behind it nothing in
-it can be changed. Without --usb or --functionfs the folders are served over PTP/IP at
-127.0.0.1:15740, for this machine only. PTP/IP has no passwords: whoever reaches the address that
---listen names may read and change the folders.
+FOLDER is a path, or NAME=PATH to say under which name it is seen; with :ro
+behind it nothing in it can be changed. Without --usb or --functionfs the
+folders are served over PTP/IP at 127.0.0.1:15740, for this machine only.
+PTP/IP has no passwords: whoever reaches the address that --listen names may
+read and change the folders.
 
 examples:
   mtp-appliance serve ~/share
@@ -30,8 +31,8 @@ examples:
   sudo mtp-appliance serve --usb /srv/share
 
 exit status:
-  0 ended by SIGINT or SIGTERM; 1 failed; 2 called wrongly; 4 only root may do that;
-  5 there is no USB device controller
+  0 ended by SIGINT or SIGTERM; 1 failed; 2 called wrongly; 4 only root may
+  do that; 5 there is no USB device controller
 """
 
 
@@ -41,6 +42,13 @@ class FolderArgument(NamedTuple):
     path: Path
     name: str = ""
     read_only: bool = False
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help of one width: to ask the terminal would cost an import at every start."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=78)
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,7 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = Parser(
-        prog="mtp-appliance", description="Serve folders as an MTP device.", allow_abbrev=False
+        prog="mtp-appliance",
+        description="Serve folders as an MTP device.",
+        formatter_class=Formatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -77,7 +88,7 @@ def make_parser() -> argparse.ArgumentParser:
             help="serve folders over PTP/IP or USB",
             description="Serve folders as an MTP device, over PTP/IP or USB, until interrupted.",
             epilog=_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Formatter,
             allow_abbrev=False,
         )
     )
