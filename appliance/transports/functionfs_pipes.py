@@ -93,7 +93,7 @@ class EndpointPipes:
 
     def begin(self, transaction_id: int) -> None:
         """Name the transaction under way."""
-        self.signals.transaction_id = transaction_id
+        self.signals.begin(transaction_id)
 
     def close(self) -> None:
         """Free the kernel's queue; the worker has ended."""

@@ -3,12 +3,16 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 log = logging.getLogger(__name__)
+
+#: Seconds by which a cancel may overtake the command that it is about: they come by two endpoints.
+OVERTAKING = 1.0
 
 
 class Interrupt(Exception):  # noqa: N818 - no error: the host's wish
@@ -89,7 +93,7 @@ class BulkPipes(Protocol):
         ...
 
     def begin(self, transaction_id: int) -> None:
-        """Name the transaction that a `Cancelled` may be about."""
+        """Name the transaction that a `Cancelled` may be about; raises it where it came first."""
         ...
 
     def post(self, size: int) -> None:
@@ -149,7 +153,8 @@ class Signals:
         self._closed = False
         self._generation = 0
         self._attached = -1
-        self.transaction_id: int | None = None
+        self._transaction_id: int | None = None
+        self._cancelled_early: tuple[int, float] | None = None
         self.suspended = False
 
     @property
@@ -189,6 +194,15 @@ class Signals:
             self._posted.clear()
             return not self._closed
 
+    def begin(self, transaction_id: int) -> None:
+        """Name the transaction under way; raises Cancelled where that came before the command."""
+        self._transaction_id = transaction_id
+        early, self._cancelled_early = self._cancelled_early, None
+        if early is None or early[0] != transaction_id:
+            return
+        if time.monotonic() - early[1] < OVERTAKING:
+            raise Cancelled(transaction_id)
+
     def lose(self) -> None:
         """Note that the connection was over before the worker could use it."""
         with self._changed:
@@ -211,8 +225,9 @@ class Signals:
         """Whether it is about a transaction that is over since the next one has begun."""
         if not isinstance(interrupt, Cancelled):
             return False
-        if interrupt.transaction_id == self.transaction_id:
+        if interrupt.transaction_id == self._transaction_id:
             return False
+        self._cancelled_early = interrupt.transaction_id, time.monotonic()
         log.info("CANCEL of transaction %d, which is not under way", interrupt.transaction_id)
         return True
 

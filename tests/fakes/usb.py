@@ -48,7 +48,7 @@ class FakePipes:
         self._queue: list[bytes] = []
         self._gathered: list[bytes] = []
         self._buffer: bytearray | None = None
-        self._interrupt: Interrupt | None = None
+        self.interrupt: Interrupt | None = None
         self._attached = False
 
     # The host's side
@@ -86,7 +86,7 @@ class FakePipes:
         if isinstance(action, bytes):
             self._wire.extend(self._packets(action))
         elif isinstance(action, Interrupt):
-            self._interrupt = action
+            self.interrupt = action
         elif callable(action):
             action(self)
         return True
@@ -180,7 +180,7 @@ class FakePipes:
         return count
 
     def check(self) -> None:
-        interrupt, self._interrupt = self._interrupt, None
+        interrupt, self.interrupt = self.interrupt, None
         if interrupt is not None:
             raise interrupt
 

@@ -398,6 +398,25 @@ def test_cancel_in_every_phase(before: tuple[bytes, ...], interrupt: Cancelled |
     assert ("close" in stage.connection.calls[:-1]) == isinstance(interrupt, Reset)
 
 
+@pytest.mark.parametrize("kept", [OperationCode.OPEN_SESSION, OperationCode.GET_DEVICE_INFO])
+def test_what_was_said_before_a_reset_is_forgotten_but_not_what_comes_after(kept: int) -> None:
+    def reset(pipes: FakePipes) -> None:
+        pipes.deliver(command(GET, 7))
+        pipes.interrupt = Reset()
+
+    stage = Stage(reset, command(kept, 0, 1))
+    stage.connection._operations[kept] = lambda _: Reply()
+    assert heard(stage) == [response(OK, 0)]
+
+    def reset_late(pipes: FakePipes) -> None:
+        pipes.deliver(command(kept, 0, 1))
+        pipes.interrupt = Reset()
+
+    late = Stage(reset_late)
+    late.connection._operations[kept] = lambda _: Reply()
+    assert heard(late) == [response(OK, 0)]
+
+
 def test_what_still_comes_after_a_cancel_is_drained() -> None:
     rest = pattern(9012)
     stage = Stage(command(SEND, 7), rest[:0] + data(SEND, rest, 7)[:4608], Cancelled(7), rest,

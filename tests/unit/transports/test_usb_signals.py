@@ -22,7 +22,7 @@ def test_nothing_has_come(signals: Signals) -> None:
 
 
 def test_a_cancel_of_the_transaction_under_way(signals: Signals) -> None:
-    signals.transaction_id = 5
+    signals.begin(5)
     signals.post(Cancelled(5))
     assert signals.busy
     with pytest.raises(Cancelled):
@@ -33,14 +33,30 @@ def test_a_cancel_of_the_transaction_under_way(signals: Signals) -> None:
 
 
 def test_a_cancel_of_another_transaction_is_dropped(signals: Signals) -> None:
-    signals.transaction_id = 6
+    signals.begin(6)
     signals.post(Cancelled(5))
     signals.check()
     assert not signals.busy
 
 
+def test_a_cancel_that_overtook_its_command(signals: Signals) -> None:
+    signals.begin(4)
+    signals.post(Cancelled(5))
+    signals.check()
+    with pytest.raises(Cancelled):
+        signals.begin(5)
+    signals.begin(5)
+
+
+def test_an_old_cancel_is_forgotten_with_the_next_command(signals: Signals) -> None:
+    signals.post(Cancelled(5))
+    signals.check()
+    signals.begin(6)
+    signals.begin(5)
+
+
 def test_in_order(signals: Signals) -> None:
-    signals.transaction_id = 5
+    signals.begin(5)
     signals.post(Cancelled(5))
     signals.post(Reset())
     with pytest.raises(Cancelled):
