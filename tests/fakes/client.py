@@ -11,7 +11,7 @@ from appliance.mtp.codes import ResponseCode
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The end of a transaction: response code, parameters, and data where there was a data phase."""
+    """The end of a transaction: response code, parameters, and data if there was a data phase."""
 
     code: int
     parameters: tuple[int, ...] = ()
