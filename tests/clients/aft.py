@@ -15,10 +15,10 @@ def _quote(text: str | Path) -> str:
 
 
 class Aft:
-    """Each call is one run of aft-mtp-cli with commands as its arguments."""
+    """Each call is one run of aft-mtp-cli. It garbles emoji, both ways, before they are sent."""
 
     name = "aft-mtp-cli"
-    abilities = frozenset({"rename", "get empty", "emoji"})
+    abilities = frozenset({"rename", "get empty", "sizes"})
 
     def _run(self, *commands: str) -> str:
         return run("aft-mtp-cli", *commands)
@@ -29,7 +29,10 @@ class Aft:
     def detect(self) -> str:
         return self._run("device-info")
 
-    def listing(self, folder: str) -> dict[str, int | None]:
+    def names(self, folder: str) -> set[str]:
+        return set(self.sizes(folder))
+
+    def sizes(self, folder: str) -> dict[str, int]:
         lines = self._run(*self._in(folder), "lsext").splitlines()
         found = (match for line in lines if (match := _LINE.match(line)))
         return {match[3]: int(match[2]) for match in found}

@@ -11,7 +11,7 @@ import pytest
 from tests.clients.driver import Driver
 from tests.clients.gphoto2 import Gphoto2
 from tests.clients.once import USB_CLIENTS, make
-from tests.clients.served import Served, free_port, serve
+from tests.clients.served import Served, free_port, serve, wait_for_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +26,26 @@ class Station:
 _CLIENTS: dict[str, type[Driver]] = {"gphoto2-ptpip": Gphoto2, **USB_CLIENTS}
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test with every client that can do what it needs (`@pytest.mark.needs("rename")`)."""
-    if "station" not in metafunc.fixturenames:
-        return
-    needs = {each for mark in metafunc.definition.iter_markers("needs") for each in mark.args}
-    able = [name for name, driver in _CLIENTS.items() if needs <= driver.abilities]
-    params = [
-        pytest.param(name, marks=pytest.mark.guest if name in USB_CLIENTS else ()) for name in able
-    ]
-    metafunc.parametrize("station", params, indirect=True, scope="module")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what a client cannot do: a test names what it needs (`needs("rename")`)."""
+    items[:] = [each for each in items if _is_able(each)]
 
 
-@pytest.fixture(scope="module")
+def _is_able(item: pytest.Item) -> bool:
+    needs = {each for mark in item.iter_markers("needs") for each in mark.args}
+    if not needs:
+        return True
+    assert isinstance(item, pytest.Function)
+    return needs <= _CLIENTS[str(item.callspec.params["station"])].abilities
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.guest if name in USB_CLIENTS else ())
+        for name in _CLIENTS
+    ],
+)
 def station(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Station]:
@@ -51,6 +58,8 @@ def station(
         name = f"ptpip:127.0.0.1:{port}:{port}"  # gphoto2 wants it for each connection
         road = ["--listen", f"127.0.0.1:{port}"]
     with serve(*road, "--state-dir", state, f"Card={share}", share=share) as served:
+        if name in USB_CLIENTS:
+            wait_for_device()
         yield Station(name, make(name), served)
 
 

@@ -26,8 +26,12 @@ class Driver(Protocol):
         """Find the device; what the client says about it."""
         ...
 
-    def listing(self, folder: str) -> dict[str, int | None]:
-        """Names in a folder with sizes in bytes, None where the client does not show the size."""
+    def names(self, folder: str) -> set[str]:
+        """List a folder."""
+        ...
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """List the files in a folder with their sizes in bytes; for who is able to (`sizes`)."""
         ...
 
     def get(self, path: str, target: Path) -> None:

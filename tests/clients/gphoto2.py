@@ -27,9 +27,11 @@ class Gphoto2:
     def detect(self) -> str:
         return self._run("--summary")
 
-    def listing(self, folder: str) -> dict[str, int | None]:
-        names = self._names(folder, "--list-files") + self._names(folder, "--list-folders")
-        return dict.fromkeys(names)
+    def names(self, folder: str) -> set[str]:
+        return {*self._names(folder, "--list-files"), *self._names(folder, "--list-folders")}
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        raise AssertionError("gphoto2 shows kilobytes only")
 
     def _names(self, folder: str, what: str) -> list[str]:
         lines = self._run(*self._folder(folder), "--no-recurse", what).splitlines()

@@ -14,7 +14,7 @@ class Jmtpfs:
     """Mounted anew for each call, so that nothing is answered from an earlier one's cache."""
 
     name = "jmtpfs"
-    abilities = frozenset({"rename", "move", "get empty", "emoji"})
+    abilities = frozenset({"rename", "move", "get empty", "emoji", "sizes"})
 
     @contextlib.contextmanager
     def _mounted(self) -> Iterator[Path]:
@@ -32,10 +32,14 @@ class Jmtpfs:
     def detect(self) -> str:
         return run("jmtpfs", "-l")
 
-    def listing(self, folder: str) -> dict[str, int | None]:
+    def names(self, folder: str) -> set[str]:
         with self._mounted() as root:
-            entries = list((root / folder).iterdir())
-            return {each.name: None if each.is_dir() else each.stat().st_size for each in entries}
+            return {each.name for each in (root / folder).iterdir()}
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        with self._mounted() as root:
+            files = [each for each in (root / folder).iterdir() if each.is_file()]
+            return {each.name: each.stat().st_size for each in files}
 
     def get(self, path: str, target: Path) -> None:
         with self._mounted() as root:

@@ -44,7 +44,7 @@ class MtpTools:
     """The tools work on handles; `mtp-filetree` finds them. They exit with 0 on many errors."""
 
     name = "mtp-tools"
-    abilities = frozenset({"rename", "move", "get empty", "emoji"})
+    abilities = frozenset({"rename", "move", "get empty", "emoji", "sizes"})
 
     def _run(self, *argv: str | Path) -> str:
         output = run(*argv)
@@ -77,14 +77,15 @@ class MtpTools:
                 return node.handle
         raise ClientError(f"mtp-filetree does not show {path}")
 
-    def listing(self, folder: str) -> dict[str, int | None]:
-        sizes = {int(m[1]): int(m[3]) for m in _FILE.finditer(self._run("mtp-files"))}
+    def names(self, folder: str) -> set[str]:
         prefix = f"{folder}/" if folder else ""
-        return {
-            split(node.path)[1]: sizes.get(node.handle)
-            for node in self._tree()
-            if node.path == prefix + split(node.path)[1]
-        }
+        paths = (node.path for node in self._tree() if node.path.startswith(prefix))
+        return {path.removeprefix(prefix) for path in paths if split(path)[0] == folder}
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        sizes = {int(m[1]): int(m[3]) for m in _FILE.finditer(self._run("mtp-files"))}
+        nodes = [node for node in self._tree() if split(node.path)[0] == folder]
+        return {split(n.path)[1]: sizes[n.handle] for n in nodes if n.handle in sizes}
 
     def get(self, path: str, target: Path) -> None:
         self._run("mtp-getfile", str(self._handle(path)), target)

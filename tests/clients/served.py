@@ -55,3 +55,15 @@ def _wait_for_word(process: subprocess.Popen[str]) -> None:
                 raise ClientError("the responder ended before it was ready")
             return
     raise ClientError("the responder did not become ready")
+
+
+def wait_for_device() -> None:
+    """Wait until the PC's side has found the device on the bus and is done with looking at it."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        products = (each.read_text() for each in Path("/sys/bus/usb/devices").glob("*/product"))
+        if any("MTP Appliance" in each for each in products):
+            subprocess.run(["udevadm", "settle"], check=True)
+            return
+        time.sleep(0.05)
+    raise ClientError("the device did not appear on the bus")

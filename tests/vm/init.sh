@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PID 1 of the virtual Pi: as little as a USB device and its PC need, then the host's command.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
-export PYTHONPYCACHEPREFIX=/tmp/pycache PYTHONDONTWRITEBYTECODE= MTP_APPLIANCE_GUEST=1
+export MTP_APPLIANCE_GUEST=1
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mountpoint -q /dev || mount -t devtmpfs dev /dev
@@ -12,7 +12,10 @@ mount -t tmpfs tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mkdir -p /run/host
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 run /run/host
-mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,ro,cache=loose project /project
+# The host's tree is read only; what is written here, such as bytecode, stays here.
+mkdir -p /run/tree /run/upper /run/work
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,ro,cache=loose project /run/tree
+mount -t overlay -o lowerdir=/run/tree,upperdir=/run/upper,workdir=/run/work project /project
 mount -o remount,rw /
 hostname virtual-pi
 ip link set lo up

@@ -28,9 +28,10 @@ def test_the_cable_has_every_speed(speed: str) -> None:
     assert fastest == f"{speed}-speed"
 
 
-def test_the_projects_tree_is_there_and_cannot_be_changed() -> None:
+def test_the_projects_tree_is_there_and_the_hosts_cannot_be_changed() -> None:
+    assert Path("pyproject.toml").exists()
     with pytest.raises(OSError, match="Read-only"):
-        Path("pyproject.toml").touch()
+        Path("/run/tree/pyproject.toml").touch()
 
 
 def test_functionfs_takes_descriptors(tmp_path: Path) -> None:
