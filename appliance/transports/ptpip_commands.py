@@ -216,6 +216,7 @@ class CommandConnection:
     def _await(self, request: Request, kinds: set[PacketType]) -> PacketType:
         """Wait for a packet of one of these types; which one came."""
         while True:
+            self._channel.acknowledge()
             if self._cancellation.fileno() in dict(self._poll.poll()):
                 self._cancellation.check()
             head = self._channel.head()
