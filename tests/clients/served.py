@@ -33,8 +33,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serve(*arguments: str | Path, share: Path) -> Iterator[Served]:
-    """Run `mtp-appliance serve` until the block ends; it is ready when it has said so."""
+def serve(*arguments: str | Path, share: Path, killed: bool = False) -> Iterator[Served]:
+    """Run `mtp-appliance serve` until the block ends; it is ready when it has said so.
+
+    `killed`: end it as a power cut does.
+    """
     argv = [sys.executable, "-m", "appliance", "serve", *map(str, arguments)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -43,7 +46,7 @@ def serve(*arguments: str | Path, share: Path) -> Iterator[Served]:
             if process.poll() is not None:
                 raise ClientError(f"the responder ended by itself with {process.returncode}")
         finally:
-            process.terminate()
+            process.kill() if killed else process.terminate()
             process.wait(_PATIENCE)
 
 

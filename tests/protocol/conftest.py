@@ -12,9 +12,10 @@ import pytest
 
 from tests.fakes.client import ConnectClient
 from tests.fakes.memory_client import connect_memory
+from tests.fakes.ptpip_client import connect_ptpip
 from tests.protocol.initiator import Initiator
 
-_ROADS: dict[str, ConnectClient] = {"memory": connect_memory}
+_ROADS: dict[str, ConnectClient] = {"memory": connect_memory, "ptpip": connect_ptpip}
 
 
 @pytest.fixture(params=sorted(_ROADS))
