@@ -150,12 +150,10 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def parse_name(text: str) -> str:
-    """Read a friendly name: what MTP has room for, and no more than characters."""
-    try:
-        units = len(text.encode("utf-16-le")) // 2
-    except UnicodeEncodeError:
-        units = 0
-    if not text.strip() or not 0 < units <= 254:
+    """Read a friendly name."""
+    from appliance.settings.state import is_name  # noqa: PLC0415 - seldom needed
+
+    if not is_name(text):
         raise argparse.ArgumentTypeError(f"{text!a} is no name of 1 to 254 characters")
     return text
 

@@ -57,9 +57,20 @@ class TerminalFormatter(logging.Formatter):
 
 def configure(verbosity: int) -> None:
     """Let the log begin; more than the most is the most."""
-    for_journal = "JOURNAL_STREAM" in os.environ
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JournalFormatter() if for_journal else TerminalFormatter())
+    handler.setFormatter(JournalFormatter() if is_journal() else TerminalFormatter())
     step = Verbosity(max(Verbosity.QUIET, min(verbosity, Verbosity.VERBOSE)))
     logging.basicConfig(level=_LEVELS[step], handlers=[handler], force=True)
     logging.raiseExceptions = False  # a log that cannot be written is no reason to fail
+
+
+def is_journal() -> bool:
+    """Whether stderr is the journal's stream (systemd.exec(5)).
+
+    The variable alone does not say so: a terminal that systemd started hands it on.
+    """
+    try:
+        status = os.fstat(2)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM", "") == f"{status.st_dev}:{status.st_ino}"

@@ -23,6 +23,8 @@ FILE_NAME = "state.json"
 _FRIENDLY_NAME = "friendly_name"
 #: A file of this program is never longer.
 _MAX_SIZE = 1 << 16
+#: UTF-16 units of a string on the wire.
+_MAX_UNITS = 254
 
 
 def state_directory() -> Path:
@@ -48,7 +50,7 @@ class State:
     def friendly_name(self) -> str:
         """The name that a person gave the device, or the default."""
         name = self._values.get(_FRIENDLY_NAME)
-        return name if isinstance(name, str) and name else self._default_name
+        return name if isinstance(name, str) and is_name(name) else self._default_name
 
     def set_friendly_name(self, name: str | None) -> None:
         """Keep a name; None returns to the default. AccessDenied where it cannot be kept."""
@@ -62,6 +64,15 @@ class State:
                 log.warning("cannot write %s: %s", self._path, error.strerror)
                 raise MtpError(ResponseCode.ACCESS_DENIED, "the state cannot be kept") from error
             self._values = values
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be a friendly name: not blank, all characters, and room in MTP for it."""
+    try:
+        units = len(text.encode("utf-16-le")) // 2
+    except UnicodeEncodeError:
+        return False
+    return bool(text.strip()) and units <= _MAX_UNITS
 
 
 def load(path: Path) -> dict[str, Any]:

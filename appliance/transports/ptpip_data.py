@@ -86,7 +86,11 @@ class FileOutlet:
 
     def prepare(self, wanted: int) -> int:
         """Look how long the file is now."""
-        return max(0, min(wanted, os.fstat(self._fd).st_size - self._at))
+        try:
+            size = os.fstat(self._fd).st_size
+        except OSError:
+            return 0
+        return max(0, min(wanted, size - self._at))
 
     def send(self, count: int) -> bool:
         """Send from the file. A packet that was begun is filled up whatever happens."""

@@ -3,13 +3,14 @@
 
 import socket
 from collections.abc import Iterable
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT
 from typing import NamedTuple
 
 from appliance.errors import ApplianceError
 from appliance.mtp.ptpip_packets import PORT
 
 _BACKLOG = 32
+_NOT_HERE = {EADDRNOTAVAIL, EAFNOSUPPORT}
 _HINTS = {
     EADDRINUSE: "another program listens there; choose another port, or end that program",
     EADDRNOTAVAIL: "give an address of this machine, or 0.0.0.0 for all",
@@ -42,8 +43,7 @@ def listen(addresses: Iterable[Address]) -> list[socket.socket]:
     listeners: list[socket.socket] = []
     try:
         for address in addresses:
-            for family, name in _resolve(address):
-                listeners.append(_listen(family, name))
+            listeners += _listen_at(address)
     except BaseException:
         for listener in listeners:
             listener.close()
@@ -51,11 +51,31 @@ def listen(addresses: Iterable[Address]) -> list[socket.socket]:
     return listeners
 
 
+def _listen_at(address: Address) -> list[socket.socket]:
+    """Listen at all that a name stands for; what of it this machine has not does not count."""
+    listeners: list[socket.socket] = []
+    try:
+        for family, name in _resolve(address):
+            try:
+                listeners.append(_listen(family, name))
+            except OSError as error:
+                missing = error
+                if error.errno not in _NOT_HERE:
+                    raise
+        if not listeners:
+            raise missing
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        raise ApplianceError(
+            f"cannot listen at {address}: {error.strerror}", hint=_HINTS.get(error.errno or 0, "")
+        ) from error
+    return listeners
+
+
 def _resolve(address: Address) -> list[tuple[int, tuple[object, ...]]]:
     try:
-        found = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise ApplianceError(
             f"cannot listen at {address}: no such address", hint="for example 127.0.0.1:15740"
@@ -71,10 +91,7 @@ def _listen(family: int, name: tuple[object, ...]) -> socket.socket:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(name)
         listener.listen(_BACKLOG)
-    except OSError as error:
+    except OSError:
         listener.close()
-        raise ApplianceError(
-            f"cannot listen at {Address.of(name)}: {error.strerror}",
-            hint=_HINTS.get(error.errno or 0, ""),
-        ) from error
+        raise
     return listener

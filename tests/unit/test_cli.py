@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 import appliance
-from appliance.cli import FolderArgument, parse_address, parse_folder, parse_name, storage_name
+from appliance.cli import (
+    DEFAULT_PORT,
+    FolderArgument,
+    parse_address,
+    parse_folder,
+    parse_name,
+    storage_name,
+)
+from appliance.mtp.ptpip_packets import PORT
 from appliance.transports.ptpip_listen import Address
 from tests.fakes.ptpip_client import PATIENCE, PtpIpClient
 
@@ -319,6 +327,10 @@ def test_listen(text: str, address: tuple[str, int]) -> None:
 )
 def test_storage_names(path: str, name: str) -> None:
     assert storage_name(Path(path)) == name
+
+
+def test_the_default_port_is_the_one_of_ptpip() -> None:
+    assert DEFAULT_PORT == PORT
 
 
 @pytest.mark.parametrize("name", ["x", "x" * 254, "📷" * 127])

@@ -69,8 +69,8 @@ def test_a_damaged_file_is_put_aside(
     assert (tmp_path / "state.json.damaged").read_bytes() == content
 
 
-@pytest.mark.parametrize("value", ["1", "null", "[]", '""'])
-def test_a_value_of_another_type_counts_as_none(tmp_path: Path, value: str) -> None:
+@pytest.mark.parametrize("value", ["1", "null", "[]", '""', '" "', f'"{"x" * 255}"'])
+def test_a_value_that_is_no_name_counts_as_none(tmp_path: Path, value: str) -> None:
     (tmp_path / "state.json").write_text(f'{{"friendly_name": {value}}}')
     assert State(tmp_path, default_name="Default").friendly_name == "Default"
 

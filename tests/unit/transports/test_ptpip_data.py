@@ -12,7 +12,7 @@ from appliance.mtp.errors import MtpError
 from appliance.mtp.transaction import BytesSource, Reply, Request
 from appliance.storage.source import FileContent
 from appliance.transports.ptpip import PtpIpServer
-from appliance.transports.ptpip_channel import PIECE_SIZE
+from appliance.transports.ptpip_channel import PIECE_SIZE, Channel
 from appliance.transports.ptpip_commands import is_whole
 from appliance.transports.ptpip_data import FILE_PIECE_SIZE, SMALL
 from tests.fakes.ptpip_client import (
@@ -201,6 +201,17 @@ def test_data_is_taken(
     assert (bytes(sink.data), sink.end) == (content(size), "finished")
     assert sink.largest <= PIECE_SIZE
     assert client.call(PUT + 1).code == ResponseCode.OPERATION_NOT_SUPPORTED
+
+
+def test_what_has_come_is_acknowledged_at_once(
+    client: PtpIpClient, responder: ScriptedResponder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an initiator with Nagle's algorithm waits 40 ms after each small packet."""
+    times: list[Channel] = []
+    monkeypatch.setattr(Channel, "acknowledge", lambda channel: times.append(channel))
+    responder.operations[PUT] = lambda _: RecordingSink()
+    assert client.call(PUT, data=b"data").ok
+    assert len(times) == 2  # after the request, and after the announcement
 
 
 def test_no_data_needs_no_end(client: PtpIpClient, responder: ScriptedResponder) -> None:

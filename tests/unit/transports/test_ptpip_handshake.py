@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How PTP/IP connections begin, and how those that should not are refused."""
 
+import socket
 import struct
 import uuid
 from collections.abc import Callable, Iterator
@@ -198,6 +199,19 @@ def test_names_of_any_kind_are_only_logged(
     lines = [record.getMessage() for record in caplog.records if "evil" in record.getMessage()]
     assert len(lines) == 1
     assert lines[0].isprintable()
+
+
+def test_a_name_that_is_only_partly_here(start: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: RESOLVED)
+    server = start(Address("name", 0))
+    assert [each.host for each in server.addresses] == ["127.0.0.1"]
+
+
+#: What a name may stand for: an address that this machine does not have, and one that it has.
+RESOLVED = [
+    (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0)),
+    (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+]
 
 
 @pytest.mark.parametrize(
