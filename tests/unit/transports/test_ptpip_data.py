@@ -208,7 +208,11 @@ def test_what_has_come_is_acknowledged_at_once(
 ) -> None:
     """Else an initiator with Nagle's algorithm waits 40 ms after each small packet."""
     times: list[Channel] = []
-    monkeypatch.setattr(Channel, "acknowledge", lambda channel: times.append(channel))
+
+    def acknowledge(channel: Channel) -> None:
+        times.append(channel)
+
+    monkeypatch.setattr(Channel, "acknowledge", acknowledge)
     responder.operations[PUT] = lambda _: RecordingSink()
     assert client.call(PUT, data=b"data").ok
     assert len(times) == 2  # after the request, and after the announcement
