@@ -6,16 +6,23 @@ used again only while the kernel says that it still lies where it is looked for,
 moved out of the storage meanwhile, or replaced, is not reached through an old descriptor.
 """
 
+import errno
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from appliance.mtp.codes import ResponseCode
+from appliance.mtp.errors import MtpError
 from appliance.storage.errors import reporting
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT_OPEN = 24
+#: What file systems say that cannot bring a directory to the disk by itself.
+_NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+
+Names = tuple[bytes, ...]
 
 
 def open_directory(name: bytes, parent_fd: int | None = None) -> int:
@@ -45,52 +52,97 @@ def opened(base_fd: int, names: Sequence[bytes] = ()) -> Iterator[int]:
         os.close(fd)
 
 
+def keep(lent_fd: int, held: ExitStack) -> int:
+    """Duplicate a descriptor that is only lent; `held` closes it."""
+    fd = os.dup(lent_fd)
+    held.callback(os.close, fd)
+    return fd
+
+
+def entries(fd: int) -> list[tuple[bytes, bool]]:
+    """List all that is in a directory: names, and whether they are directories. Raises OSError."""
+    with os.scandir(fd) as found:
+        return [(os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in found]
+
+
+def sync(fd: int) -> None:
+    """Bring a directory's names to the disk, where the file system can. Raises OSError."""
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
 class Directories:
-    """The directories of one storage; not for several threads at once."""
+    """The directories of one storage; not for several threads at once. Raises OSError if new."""
 
-    def __init__(self, root: bytes) -> None:
-        self._root = os.path.realpath(root)
-        self._open: OrderedDict[tuple[bytes, ...], int] = OrderedDict()
+    def __init__(self, root: Path) -> None:
+        self._root = os.fsencode(root.resolve(strict=True))
+        self._mount = _mount_point(self._root)
+        self._open: OrderedDict[Names, int] = OrderedDict()
+        self._device = 0
 
-    @property
-    def root(self) -> bytes:
-        """The root's path, without links."""
-        return self._root
-
-    def get(self, names: Sequence[bytes] = ()) -> int:
+    def get(self, names: Names = ()) -> int:
         """Lend the descriptor of a directory below the root, until the next call.
 
         Raises StoreNotAvailable where the root is not there, OSError for the rest.
         """
-        key = tuple(names)
-        fd = self._open.pop(key, None)
-        if fd is not None and not self._is_at(fd, key):
+        fd = self._open.pop(names, None)
+        if fd is not None and not self.is_at(fd, names):
             os.close(fd)
             fd = None
         if fd is None:
-            fd = self._find(key)
-        self._open[key] = fd
+            fd = self._find(names) if names else self._find_root()
+        self._open[names] = fd
         while len(self._open) > _KEPT_OPEN:
             os.close(self._open.popitem(last=False)[1])
         return fd
+
+    def is_here(self, status: os.stat_result) -> bool:
+        """Whether a directory below the root belongs to it, and not to a disk mounted there."""
+        return status.st_dev == self._device
+
+    def is_at(self, fd: int, names: Names) -> bool:
+        """Ask the kernel whether a descriptor's directory lies at a path below the root."""
+        expected = b"/".join((self._root.rstrip(b"/"), *names)) or b"/"
+        with suppress(OSError):
+            return os.readlink(b"/proc/self/fd/%d" % fd) == expected  # noqa: PTH115 - bytes
+        return False
 
     def close(self) -> None:
         """Close all; harmless when repeated."""
         while self._open:
             os.close(self._open.popitem()[1])
 
-    def _find(self, key: tuple[bytes, ...]) -> int:
-        if not key:
-            with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
-                return open_directory(self._root)
-        parent = self._open.get(key[:-1])
-        if parent is not None and self._is_at(parent, key[:-1]):
-            return open_directory(key[-1], parent)
-        return descend(self.get(), key)
+    def _find(self, names: Names) -> int:
+        parent = self._open.get(names[:-1])
+        if parent is not None and self.is_at(parent, names[:-1]):
+            fd = open_directory(names[-1], parent)
+        else:
+            fd = descend(self.get(), names)
+        if not self.is_here(os.fstat(fd)):
+            os.close(fd)
+            raise FileNotFoundError(errno.ENOENT, "a disk is mounted there")
+        return fd
 
-    def _is_at(self, fd: int, key: tuple[bytes, ...]) -> bool:
-        """Ask the kernel whether a descriptor's directory lies at a path."""
-        expected = b"/".join((self._root.rstrip(b"/"), *key)) or b"/"
-        with suppress(OSError):
-            return os.readlink(b"/proc/self/fd/%d" % fd) == expected  # noqa: PTH115 - bytes
-        return False
+    def _find_root(self) -> int:
+        with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
+            is_mounted = _mount_point(self._mount) == self._mount
+            fd = open_directory(self._root)
+        if is_mounted and self.is_at(fd, ()):
+            self._device = os.fstat(fd).st_dev
+            return fd
+        os.close(fd)
+        raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, "moved away, or its disk is not mounted")
+
+
+def _mount_point(path: bytes) -> bytes:
+    """Where the file system is mounted on which a directory lies."""
+    device = os.stat(path).st_dev  # noqa: PTH116 - bytes
+    while path != b"/":
+        above = os.path.dirname(path)  # noqa: PTH120 - bytes
+        if os.stat(above).st_dev != device:  # noqa: PTH116 - bytes
+            break
+        path = above
+    return path

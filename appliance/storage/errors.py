@@ -24,12 +24,11 @@ _CODES = {
     errno.ENFILE: ResponseCode.DEVICE_BUSY,
     errno.ENOMEM: ResponseCode.DEVICE_BUSY,
     errno.ENODEV: ResponseCode.STORE_NOT_AVAILABLE,
-    errno.ENXIO: ResponseCode.STORE_NOT_AVAILABLE,
     errno.ENOTCONN: ResponseCode.STORE_NOT_AVAILABLE,
     errno.ESHUTDOWN: ResponseCode.STORE_NOT_AVAILABLE,
 }
-#: The object is gone, or something else stands in its place.
-_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE}
+#: The object is gone, or something else stands in its place: a link (ELOOP), a socket (ENXIO).
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE, errno.ENXIO}
 #: The file system cannot hold the name.
 _BAD_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 

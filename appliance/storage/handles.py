@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of known objects: a handle is a row number, and a row costs under a hundred bytes.
+"""The table of known objects: a handle is a row number, and a row costs about a hundred bytes.
 
 Rows are only ever appended, so a handle is never given twice while the process lives. What belongs
 to a row lies in columns; there is no Python object per row but the name. The root of each storage
@@ -8,30 +8,19 @@ has a row too, whose handle no initiator ever hears of.
 
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from enum import IntFlag
+from collections.abc import Iterator
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.storage.scanning import ScanMark
 
 _MAX_HANDLE = 0xFFFFFFFE
 _INDEXED_FOLDERS = 4
 
-
-class _Flag(IntFlag):
-    FOLDER = 1
-    ROOT = 2
-    ALIVE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class ScanMark:
-    """What a folder looked like when it was scanned: its inode and modification time (ns)."""
-
-    inode: int
-    modified: int
-    taken: int
+# Flags of a row; plain numbers, for they are looked at all the time.
+_FOLDER = 1
+_ROOT = 2
+_ALIVE = 4
 
 
 class HandleTable:
@@ -40,19 +29,21 @@ class HandleTable:
     def __init__(self) -> None:
         self._names: list[bytes] = [b""]
         self._parents = array("I", [0])
-        self._flags = bytearray(1)
+        self._flags = bytearray([_ROOT])  # no object has handle 0; all ways up end here at last
         self._children: dict[int, array[int]] = {}
         self._loose: set[int] = set()  # folders whose children hold rows that went elsewhere
         self._indices: OrderedDict[int, dict[bytes, int]] = OrderedDict()
         self.marks: dict[int, ScanMark] = {}
 
+    # Rows
+
     def add_root(self) -> int:
         """Make the row of a storage's root."""
-        return self._append(b"", 0, _Flag.FOLDER | _Flag.ROOT | _Flag.ALIVE)
+        return self._append(_FOLDER | _ROOT | _ALIVE)
 
     def reserve(self) -> int:
         """Make a row for an object that is not there yet."""
-        return self._append(b"", 0, _Flag(0))
+        return self._append(0)
 
     def add(self, parent: int, name: bytes, *, is_folder: bool) -> int:
         """Make the row of an object."""
@@ -63,12 +54,14 @@ class HandleTable:
     def enter(self, handle: int, parent: int, name: bytes, *, is_folder: bool) -> None:
         """Fill a reserved row."""
         self._names[handle] = name
-        self._flags[handle] = _Flag.ALIVE | (_Flag.FOLDER if is_folder else 0)
+        self._flags[handle] = _ALIVE | (_FOLDER if is_folder else 0)
         self._attach(handle, parent)
 
     def is_alive(self, handle: int) -> bool:
         """Whether a handle names an object that an initiator may know."""
-        return 0 < handle < len(self._names) and self._flags[handle] & 6 == _Flag.ALIVE
+        if not 0 < handle < len(self._names):
+            return False
+        return self._flags[handle] & (_ALIVE | _ROOT) == _ALIVE
 
     def check(self, handle: int) -> None:
         """Refuse a handle that names nothing."""
@@ -85,46 +78,28 @@ class HandleTable:
 
     def is_folder(self, handle: int) -> bool:
         """Whether the row is a folder's, or a root's."""
-        return bool(self._flags[handle] & _Flag.FOLDER)
+        return self._flags[handle] & _FOLDER != 0
 
     def is_root(self, handle: int) -> bool:
         """Whether the row is a root's."""
-        return bool(self._flags[handle] & _Flag.ROOT)
+        return self._flags[handle] & _ROOT != 0
 
     def ancestors(self, handle: int) -> Iterator[int]:
         """Rows from the object itself up to its root."""
         yield handle
-        while not self.is_root(handle):
+        while not self._flags[handle] & _ROOT:
             handle = self._parents[handle]
             yield handle
 
-    def path(self, handle: int) -> list[bytes]:
-        """Names from below the root down to the object."""
-        names = [self._names[each] for each in self.ancestors(handle)]
-        names.pop()
-        names.reverse()
-        return names
-
-    def children(self, folder: int) -> "array[int]":
-        """Known rows in a folder, in the order in which they became known; do not change it."""
-        known = self._children.get(folder)
-        if known is None:
-            known = self._children[folder] = array("I")
-        if folder in self._loose:
-            self._loose.discard(folder)
-            known = self._children[folder] = array("I", self._present(folder, known))
-        return known
-
-    def find(self, folder: int, name: bytes) -> int | None:
-        """Find the row of a name in a folder; None where none is known."""
-        index = self._indices.get(folder)
-        if index is None:
-            index = {self._names[each]: each for each in self.children(folder)}
-            self._indices[folder] = index
-            if len(self._indices) > _INDEXED_FOLDERS:
-                self._indices.popitem(last=False)
-        self._indices.move_to_end(folder)
-        return index.get(name)
+    def place(self, folder: int) -> tuple[int, tuple[bytes, ...]]:
+        """Row of the root above a folder, and the names from below that root down to it."""
+        names, parents, flags = self._names, self._parents, self._flags
+        path = []
+        while not flags[folder] & _ROOT:
+            path.append(names[folder])
+            folder = parents[folder]
+        path.reverse()
+        return folder, tuple(path)
 
     def rename(self, handle: int, name: bytes) -> None:
         """Give a row another name."""
@@ -142,39 +117,78 @@ class HandleTable:
 
     def drop(self, handle: int) -> None:
         """Forget an object and all below it."""
-        if not self._flags[handle] & _Flag.ROOT:
+        if not self.is_root(handle):
             self._detach(handle)
-        pending = [handle]
-        while pending:
-            each = pending.pop()
-            if each in self._children:
-                pending.extend(self.children(each))
-            self._forget(each)
+        for each in reversed(self.scanned_below(handle)):
+            for row in self.children(each):
+                self._forget(row)
+        self._forget(handle)
 
-    def merge(self, folder: int, listing: Iterable[tuple[bytes, bool]]) -> None:
-        """Make a folder's rows what a scan found: names and whether they are folders."""
-        found = dict(listing)
-        for each in array("I", self.children(folder)):
-            is_folder = found.pop(self._names[each], None)
-            if is_folder is None:
-                self.drop(each)
-            elif is_folder is not self.is_folder(each):
-                found[self._names[each]] = is_folder
-                self.drop(each)
+    # Folders
+
+    def children(self, folder: int) -> "array[int]":
+        """Known rows in a folder, in the order in which they became known; do not change it."""
+        known = self._children.get(folder)
+        if known is None:
+            return array("I")
+        if folder in self._loose:
+            self._loose.discard(folder)
+            known = self._children[folder] = array("I", self._present(folder, known))
+        return known
+
+    def scanned_below(self, folder: int) -> list[int]:
+        """Folders in which something is known, from this one down, the deepest last."""
+        found = [folder] if folder in self._children else []
+        for each in found:
+            found.extend(row for row in self.children(each) if row in self._children)
+        return found
+
+    def find(self, folder: int, name: bytes) -> int | None:
+        """Find the row of a name in a folder; None where none is known."""
+        index = self._indices.get(folder)
+        if index is None:
+            index = {self._names[each]: each for each in self.children(folder)}
+            self._indices[folder] = index
+            if len(self._indices) > _INDEXED_FOLDERS:
+                self._indices.popitem(last=False)
+        self._indices.move_to_end(folder)
+        return index.get(name)
+
+    def merge(self, folder: int, found: dict[bytes, bool]) -> None:
+        """Make a folder's rows what a scan found: names and whether they are folders.
+
+        `found` is used up.
+        """
         self._indices.pop(folder, None)
-        for name in sorted(found):
-            self.add(folder, name, is_folder=found[name])
+        for each in self.children(folder)[:]:
+            name = self._names[each]
+            is_folder = found.get(name)
+            if is_folder is self.is_folder(each):
+                del found[name]
+            else:
+                self.drop(each)
+        self._add_all(folder, sorted(found), found)
+
+    def _add_all(self, folder: int, names: list[bytes], is_folder: dict[bytes, bool]) -> None:
+        first = len(self._names)
+        if first + len(names) > _MAX_HANDLE:
+            raise MtpError(ResponseCode.GENERAL_ERROR, "all handles have been given")
+        self._names.extend(names)
+        self._parents.extend(array("I", [folder]) * len(names))
+        self._flags.extend(_ALIVE | is_folder[name] for name in names)  # True is _FOLDER
+        rows = self._children.setdefault(folder, array("I"))
+        rows.extend(array("I", range(first, len(self._names))))
 
     def _present(self, folder: int, rows: "array[int]") -> Iterator[int]:
         parents, flags = self._parents, self._flags
-        return (each for each in rows if parents[each] == folder and flags[each] & _Flag.ALIVE)
+        return (each for each in rows if parents[each] == folder and flags[each] & _ALIVE)
 
-    def _append(self, name: bytes, parent: int, flags: _Flag) -> int:
+    def _append(self, flags: int) -> int:
         handle = len(self._names)
         if handle > _MAX_HANDLE:
             raise MtpError(ResponseCode.GENERAL_ERROR, "all handles have been given")
-        self._names.append(name)
-        self._parents.append(parent)
+        self._names.append(b"")
+        self._parents.append(0)
         self._flags.append(flags)
         return handle
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a handle to what lies on the disk, and back. Not for several threads at once."""
 
-import logging
+import errno
 import os
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -11,13 +12,12 @@ from functools import partial
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Entry
-from appliance.storage import trees
 from appliance.storage.errors import is_gone, reporting, translate
 from appliance.storage.handles import HandleTable
-from appliance.storage.names import to_pc
-from appliance.storage.volume import Folder, Volume, check_kind
-
-log = logging.getLogger(__name__)
+from appliance.storage.names import may_be_made_up, to_pc
+from appliance.storage.removal import is_protected
+from appliance.storage.scanning import ScanMark, is_recent, scan
+from appliance.storage.volume import Folder, Volume
 
 #: For blocks that make something: what is gone then is the folder, and a name may not do.
 creating = partial(
@@ -36,6 +36,8 @@ class Lookup:
             self.volumes[volume.storage_id] = volume
         self._by_root = {volume.root: volume for volume in self.volumes.values()}
 
+    # Storages and folders
+
     def volume(self, storage_id: int) -> Volume:
         """Find a storage."""
         try:
@@ -46,7 +48,11 @@ class Lookup:
     def volume_of(self, handle: int) -> Volume:
         """Find the storage where an object lies."""
         self.table.check(handle)
-        return self._by_root[self._root(handle)]
+        return self.volume_above(handle)
+
+    def volume_above(self, folder: int) -> Volume:
+        """Find the storage of a row, be it alive or a root's."""
+        return self._by_root[self.table.place(folder)[0]]
 
     def folder(self, storage_id: int, parent: int) -> int:
         """Find the row of a folder; 0 is the storage's root."""
@@ -67,12 +73,17 @@ class Lookup:
         return folder, volume
 
     def fd(self, folder: int) -> int:
-        """Lend a folder's descriptor, until the next call."""
-        return self._by_root[self._root(folder)].directories.get(self.table.path(folder))
+        """Lend a folder's descriptor, until the next call. Raises OSError where it is gone."""
+        root, names = self.table.place(folder)
+        if root != folder and not self.table.is_alive(folder):
+            raise FileNotFoundError(errno.ENOENT, "the folder is gone")
+        return self._by_root[root].directories.get(names)
 
     def parent_fd(self, handle: int) -> int:
         """Lend the descriptor of the folder where an object lies, until the next call."""
         return self.fd(self.table.parent(handle))
+
+    # Objects
 
     def entry(self, handle: int) -> Entry:
         """Say what is known of an object, without a look at the disk."""
@@ -91,8 +102,22 @@ class Lookup:
         with self.watching(handle):
             fd = self.parent_fd(handle)
             status = os.stat(self.table.name(handle), dir_fd=fd, follow_symlinks=False)
-            check_kind(status, is_folder=self.table.is_folder(handle))
+            self.check_kind(handle, status)
             return status
+
+    def check_kind(self, handle: int, status: os.stat_result) -> None:
+        """Refuse an object that has become something else on the disk."""
+        if self.table.is_folder(handle):
+            is_same = self.is_folder_of(handle, status)
+        else:
+            is_same = stat.S_ISREG(status.st_mode)
+        if not is_same:
+            raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, "became something else")
+
+    def is_folder_of(self, folder: int, status: os.stat_result) -> bool:
+        """Whether what lies in a folder is a folder too, of the same storage."""
+        volume = self.volume_above(folder)
+        return stat.S_ISDIR(status.st_mode) and volume.directories.is_here(status)
 
     @contextmanager
     def watching(self, handle: int) -> Iterator[None]:
@@ -108,70 +133,108 @@ class Lookup:
                 self._forget(handle)
             raise
 
-    def refresh(self, folder: int) -> None:
-        """Scan a folder if it is not known, or has changed since."""
-        root = self._root(folder)
-        volume = self._by_root[root]
-        with self.watching(folder):
-            fd = self.fd(folder)
-            if volume.is_current(self.table.marks.get(folder), fd):
-                return
-            mark = volume.mark(fd)
-            self.table.merge(folder, volume.scan(fd, is_root=folder == root))
-            self.table.marks[folder] = mark
-
-    def enter(self, folder: int, name: bytes, *, is_folder: bool) -> int:
-        """Find or make the row of an object that is on the disk now."""
-        known = self.table.find(folder, name)
-        if known is not None and self.table.is_folder(known) is is_folder:
-            return known
-        if known is not None:
-            self.table.drop(known)
-        return self.table.add(folder, name, is_folder=is_folder)
-
-    def existing_folder(self, folder: int, name: bytes) -> int:
-        """Find the row of a folder that is there, under a name that was to be made."""
-        if not trees.is_folder(name, self.fd(folder)):
-            raise MtpError(ResponseCode.ACCESS_DENIED, "a file has that name")
-        return self.enter(folder, name, is_folder=True)
-
-    def replaces(self, folder: int, name: bytes) -> bool:
-        """Whether a file of that name is there; what is no file is not replaced."""
-        with creating():
-            try:
-                status = os.stat(name, dir_fd=self.fd(folder), follow_symlinks=False)
-            except FileNotFoundError:
-                return False
-        if not stat.S_ISREG(status.st_mode):
-            raise MtpError(ResponseCode.ACCESS_DENIED, "the name is taken")
-        if trees.is_protected(status):
-            raise MtpError(ResponseCode.OBJECT_WRITE_PROTECTED)
-        return True
-
-    def require_unprotected(self, handle: int) -> None:
-        """Refuse to change a file that has no write bit."""
+    def require_unprotected(self, handle: int) -> os.stat_result:
+        """Refuse to change what has no write bit; else what it looks like."""
         status = self.status(handle)
-        if stat.S_ISREG(status.st_mode) and trees.is_protected(status):
+        if is_protected(status):
             raise MtpError(ResponseCode.OBJECT_WRITE_PROTECTED)
+        return status
 
     def require_outside(self, handle: int, folder: int) -> None:
         """Refuse to put a folder into itself."""
         if handle in self.table.ancestors(folder):
             raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, "lies in the object itself")
 
-    def require_free_name(self, folder: int, name: bytes) -> None:
-        """Refuse a taken name before any work; the rename at the end decides."""
-        with creating():
-            try:
-                os.stat(name, dir_fd=self.fd(folder), follow_symlinks=False)
-            except FileNotFoundError:
-                return
-        raise MtpError(ResponseCode.ACCESS_DENIED, "the name is taken")
-
-    def _root(self, handle: int) -> int:
-        *_, root = self.table.ancestors(handle)
-        return root
-
     def _forget(self, handle: int) -> None:
         if self.table.is_alive(handle):
             self.table.drop(handle)
+
+    # What a folder holds
+
+    def refresh(self, folder: int) -> None:
+        """Scan a folder if it is not known, or has changed since."""
+        volume = self.volume_above(folder)
+        with self.watching(folder):
+            fd = self.fd(folder)
+            mark = self.table.marks.get(folder)
+            if mark is not None and mark.is_current(fd):
+                return
+            mark = ScanMark.take(fd)
+            self.table.merge(folder, scan(fd, hidden_files=volume.hidden_files))
+            self.table.marks[folder] = mark
+
+    def refresh_below(self, handle: int) -> None:
+        """Look at all known folders from this one down, after a part of them has gone."""
+        for folder in self.table.scanned_below(handle):
+            if self.table.is_alive(folder):
+                try:
+                    self.refresh(folder)
+                except MtpError:
+                    continue  # it is forgotten if it is gone
+
+    @contextmanager
+    def own_change(self, folder: int, fd: int) -> Iterator[None]:
+        """Keep a folder's scan in force over a change that the block makes, and we enter."""
+        before = self.table.marks.get(folder)
+        was_current = before is not None and before.is_current(fd)
+        started = time.monotonic_ns()
+        yield
+        if before is not None and was_current and is_recent(started):
+            self.table.marks[folder] = before.after_own_change(fd)
+
+    def workplace(self, volume: Volume) -> int:
+        """Lend the descriptor of our place in a storage's workplace; made if need be."""
+        if volume.staging.is_ready:
+            return volume.staging.lend()
+        root_fd = volume.directories.get()
+        with reporting(gone=ResponseCode.ACCESS_DENIED), self.own_change(volume.root, root_fd):
+            return volume.staging.lend()
+
+    # Names
+
+    def known_as(self, folder: int, raw: bytes) -> bytes:
+        """Find the name on the disk of what a PC calls by a name that was made up for it."""
+        name = raw.decode()
+        if may_be_made_up(name) and self.table.find(folder, raw) is None:
+            for each in self.table.children(folder):
+                if to_pc(self.table.name(each)) == name:
+                    return self.table.name(each)
+        return raw
+
+    def replaces(self, folder: int, name: bytes) -> bool:
+        """Whether a file of that name is there; what is no file is not replaced."""
+        status = self._status_of_name(folder, name)
+        if status is None:
+            return False
+        if not stat.S_ISREG(status.st_mode):
+            raise MtpError(ResponseCode.ACCESS_DENIED, "the name is taken")
+        if is_protected(status):
+            raise MtpError(ResponseCode.OBJECT_WRITE_PROTECTED)
+        return True
+
+    def require_free_name(self, folder: int, name: bytes) -> None:
+        """Refuse a taken name before any work; the rename at the end decides."""
+        if self._status_of_name(folder, name) is not None:
+            raise MtpError(ResponseCode.ACCESS_DENIED, "the name is taken")
+
+    def _status_of_name(self, folder: int, name: bytes) -> os.stat_result | None:
+        with creating():
+            fd = self.fd(folder)
+            try:
+                return os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
+
+    def forget_twin(self, folder: int, name: bytes) -> None:
+        """Forget the row that a name has already, before another one takes it."""
+        twin = self.table.find(folder, name)
+        if twin is not None:
+            self.table.drop(twin)
+
+    def enter(self, folder: int, name: bytes, *, is_folder: bool) -> int:
+        """Find or make the row of an object that is on the disk now."""
+        known = self.table.find(folder, name)
+        if known is not None and self.table.is_folder(known) is is_folder:
+            return known
+        self.forget_twin(folder, name)
+        return self.table.add(folder, name, is_folder=is_folder)

@@ -14,9 +14,12 @@
 
 The digits come from the name's bytes, so that such a name is unique and stays the same.
 A name from the PC is one component: no `/`, no NUL, not `.` or `..`, at most 255 bytes of UTF-8.
+The workplace's name (`STAGING`) is neither shown nor accepted, in any folder; nor are names that a
+FAT or exFAT file system takes for it, which knows no case and drops dots and spaces at the end.
 """
 
-from hashlib import blake2b
+import re
+from zlib import crc32
 
 #: Where uploads lie until they are whole; in the root of each storage, and never shown.
 STAGING = b".mtp-appliance"
@@ -24,6 +27,7 @@ STAGING = b".mtp-appliance"
 MAX_UNITS = 254
 _MAX_BYTES = 255
 _MAX_EXTENSION = 16
+_DIGITS = re.compile(r"~[0-9a-f]{8}(\.|$)")
 
 
 class BadNameError(ValueError):
@@ -36,7 +40,7 @@ def to_disk(name: str) -> bytes:
         raw = name.encode("utf-8")
     except UnicodeEncodeError:
         raise BadNameError("unpaired surrogate") from None
-    if raw in (b"", b".", b"..", STAGING):
+    if raw in (b"", b".", b"..") or _means_staging(raw):
         raise BadNameError("reserved")
     if b"/" in raw or b"\0" in raw:
         raise BadNameError("more than one component")
@@ -56,9 +60,18 @@ def to_pc(raw: bytes) -> str:
     return _substitute(raw)
 
 
+def may_be_made_up(name: str) -> bool:
+    """Whether a name looks like one that stands for a name that cannot be shown."""
+    return _DIGITS.search(name) is not None
+
+
 def is_hidden(raw: bytes) -> bool:
     """Whether a name is hidden by the custom of Unix."""
     return raw.startswith(b".")
+
+
+def _means_staging(raw: bytes) -> bool:
+    return raw.rstrip(b". ").lower() == STAGING
 
 
 def _substitute(raw: bytes) -> str:
@@ -66,7 +79,7 @@ def _substitute(raw: bytes) -> str:
     stem, dot, extension = text.rpartition(".")
     if not stem or len(extension) > _MAX_EXTENSION:
         stem, dot, extension = text, "", ""
-    tail = f"~{blake2b(raw, digest_size=4).hexdigest()}{dot}{extension}"
+    tail = f"~{crc32(raw):08x}{dot}{extension}"
     return _cut(stem, MAX_UNITS - _units(tail)) + tail
 
 

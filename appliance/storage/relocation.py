@@ -1,68 +1,209 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Renaming, moving and copying on the disk: in one step, over nothing, or not at all."""
+"""Renaming, moving and copying: in one step, over nothing that is there, or not at all."""
 
 import errno
+import logging
 import os
-from contextlib import AbstractContextManager
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 
 from appliance.mtp.codes import ResponseCode
-from appliance.storage import syscalls, trees
-from appliance.storage.errors import reporting, translate
-from appliance.storage.lookup import Lookup
+from appliance.mtp.errors import MtpError
+from appliance.storage import removal, syscalls, trees
+from appliance.storage.directories import keep, sync
+from appliance.storage.errors import reporting
+from appliance.storage.lookup import Lookup, creating
 from appliance.storage.volume import Volume
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Journey:
+    """An object on its way: what it is, the open folder where it lies, and where it is to go."""
+
+    handle: int
+    name: bytes
+    status: os.stat_result
+    origin: int
+    origin_fd: int
+    target: int
+    volume: Volume
+    held: ExitStack
 
 
 class Relocation:
-    """Brings files and trees into folders. `origin` is the descriptor of the folder they are in."""
+    """Brings objects to other names and places."""
 
     def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
         self._lookup = lookup
+        self._table = lookup.table
         self._lock = lock
 
-    def copy_in(self, origin: int, name: bytes, folder: int, volume: Volume) -> None:
-        """Copy into the staging directory, then rename into the folder; or leave nothing."""
-        with self._lock, reporting():
-            workplace = os.dup(volume.staging.require(volume.directories.get()))
-            staged = volume.staging.new_name()
-        try:
-            with reporting():
-                trees.copy(origin, name, workplace, staged)
-            with self._lock, reporting(gone=ResponseCode.INVALID_PARENT_OBJECT):
-                fd = self._lookup.fd(folder)
-                syscalls.rename_new(workplace, staged, fd, name)
-                os.fsync(fd)
-        finally:
-            trees.remove(workplace, staged, keep_protected=False)
-            os.close(workplace)
+    def rename(self, handle: int, name: str) -> None:
+        """Give an object another name in its folder; never that of another one."""
+        refusal = ResponseCode.INVALID_OBJECT_PROP_VALUE
+        with ExitStack() as held, reporting(bad_name=refusal):
+            with self._lock:
+                volume = self._lookup.volume_of(handle)
+                volume.require_writable()
+                raw = volume.name_to_disk(name, refusal=refusal)
+                self._lookup.require_unprotected(handle)
+                folder, old = self._table.parent(handle), self._table.name(handle)
+                raw = self._lookup.known_as(folder, raw)
+                if raw == old:
+                    return
+                fd = keep(self._lookup.fd(folder), held)
+                self._rename(handle, fd, raw)
+            sync(fd)
 
-    def rename_into(self, origin: int, name: bytes, folder: int) -> bool:
-        """Move on the disk by a rename; False where that is another file system."""
-        with reporting():
-            target = self._lookup.fd(folder)
+    def _rename(self, handle: int, fd: int, name: bytes) -> None:
+        with self._lookup.own_change(self._table.parent(handle), fd):
             try:
-                syscalls.rename_new(origin, name, target, name)
+                _rename_in_place(fd, self._table.name(handle), name)
+            except FileExistsError:
+                refusal = ResponseCode.INVALID_OBJECT_PROP_VALUE
+                raise MtpError(refusal, "the name is taken") from None
+        self._table.rename(handle, name)
+
+    def copy(self, handle: int, storage_id: int, parent: int) -> int:
+        """Copy an object; the copy's handle."""
+        with ExitStack() as held:
+            with self._lock:
+                journey = self._begin(handle, storage_id, parent, held)
+                is_folder = self._table.is_folder(handle)
+                if not is_folder:
+                    journey.volume.require_space(journey.status.st_size)
+            with self._staged(journey) as (workplace, staged), self._lock:
+                self._arrive(journey, workplace, staged)
+                return self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
+
+    def move(self, handle: int, storage_id: int, parent: int) -> None:
+        """Move an object into another folder; all handles stay."""
+        with ExitStack() as held:
+            with self._lock:
+                self._lookup.volume_of(handle).require_writable()
+                self._lookup.require_unprotected(handle)
+                folder, _ = self._lookup.writable_folder(storage_id, parent)
+                if folder == self._table.parent(handle):
+                    return
+                journey = self._begin(handle, storage_id, parent, held)
+                synced = self._move_by_rename(journey)
+            if not synced:
+                self._move_by_copy(journey)
+            with reporting():
+                for fd in synced:
+                    sync(fd)
+
+    def _begin(self, handle: int, storage_id: int, parent: int, held: ExitStack) -> _Journey:
+        """Refuse what cannot be, before any work; the rename at the end decides."""
+        status = self._lookup.status(handle)
+        name = self._table.name(handle)
+        target, volume = self._lookup.writable_folder(storage_id, parent)
+        self._lookup.require_outside(handle, target)
+        volume.require_shown(name)
+        self._lookup.require_free_name(target, name)
+        with reporting():
+            origin_fd = keep(self._lookup.parent_fd(handle), held)
+        origin = self._table.parent(handle)
+        return _Journey(handle, name, status, origin, origin_fd, target, volume, held)
+
+    def _move_by_rename(self, journey: _Journey) -> tuple[int, ...]:
+        """Move in one step; the descriptors that are to be synced, none on another file system."""
+        origin_fd, name = journey.origin_fd, journey.name
+        with creating():
+            target_fd = keep(self._lookup.fd(journey.target), journey.held)
+        own_change = self._lookup.own_change
+        with reporting():
+            try:
+                with own_change(journey.origin, origin_fd), own_change(journey.target, target_fd):
+                    syscalls.rename_new(origin_fd, name, target_fd, name)
             except OSError as error:
                 if error.errno == errno.EXDEV:
-                    return False
+                    return ()
                 raise
-            os.fsync(target)
-            os.fsync(origin)
-        return True
+        self._settle(journey)
+        return target_fd, origin_fd
 
-    def carry_over(self, origin: int, name: bytes, folder: int, volume: Volume) -> None:
-        """Move on the disk to another file system: copy, then remove."""
-        self.copy_in(origin, name, folder, volume)
-        removal = trees.remove(origin, name, keep_protected=False)
-        if removal.error is not None:
-            raise translate(removal.error)
+    def _move_by_copy(self, journey: _Journey) -> None:
+        """Copy, and only when the copy is there let the object vanish; each in one step."""
+        with self._staged(journey) as (workplace, staged), self._lock:
+            target_fd = self._arrive(journey, workplace, staged)
+            try:
+                leaving, leftover = self._depart(journey)
+            except MtpError:
+                with reporting():
+                    syscalls.rename_new(target_fd, journey.name, workplace, staged)
+                raise
+            self._settle(journey)
+        removal.clear_away(leaving, leftover)
+
+    @contextmanager
+    def _staged(self, journey: _Journey) -> Iterator[tuple[int, bytes]]:
+        """Copy into the workplace, without the lock; what is still there at the end is removed."""
+        with self._lock:
+            workplace = keep(self._lookup.workplace(journey.volume), journey.held)
+            staged = journey.volume.staging.new_name()
+        try:
+            with reporting():
+                trees.copy(journey.origin_fd, journey.name, workplace, staged)
+            yield workplace, staged
+        finally:
+            removal.clear_away(workplace, staged)
+
+    def _arrive(self, journey: _Journey, workplace: int, staged: bytes) -> int:
+        """Rename a copy to its place; the descriptor of its folder."""
+        with creating():
+            fd = keep(self._lookup.fd(journey.target), journey.held)
+            with self._lookup.own_change(journey.target, fd):
+                syscalls.rename_new(workplace, staged, fd, journey.name)
+            sync(fd)
+        return fd
+
+    def _depart(self, journey: _Journey) -> tuple[int, bytes]:
+        """Rename what has been copied into its own storage's workplace, to be removed there."""
+        origin_fd, name = journey.origin_fd, journey.name
+        volume = self._lookup.volume_above(journey.origin)
+        workplace = keep(self._lookup.workplace(volume), journey.held)
+        leftover = volume.staging.new_name()
+        with reporting(), self._lookup.own_change(journey.origin, origin_fd):
+            status = os.stat(name, dir_fd=origin_fd, follow_symlinks=False)
+            if _version(status) != _version(journey.status):
+                raise MtpError(ResponseCode.DEVICE_BUSY, "changed while it was copied")
+            syscalls.rename_new(origin_fd, name, workplace, leftover)
+        return workplace, leftover
+
+    def _settle(self, journey: _Journey) -> None:
+        """Enter in the table what was moved on the disk."""
+        self._lookup.forget_twin(journey.target, journey.name)
+        if self._table.is_alive(journey.handle):
+            self._table.move(journey.handle, journey.target)
+        else:  # a scan meanwhile has missed it
+            is_folder = stat.S_ISDIR(journey.status.st_mode)
+            self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
 
 
-def rename_in_place(fd: int, old: bytes, new: bytes) -> None:
-    """Rename in a folder; also to a name that for the file system is the same one."""
+def _version(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _rename_in_place(fd: int, old: bytes, new: bytes) -> None:
+    """Rename in a folder; also to a name that for the file system is the same one (`a`, `A`)."""
     try:
         syscalls.rename_new(fd, old, fd, new)
     except FileExistsError:
-        before, after = (os.stat(each, dir_fd=fd, follow_symlinks=False) for each in (old, new))
-        if before.st_ino != after.st_ino or before.st_nlink != 1:
+        if not _is_same(fd, old, new):
             raise
-        os.rename(old, new, src_dir_fd=fd, dst_dir_fd=fd)
+        between = b"%s~%s" % (new[:200], os.urandom(4).hex().encode())
+        syscalls.rename_new(fd, old, fd, between)
+        syscalls.rename_new(fd, between, fd, new)
+
+
+def _is_same(fd: int, old: bytes, new: bytes) -> bool:
+    """Whether two names are one and the same, rather than two links to a file."""
+    before, after = (os.stat(each, dir_fd=fd, follow_symlinks=False) for each in (old, new))
+    if before.st_ino != after.st_ino:
+        return False
+    return before.st_nlink == 1 or stat.S_ISDIR(before.st_mode)

@@ -6,109 +6,166 @@ storage, which the process holds by a lock. What lies in one whose lock is free 
 process that is gone - the power was cut - and is removed at the next start.
 """
 
+import errno
 import fcntl
 import itertools
 import logging
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
-from appliance.storage import trees
-from appliance.storage.directories import open_directory
+from appliance.storage import removal
+from appliance.storage.directories import Directories, entries, open_directory, opened
 from appliance.storage.names import STAGING
 
 log = logging.getLogger(__name__)
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+#: Another process that starts or ends may remove a directory that we have just made.
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A file in the workplace: open for writing, and the directory that it lies in."""
+
+    fd: int
+    name: bytes
+    directory_fd: int
+
+    def close(self) -> None:
+        """Close both."""
+        os.close(self.fd)
+        os.close(self.directory_fd)
+
+    def rename(self, name: bytes, folder_fd: int) -> None:
+        """Put the file into a folder, in the place of one that is there. Raises OSError."""
+        os.rename(self.name, name, src_dir_fd=self.directory_fd, dst_dir_fd=folder_fd)
+
+    def remove(self) -> None:
+        """Remove the file and close both."""
+        with suppress(OSError):
+            os.unlink(self.name, dir_fd=self.directory_fd)
+        self.close()
 
 
 class Staging:
     """One process's place in the workplace of one storage; made when it is first needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, directories: Directories) -> None:
+        self._directories = directories
         self._fd = -1
         self._name = b""
         self._numbers = itertools.count(1)
 
     @property
-    def fd(self) -> int:
-        """The descriptor of this process's directory, once there is one."""
-        return self._fd
+    def is_ready(self) -> bool:
+        """Whether the directory is there, and where it belongs."""
+        return self._fd >= 0 and self._directories.is_at(self._fd, (STAGING, self._name))
 
-    def require(self, root_fd: int) -> int:
-        """Give the descriptor of this process's directory; made if need be."""
-        if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
+    def lend(self) -> int:
+        """Lend the descriptor of this process's directory; made if need be. Raises OSError."""
+        if not self.is_ready:
             self._release()
-        if self._fd < 0:
-            self._make(root_fd)
+            self._make()
         return self._fd
 
     def new_name(self) -> bytes:
         """Find a name that nobody has and nobody can foresee."""
         return b"%d-%s" % (next(self._numbers), os.urandom(6).hex().encode())
 
-    def create(self, root_fd: int) -> tuple[int, bytes]:
-        """Make a file; its descriptor for writing, and its name in this process's directory."""
-        directory, name = self.require(root_fd), self.new_name()
-        return os.open(name, _CREATE, 0o666, dir_fd=directory), name
+    def create(self) -> StagedFile:
+        """Make a file. Raises OSError."""
+        directory_fd = os.dup(self.lend())
+        try:
+            name = self.new_name()
+            return StagedFile(
+                os.open(name, _CREATE, 0o666, dir_fd=directory_fd), name, directory_fd
+            )
+        except OSError:
+            os.close(directory_fd)
+            raise
 
-    def close(self, root_fd: int | None) -> None:
-        """Leave nothing behind; `root_fd` None where the root is not there any more."""
-        if self._fd < 0:
-            return
+    def close(self) -> None:
+        """Leave nothing behind, if the storage is still there."""
+        if self.is_ready:
+            with suppress(OSError):
+                root_fd = self._directories.get()
+                with opened(root_fd, (STAGING,)) as workplace:
+                    removal.clear_away(workplace, self._name)
+                os.rmdir(STAGING, dir_fd=root_fd)
         self._release()
-        if root_fd is None:
-            return
-        with suppress(OSError):
-            workplace = open_directory(STAGING, root_fd)
-            try:
-                trees.remove(workplace, self._name, keep_protected=False)
-            finally:
-                os.close(workplace)
-            os.rmdir(STAGING, dir_fd=root_fd)
 
     def _release(self) -> None:
-        os.close(self._fd)
-        self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
-    def _make(self, root_fd: int) -> None:
+    def _make(self) -> None:
+        for _ in range(_ATTEMPTS):
+            with suppress(FileNotFoundError):
+                if self._try_to_make():
+                    return
+        raise OSError(errno.EBUSY, "the workplace is being removed again and again")
+
+    def _try_to_make(self) -> bool:
+        root_fd = self._directories.get()
         with suppress(FileExistsError):
             os.mkdir(STAGING, 0o700, dir_fd=root_fd)
-        workplace = open_directory(STAGING, root_fd)
-        try:
-            self._name = b"%d-%s" % (os.getpid(), os.urandom(6).hex().encode())
-            os.mkdir(self._name, 0o700, dir_fd=workplace)
-            self._fd = open_directory(self._name, workplace)
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        finally:
-            os.close(workplace)
+        name = b"%d-%s" % (os.getpid(), os.urandom(6).hex().encode())
+        with opened(root_fd, (STAGING,)) as workplace:
+            os.mkdir(name, 0o700, dir_fd=workplace)
+            self._fd, self._name = open_directory(name, workplace), name
+        if _lock(self._fd) and self.is_ready:
+            return True
+        self._release()
+        return False
 
 
 def clean(root_fd: int) -> None:
     """Remove what processes that are gone have left in the workplace."""
     try:
-        workplace = open_directory(STAGING, root_fd)
-    except OSError:
-        return
-    try:
-        for name, _ in list(trees.entries(workplace)):
-            if not _is_held(workplace, name):
-                removal = trees.remove(workplace, name, keep_protected=False)
-                log.info("CLEAN   %d leftovers of an earlier run", removal.removed)
-    finally:
-        os.close(workplace)
-    with suppress(OSError):
+        with opened(root_fd, (STAGING,)) as workplace:
+            for name, _ in entries(workplace):
+                _clean_one(workplace, name)
         os.rmdir(STAGING, dir_fd=root_fd)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        log.debug("CLEAN   workplace stays: %s", error.strerror)
 
 
-def _is_held(workplace: int, name: bytes) -> bool:
+def _clean_one(workplace: int, name: bytes) -> None:
+    with _held(workplace, name) as held:
+        if held:
+            removed = removal.clear_away(workplace, name)
+            log.info("CLEAN   %d leftovers of an earlier run", removed)
+
+
+@contextmanager
+def _held(workplace: int, name: bytes) -> Iterator[bool]:
+    """Hold what lies in the workplace for the length of a block; False where another does."""
     try:
         fd = open_directory(name, workplace)
     except OSError:
-        return False
+        yield True  # no directory: not of our making
+        return
+    try:
+        yield _lock(fd)
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    """Take the lock; False where another process has it.
+
+    Where the file system has no locks, there is no telling: it is taken for free.
+    """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
+        return False
+    except OSError as error:
+        log.debug("LOCK    none: %s", error.strerror)
+    return True

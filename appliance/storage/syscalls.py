@@ -6,6 +6,7 @@ import errno
 import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_HAS_RENAMEAT2 = hasattr(_libc, "renameat2")  # not every C library has it
 _RENAME_NOREPLACE = 1
 _HANDLE_BYTES = 128
 #: File systems without the flag say one of these.
@@ -17,9 +18,9 @@ def rename_new(source_fd: int, source: bytes, target_fd: int, target: bytes) -> 
 
     Where the file system cannot promise that, it is looked at before.
     """
-    if _renameat2(source_fd, source, target_fd, target):
+    error = _renameat2(source_fd, source, target_fd, target)
+    if error == 0:
         return
-    error = ctypes.get_errno()
     if error not in _NO_FLAG:
         raise OSError(error, os.strerror(error))
     try:
@@ -30,10 +31,14 @@ def rename_new(source_fd: int, source: bytes, target_fd: int, target: bytes) -> 
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
-def _renameat2(source_fd: int, source: bytes, target_fd: int, target: bytes) -> bool:
-    return bool(
-        _libc.renameat2(source_fd, source, target_fd, target, ctypes.c_uint(_RENAME_NOREPLACE)) == 0
-    )
+def _renameat2(source_fd: int, source: bytes, target_fd: int, target: bytes) -> int:
+    """Call it; 0, or the number of the error."""
+    if not _HAS_RENAMEAT2:
+        return errno.ENOSYS
+    flag = ctypes.c_uint(_RENAME_NOREPLACE)
+    if _libc.renameat2(source_fd, source, target_fd, target, flag) == 0:
+        return 0
+    return ctypes.get_errno()
 
 
 class _FileHandle(ctypes.Structure):

@@ -1,46 +1,57 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A file on its way in: staged, hidden, made durable, then renamed to its name in one step."""
 
-import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
 
+from appliance.mtp.codes import ResponseCode
+from appliance.mtp.errors import MtpError
+from appliance.storage.directories import sync
 from appliance.storage.errors import reporting
-
-log = logging.getLogger(__name__)
+from appliance.storage.staging import StagedFile
 
 
 class StagedUpload:
-    """The `Upload` of the ports. `publish` renames the staged file and enters it in the table."""
+    """The `Upload` of the ports; for one thread.
+
+    `publish` renames the staged file, enters it in the table, and gives a descriptor of its folder.
+    """
 
     def __init__(
         self,
         handle: int,
+        staged: StagedFile,
         *,
-        fd: int,
-        name: bytes,
-        directory_fd: int,
         modified: float | None,
         replaces: bool,
         publish: Callable[["StagedUpload"], int],
     ) -> None:
         self.handle = handle
-        self.name = name
-        self.directory_fd = directory_fd
+        self.staged = staged
         self.replaces = replaces
-        self._fd = fd
         self._modified = modified
         self._publish = publish
+        self._is_open = True
 
     def write(self, data: memoryview) -> None:
-        """Append `data`."""
-        with reporting():
-            while data:
-                data = data[os.write(self._fd, data) :]
+        """Append `data`; on an error nothing remains."""
+        self._require_open()
+        try:
+            with reporting():
+                while data:
+                    data = data[os.write(self.staged.fd, data) :]
+        except MtpError:
+            self.discard()
+            raise
 
     def commit(self) -> None:
-        """Bring the content to the disk, give it its name, and bring the name to the disk."""
+        """Bring the content to the disk, give it its name, and bring the name to the disk.
+
+        On an error nothing remains; but if it is the last step that fails, which only a failing
+        disk does, the whole file is there under its name.
+        """
+        self._require_open()
         try:
             with reporting():
                 self._settle()
@@ -48,28 +59,26 @@ class StagedUpload:
         except BaseException:
             self.discard()
             raise
-        self._close()
+        self._is_open = False
+        self.staged.close()
         with reporting():
             try:
-                os.fsync(folder_fd)
+                sync(folder_fd)
             finally:
                 os.close(folder_fd)
 
     def discard(self) -> None:
         """Remove what has come."""
-        if self._fd >= 0:
-            with suppress(OSError):
-                os.unlink(self.name, dir_fd=self.directory_fd)
-            self._close()
+        if self._is_open:
+            self._is_open = False
+            self.staged.remove()
+
+    def _require_open(self) -> None:
+        if not self._is_open:
+            raise MtpError(ResponseCode.INCOMPLETE_TRANSFER, "the upload has ended already")
 
     def _settle(self) -> None:
         if self._modified is not None:
-            with suppress(OverflowError):
-                os.utime(self._fd, (self._modified, self._modified))
-        os.fsync(self._fd)
-
-    def _close(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-            os.close(self.directory_fd)
+            with suppress(OSError, OverflowError, ValueError):  # a date that cannot be kept
+                os.utime(self.staged.fd, (self._modified, self._modified))
+        os.fsync(self.staged.fd)

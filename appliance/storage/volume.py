@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One storage: a folder of this machine, what of it is shown, and how much space there is."""
+"""One storage: a folder of this machine, whether it can be changed, and how much space there is."""
 
-import logging
 import os
-import stat
-import time
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +14,10 @@ from appliance.mtp.ports import StorageRecord
 from appliance.storage import staging
 from appliance.storage.directories import Directories
 from appliance.storage.errors import reporting
-from appliance.storage.handles import ScanMark
-from appliance.storage.names import STAGING, BadNameError, is_hidden, to_disk
+from appliance.storage.names import BadNameError, is_hidden, to_disk
 
-log = logging.getLogger(__name__)
-
-#: A folder that was changed so shortly before it was scanned (ns) may have been changed once more
-#: since without its time showing it: file systems count time in ticks of up to 10 ms.
-_TICK = 20_000_000
+#: What a storage's name cannot hold: `/`, control characters, what no UTF-16 can say.
+_UNFIT = re.compile("[/\0-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +44,9 @@ def check(folders: Sequence[Folder]) -> None:
 
 
 def _check_name(folder: Folder, taken: set[str]) -> None:
-    if not folder.name.strip() or "/" in folder.name or len(folder.name) > 100:
+    if not folder.name.strip() or len(folder.name) > 100 or _UNFIT.search(folder.name):
         raise ApplianceError(
-            f"{folder.name!r} cannot be a storage's name", hint="1 to 100 characters without /"
+            f"{folder.name!a} cannot be a storage's name", hint="1 to 100 characters without /"
         )
     if folder.name in taken:
         raise ApplianceError(
@@ -76,26 +70,28 @@ def _check_path(folder: Folder) -> os.stat_result:
 
 
 class Volume:
-    """A storage while it is served; not for several threads at once."""
+    """A storage while it is served; not for several threads at once.
+
+    `root` is its row in the table. Raises ApplianceError where it cannot be served.
+    """
 
     def __init__(self, storage_id: int, folder: Folder, root: int) -> None:
         self.storage_id = storage_id
-        self.name = folder.name
         self.root = root
-        self.staging = staging.Staging()
+        self.hidden_files = folder.hidden_files
+        self._name = folder.name
         self._read_only = folder.read_only
-        self._hidden_files = folder.hidden_files
-        self.directories = Directories(os.fsencode(folder.path))
-        if not self.read_only:
-            staging.clean(self.directories.get())
+        try:
+            self.directories = Directories(folder.path)
+            if not self.read_only:
+                staging.clean(self.directories.get())
+        except (OSError, MtpError) as error:
+            raise ApplianceError(f"{folder.path} cannot be served: {error}") from None
+        self.staging = staging.Staging(self.directories)
 
     def close(self) -> None:
         """Leave nothing behind."""
-        try:
-            root_fd = self.directories.get()
-        except MtpError:
-            root_fd = None
-        self.staging.close(root_fd)
+        self.staging.close()
         self.directories.close()
 
     @property
@@ -118,12 +114,11 @@ class Volume:
         """Describe the storage as it is now; what root alone may still use is not free."""
         with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
             space = os.fstatvfs(self.directories.get())
-        unit = space.f_frsize
         return StorageRecord(
             self.storage_id,
-            self.name,
-            capacity=space.f_blocks * unit,
-            free=space.f_bavail * unit,
+            self._name,
+            capacity=space.f_blocks * space.f_frsize,
+            free=space.f_bavail * space.f_frsize,
             read_only=self.read_only,
         )
 
@@ -139,58 +134,10 @@ class Volume:
             raw = to_disk(name)
         except BadNameError as error:
             raise MtpError(refusal, f"name {name!a}: {error}") from None
-        if is_hidden(raw) and not self._hidden_files:
-            raise MtpError(ResponseCode.ACCESS_DENIED, "hidden names are not shown here")
+        self.require_shown(raw)
         return raw
 
-    def mark(self, fd: int) -> ScanMark:
-        """Note what a folder looks like before it is scanned."""
-        status = os.fstat(fd)
-        return ScanMark(status.st_ino, status.st_mtime_ns, time.time_ns())
-
-    @staticmethod
-    def is_current(mark: ScanMark | None, fd: int) -> bool:
-        """Whether a folder is still as it was when it was scanned."""
-        if mark is None or mark.taken - mark.modified < _TICK:
-            return False
-        status = os.fstat(fd)
-        return (status.st_ino, status.st_mtime_ns) == (mark.inode, mark.modified)
-
-    def scan(self, fd: int, *, is_root: bool) -> list[tuple[bytes, bool]]:
-        """List what of a folder is shown: names, and whether they are folders."""
-        device = os.fstat(fd).st_dev
-        found: list[tuple[bytes, bool]] = []
-        with os.scandir(fd) as entries:
-            for entry in entries:
-                name = os.fsencode(entry.name)
-                if self._is_kept_back(name, is_root=is_root):
-                    continue
-                kind = _kind(entry, device)
-                if kind is not None:
-                    found.append((name, kind))
-        return found
-
-    def _is_kept_back(self, name: bytes, *, is_root: bool) -> bool:
-        if not is_hidden(name):
-            return False
-        return not self._hidden_files or (is_root and name == STAGING)
-
-
-def _kind(entry: os.DirEntry[str], device: int) -> bool | None:
-    """Whether an entry is a folder; None where it is neither file nor folder of this storage."""
-    try:
-        if entry.is_file(follow_symlinks=False):
-            return False
-        if not entry.is_dir(follow_symlinks=False):
-            return None
-        return True if entry.stat(follow_symlinks=False).st_dev == device else None
-    except OSError as error:
-        log.debug("SKIP    %a: %s", entry.name, error.strerror)
-        return None
-
-
-def check_kind(status: os.stat_result, *, is_folder: bool) -> None:
-    """Refuse an object that has become something else on the disk."""
-    expected = stat.S_IFDIR if is_folder else stat.S_IFREG
-    if stat.S_IFMT(status.st_mode) != expected:
-        raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, "became something else")
+    def require_shown(self, name: bytes) -> None:
+        """Refuse to make what would not be seen afterwards."""
+        if is_hidden(name) and not self.hidden_files:
+            raise MtpError(ResponseCode.ACCESS_DENIED, "hidden names are not shown here")

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies in a folder, and whether that is still so.
+
+A scan is one reading of the directory. Afterwards the directory's own modification time tells
+whether anything came or went. Like git, which calls it "racily clean", that is believed only if the
+directory was at rest for a while when it was scanned: file systems count time in ticks, and a
+second change within the same tick would not show.
+"""
+
+import logging
+import os
+import time
+from dataclasses import dataclass
+from typing import Self
+
+from appliance.storage.names import STAGING, is_hidden
+
+log = logging.getLogger(__name__)
+
+#: How long a directory must have been at rest (ns): kernels tick every 10 ms or faster ...
+_TICK = 50_000_000
+#: ... but FAT and some others keep whole seconds, FAT only even ones.
+_COARSE_TICK = 2_050_000_000
+_SECOND = 1_000_000_000
+
+Stamp = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanMark:
+    """What a directory looked like when it was scanned; settled: whether it had been at rest."""
+
+    stamp: Stamp
+    settled: bool
+
+    @classmethod
+    def take(cls, fd: int) -> Self:
+        """Look at a directory that is about to be scanned."""
+        stamp = _stamp(fd)
+        modified = stamp[1]
+        tick = _TICK if modified % _SECOND else _COARSE_TICK
+        return cls(stamp, abs(time.time_ns() - modified) >= tick)
+
+    def is_current(self, fd: int) -> bool:
+        """Whether the directory is still as it was when it was scanned."""
+        return self.settled and _stamp(fd) == self.stamp
+
+    def after_own_change(self, fd: int) -> Self:
+        """Give the mark for a directory in which only what we know of has changed."""
+        return type(self)(_stamp(fd), self.settled)
+
+
+def is_recent(started: int) -> bool:
+    """Whether a moment (`time.monotonic_ns`) is so short ago that nobody else's work fits in."""
+    return time.monotonic_ns() - started < _TICK
+
+
+def scan(fd: int, *, hidden_files: bool) -> dict[bytes, bool]:
+    """List what of a directory is shown: names, and whether they are folders. Raises OSError."""
+    device = os.fstat(fd).st_dev
+    found: dict[bytes, bool] = {}
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            name = os.fsencode(entry.name)
+            if is_hidden(name) and (not hidden_files or name == STAGING):
+                continue
+            kind = _kind(entry, device)
+            if kind is not None:
+                found[name] = kind
+    return found
+
+
+def _kind(entry: os.DirEntry[str], device: int) -> bool | None:
+    """Whether an entry is a folder; None where it is neither file nor folder of this storage."""
+    try:
+        if entry.is_file(follow_symlinks=False):
+            return False
+        if not entry.is_dir(follow_symlinks=False):
+            return None
+        return True if entry.stat(follow_symlinks=False).st_dev == device else None
+    except OSError as error:
+        log.debug("SKIP    %a: %s", entry.name, error.strerror)
+        return None
+
+
+def _stamp(fd: int) -> Stamp:
+    """Inode, time (ns), and what some file systems count beside: bytes and links."""
+    status = os.fstat(fd)
+    return status.st_ino, status.st_mtime_ns, status.st_size, status.st_nlink
