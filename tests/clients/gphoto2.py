@@ -40,7 +40,8 @@ class Gphoto2:
     def get(self, path: str, target: Path) -> None:
         folder, name = split(path)
         options = ("--get-file", name, "--filename", str(target), "--force-overwrite")
-        self._run(*self._folder(folder), *options)
+        # It keeps what has come so far in the folder where it is started.
+        self._run(*self._folder(folder), *options, cwd=target.parent)
 
     def put(self, source: Path, folder: str) -> None:
         # A source that is a path makes gphoto2 take the whole path for the name.
