@@ -149,7 +149,7 @@ class Host:
     def control(self, request_type: int, request: int, data: bytes | int = b"") -> bytes:
         """Make a class request to the interface: bytes to send, or a count to ask for."""
         try:
-            got = self.device.ctrl_transfer(request_type, request, 0, 0, data, 1000)
+            got = self.device.ctrl_transfer(request_type, request, 0, 0, data, 5000)
         except usb.core.USBError as error:
             if error.errno == 32:
                 raise Stalled from error

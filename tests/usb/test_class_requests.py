@@ -141,6 +141,6 @@ def test_unknown_requests_stall(host: Host, kind: int, request_code: int) -> Non
 
 def test_endpoints_can_be_halted_and_cleared(host: Host) -> None:
     for endpoint in (host.bulk_in, host.bulk_out):
-        host.device.ctrl_transfer(0x02, 3, 0, endpoint.bEndpointAddress, b"", 1000)
+        host.device.ctrl_transfer(0x02, 3, 0, endpoint.bEndpointAddress, b"", 5000)
         host.device.clear_halt(endpoint.bEndpointAddress)
     assert host.ask(Op.GET_STORAGE_IDS).code == OK

@@ -58,8 +58,8 @@ def test_composite(network: str) -> None:
     assert faces[0].bInterfaceClass == 6
     assert faces[1].bInterfaceClass == 2
     assert faces[1].bInterfaceSubClass == {"ncm": 0x0D, "ecm": 6}[network]
-    vendor_code = device.ctrl_transfer(0x80, 6, 0x03EE, 0, 18, 1000)[16]
-    ids = bytes(device.ctrl_transfer(0xC0, vendor_code, 0, 4, 128, 1000))
+    vendor_code = device.ctrl_transfer(0x80, 6, 0x03EE, 0, 18, 5000)[16]
+    ids = bytes(device.ctrl_transfer(0xC0, vendor_code, 0, 4, 128, 5000))
     assert ids[18:26].rstrip(b"\0") == b"MTP"
     assert (b"WINNCM" in ids) == (network == "ncm")
     assert host.ask(0x1004).code == OK

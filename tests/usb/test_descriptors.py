@@ -46,9 +46,9 @@ def test_device(host: Host) -> None:
 
 def test_windows_is_told_that_it_is_mtp(host: Host) -> None:
     """Microsoft's OS descriptors 1.0: string 0xEE, then the compatible ids."""
-    string = bytes(host.device.ctrl_transfer(0x80, 6, 0x03EE, 0, 18, 1000))
+    string = bytes(host.device.ctrl_transfer(0x80, 6, 0x03EE, 0, 18, 5000))
     assert string[2:16].decode("utf-16-le") == "MSFT100"
-    ids = bytes(host.device.ctrl_transfer(0xC0, string[16], 0, 4, 64, 1000))
+    ids = bytes(host.device.ctrl_transfer(0xC0, string[16], 0, 4, 64, 5000))
     assert len(ids) == int.from_bytes(ids[:4], "little") == 40
     assert (ids[8], ids[16], ids[18:26]) == (1, 0, b"MTP\0\0\0\0\0")
 
