@@ -18,7 +18,7 @@ class Aft:
     """Each call is one run of aft-mtp-cli. It garbles emoji, both ways, before they are sent."""
 
     name = "aft-mtp-cli"
-    abilities = frozenset({"rename", "get empty", "sizes"})
+    abilities = frozenset({"rename", "get empty", "put empty", "sizes"})
 
     def _run(self, *commands: str) -> str:
         return run("aft-mtp-cli", *commands)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.driver import Driver
-from tests.clients.gphoto2 import Gphoto2
+from tests.clients.gphoto2 import Gphoto2PtpIp
 from tests.clients.once import USB_CLIENTS, make
 from tests.clients.served import Served, free_port, serve, wait_for_device
 
@@ -23,7 +23,7 @@ class Station:
     served: Served
 
 
-_CLIENTS: dict[str, type[Driver]] = {"gphoto2-ptpip": Gphoto2, **USB_CLIENTS}
+_CLIENTS: dict[str, type[Driver]] = {"gphoto2-ptpip": Gphoto2PtpIp, **USB_CLIENTS}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

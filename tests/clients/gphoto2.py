@@ -7,7 +7,10 @@ from tests.clients.driver import run, split
 
 
 class Gphoto2:
-    """It tells no sizes, cannot rename or move, fetches no empty files, and shows `?` for emoji."""
+    """It tells no sizes, cannot rename or move, fetches no empty files, and shows `?` for emoji.
+
+    Over USB it gives up an empty file between the command to take it and the data.
+    """
 
     abilities: frozenset[str] = frozenset()
 
@@ -28,14 +31,14 @@ class Gphoto2:
         return self._run("--summary")
 
     def names(self, folder: str) -> set[str]:
-        return {*self._names(folder, "--list-files"), *self._names(folder, "--list-folders")}
+        return self._list(folder, "--list-files", "--list-folders")
 
     def sizes(self, folder: str) -> dict[str, int]:
         raise AssertionError("gphoto2 shows kilobytes only")
 
-    def _names(self, folder: str, what: str) -> list[str]:
-        lines = self._run(*self._folder(folder), "--no-recurse", what).splitlines()
-        return [line.rpartition("/")[2] for line in lines if line.startswith("/")]
+    def _list(self, folder: str, *what: str) -> set[str]:
+        lines = self._run(*self._folder(folder), "--no-recurse", *what).splitlines()
+        return {line.rpartition("/")[2] for line in lines if line.startswith("/")}
 
     def get(self, path: str, target: Path) -> None:
         folder, name = split(path)
@@ -59,5 +62,11 @@ class Gphoto2:
 
     def delete(self, path: str) -> None:
         folder, name = split(path)
-        is_file = name in self._names(folder, "--list-files")
+        is_file = name in self._list(folder, "--list-files")
         self._run(*self._folder(folder), "--delete-file" if is_file else "--rmdir", name)
+
+
+class Gphoto2PtpIp(Gphoto2):
+    """Over TCP it can upload an empty file."""
+
+    abilities = frozenset({"put empty"})

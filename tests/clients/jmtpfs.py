@@ -14,7 +14,7 @@ class Jmtpfs:
     """Mounted anew for each call, so that nothing is answered from an earlier one's cache."""
 
     name = "jmtpfs"
-    abilities = frozenset({"rename", "move", "get empty", "emoji", "sizes"})
+    abilities = frozenset({"rename", "move", "get empty", "put empty", "emoji", "sizes"})
 
     @contextlib.contextmanager
     def _mounted(self) -> Iterator[Path]:
@@ -30,7 +30,11 @@ class Jmtpfs:
             point.rmdir()
 
     def detect(self) -> str:
-        return run("jmtpfs", "-l")
+        output = run("jmtpfs", "-l")
+        if "0x0104, 0x1d6b" not in output:  # the names come from a table of libmtp's
+            raise ClientError(output)
+        with self._mounted() as root:
+            return root.name
 
     def names(self, folder: str) -> set[str]:
         with self._mounted() as root:

@@ -44,7 +44,7 @@ class MtpTools:
     """The tools work on handles; `mtp-filetree` finds them. They exit with 0 on many errors."""
 
     name = "mtp-tools"
-    abilities = frozenset({"rename", "move", "get empty", "emoji", "sizes"})
+    abilities = frozenset({"rename", "move", "get empty", "put empty", "emoji", "sizes"})
 
     def _run(self, *argv: str | Path) -> str:
         output = run(*argv)

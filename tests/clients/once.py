@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.clients.aft import Aft
 from tests.clients.driver import Driver
-from tests.clients.gphoto2 import Gphoto2
+from tests.clients.gphoto2 import Gphoto2, Gphoto2PtpIp
 from tests.clients.jmtpfs import Jmtpfs
 from tests.clients.mtp_tools import MtpTools
 
@@ -23,7 +23,7 @@ USB_CLIENTS: dict[str, type[Driver]] = {
 
 def make(client: str) -> Driver:
     """Make a client by name; `ptpip:ADDRESS:PORT` is gphoto2 over PTP/IP."""
-    return Gphoto2(client) if client.startswith("ptpip:") else USB_CLIENTS[client]()
+    return Gphoto2PtpIp(client) if client.startswith("ptpip:") else USB_CLIENTS[client]()
 
 
 if __name__ == "__main__":
