@@ -49,12 +49,14 @@ class Gadget:
                 raise _explain(step, error) from error
 
     def remove(self, steps: Sequence[Step]) -> None:
-        """Undo `steps`; what is not there is no matter."""
-        for step in reverse(steps):
-            self._undo(step)
+        """Undo `steps`, as far as that can be; what is not there is no matter."""
+        self._roll_back(steps)
 
     def sweep(self) -> None:
-        """Remove whatever a process that was killed has left of this gadget."""
+        """Remove whatever a process that was killed has left of this gadget; OSError if it stays.
+
+        Unlike `remove` this needs no plan: the process may have had another one.
+        """
         if not self.path.is_dir():
             return
         links = [*self.path.glob("os_desc/*"), *self.path.glob("configs/*/*")]

@@ -98,7 +98,7 @@ def in_use(name: str, owner: str) -> ApplianceError:
     """Say who has the controller."""
     return ApplianceError(
         f"the USB device controller {name} is in use by {owner}",
-        hint=f"unbind it: echo > /{GADGETS / owner}/UDC, or unload its module",
+        hint=f"end what serves it, or unbind it: echo > /{GADGETS / owner}/UDC",
     )
 
 

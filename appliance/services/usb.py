@@ -4,6 +4,7 @@
 import logging
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -74,10 +75,7 @@ def usb_transport(
 @contextmanager
 def _gadget(identity: DeviceIdentity, options: UsbOptions, controller: str) -> Iterator[Gadget]:
     gadget = Gadget(GADGET)
-    owner = udc.holder(controller)
-    if owner not in {None, GADGET}:
-        raise udc.in_use(controller, str(owner))
-    udc.unbind(gadget)
+    _need_free(controller)
     gadget.sweep()
     steps = plan(_settings(identity, options))
     gadget.make(steps)
@@ -85,6 +83,15 @@ def _gadget(identity: DeviceIdentity, options: UsbOptions, controller: str) -> I
         yield gadget
     finally:
         gadget.remove(steps)
+
+
+def _need_free(controller: str) -> None:
+    """Refuse a controller that is in use; one of a process that just died is free in a moment."""
+    deadline = time.monotonic() + _PATIENCE
+    while (owner := udc.holder(controller)) is not None:
+        if owner != GADGET or time.monotonic() > deadline:
+            raise udc.in_use(controller, owner)
+        time.sleep(0.1)
 
 
 def _settings(identity: DeviceIdentity, options: UsbOptions) -> GadgetSettings:

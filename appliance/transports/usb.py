@@ -113,7 +113,6 @@ class Conversation:
     def _execute(self, request: Request) -> None:
         answer = self._connection.execute(request)
         if isinstance(answer, Reply):
-            self._commands.look_up()
             self._conclude(request, self._send(request, answer))
         elif self._receive(request, answer):
             self._pipes.check()
@@ -137,12 +136,12 @@ class Conversation:
     def _send(self, request: Request, reply: Reply) -> Reply:
         """Send the data phase, if there is one; gives the reply that is true after it."""
         source = reply.source
-        if source is None:
-            return reply
         try:
-            return self._send_all(request, source) or reply
+            self._commands.look_up()
+            return (self._send_all(request, source) if source is not None else None) or reply
         finally:
-            source.close()
+            if source is not None:
+                source.close()
 
     def _send_all(self, request: Request, source: Source) -> Reply | None:
         buffer = self._buffer()

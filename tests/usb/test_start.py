@@ -11,7 +11,7 @@ import pytest
 
 from appliance.errors import ExitStatus
 from tests.usb.appliance import UDC, load_controller, plugged_in
-from tests.usb.host import program
+from tests.usb.host import OK, program
 
 pytestmark = pytest.mark.guest
 
@@ -77,6 +77,16 @@ def test_a_controller_in_use(tmp_path: Path) -> None:
     assert "dummy_udc.0 is in use by foreign" in error
     assert "Traceback" not in error
     assert list(GADGETS.iterdir()) == []
+
+
+def test_a_second_one(tmp_path: Path) -> None:
+    """It gives way, and does not disturb the first."""
+    (tmp_path / "share").mkdir()
+    with plugged_in(tmp_path / "share", tmp_path), program() as host:
+        status, error = start_in_vain(tmp_path / "share", "--usb")
+        assert status != 0
+        assert "dummy_udc.0 is in use by mtp-appliance" in error
+        assert host.ask(0x1004).code == OK
 
 
 def test_no_controller(tmp_path: Path) -> None:

@@ -345,6 +345,19 @@ def test_a_client_killed_while_its_command_was_carried_out() -> None:
     assert heard(stage) == [response(OK, 8), response(OK, 9)]
 
 
+def test_a_file_is_closed_where_the_client_was_killed_before_it_was_sent() -> None:
+    stage = Stage(command(GET, 7))
+    source = FailingSource(9000, pattern(9000))
+
+    def slow(_: Request) -> Reply:
+        stage.pipes.deliver(command(PLAIN, 1))
+        return Reply(source=source)
+
+    stage.connection._operations[GET] = slow
+    assert heard(stage) == [response(OK, 1)]
+    assert source.closed
+
+
 def test_a_late_report_of_the_same_client_costs_nothing() -> None:
     stage = Stage(deaf, command(PLAIN, 4), snatch(command(PLAIN, 5)), listening, b"")
     assert heard(stage) == [response(OK, 4), response(OK, 5)]
