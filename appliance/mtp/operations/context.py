@@ -4,12 +4,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.mtp.codes import ALL, ResponseCode
+from appliance.mtp.codes import ALL, DataType, ResponseCode
 from appliance.mtp.device import Device
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Entry, ObjectStore
 from appliance.mtp.session import Session
 from appliance.mtp.transaction import BytesSource, Reply, Request, Sink
+from appliance.mtp.wire import Reader, Value, WireError, decode_value
 
 #: No dataset that an initiator sends is larger; what is, is none.
 MAX_DATASET_SIZE = 64 * 1024
@@ -64,6 +65,18 @@ class DatasetSink:
     def abort(self) -> None:
         """Forget the dataset."""
         self._data.clear()
+
+
+def decode_only(data_type: DataType, data: bytes, *, refusal: ResponseCode) -> Value:
+    """Read a dataset that is one value and nothing else; `refusal` where it is not."""
+    reader = Reader(data)
+    try:
+        value = decode_value(reader, data_type)
+    except WireError as error:
+        raise MtpError(refusal, str(error)) from None
+    if reader.rest:
+        raise MtpError(refusal, f"{reader.rest} bytes too many")
+    return value
 
 
 def is_root(parent: int) -> bool:

@@ -8,9 +8,9 @@ from appliance.mtp.datasets import DeviceInfo
 from appliance.mtp.device import DeviceProperty
 from appliance.mtp.errors import MtpError
 from appliance.mtp.formats import PLAYBACK_FORMATS
-from appliance.mtp.operations.context import Context, DatasetSink, data_reply
+from appliance.mtp.operations.context import Context, DatasetSink, data_reply, decode_only
 from appliance.mtp.transaction import Reply, Request, Sink
-from appliance.mtp.wire import Reader, Value, WireError, decode_value, encode_value
+from appliance.mtp.wire import Value, encode_value
 
 
 def get_device_info(
@@ -51,7 +51,8 @@ def set_device_prop_value(context: Context, request: Request) -> Sink:
     item = context.device.property(request.parameter(0))
 
     def finish(data: bytes) -> Reply:
-        _set(item, _decode(item, data))
+        refusal = ResponseCode.INVALID_DEVICE_PROP_FORMAT
+        _set(item, decode_only(item.data_type, data, refusal=refusal))
         return Reply()
 
     return DatasetSink(finish, too_large=ResponseCode.INVALID_DEVICE_PROP_VALUE)
@@ -73,14 +74,3 @@ def _set(item: DeviceProperty, value: Value | None) -> None:
     if item.set is None:
         raise MtpError(ResponseCode.ACCESS_DENIED, f"{item.code.name} cannot be set")
     item.set(value)
-
-
-def _decode(item: DeviceProperty, data: bytes) -> Value:
-    reader = Reader(data)
-    try:
-        value = decode_value(reader, item.data_type)
-    except WireError as error:
-        raise MtpError(ResponseCode.INVALID_DEVICE_PROP_FORMAT, str(error)) from None
-    if reader.rest:
-        raise MtpError(ResponseCode.INVALID_DEVICE_PROP_FORMAT, f"{reader.rest} bytes too many")
-    return value

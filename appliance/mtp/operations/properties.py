@@ -7,10 +7,10 @@ too: a widespread client refuses to upload a file otherwise.
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.operations.context import Context, DatasetSink, data_reply
-from appliance.mtp.properties import OBJECT_PROPERTIES, ObjectProperty, object_property
+from appliance.mtp.operations.context import Context, DatasetSink, data_reply, decode_only
+from appliance.mtp.properties import OBJECT_PROPERTIES, object_property
 from appliance.mtp.transaction import Reply, Request, Sink
-from appliance.mtp.wire import Reader, Value, WireError, Writer, decode_value, encode_value
+from appliance.mtp.wire import Writer, encode_value
 
 
 def get_object_props_supported(context: Context, request: Request) -> Reply:
@@ -41,18 +41,8 @@ def set_object_prop_value(context: Context, request: Request) -> Sink:
         raise MtpError(ResponseCode.ACCESS_DENIED, f"{item.code.name} cannot be set")
 
     def finish(data: bytes) -> Reply:
-        change(context.store, handle, _decode(item, data))
+        refusal = ResponseCode.INVALID_OBJECT_PROP_FORMAT
+        change(context.store, handle, decode_only(item.data_type, data, refusal=refusal))
         return Reply()
 
     return DatasetSink(finish, too_large=ResponseCode.INVALID_OBJECT_PROP_VALUE)
-
-
-def _decode(item: ObjectProperty, data: bytes) -> Value:
-    reader = Reader(data)
-    try:
-        value = decode_value(reader, item.data_type)
-    except WireError as error:
-        raise MtpError(ResponseCode.INVALID_OBJECT_PROP_FORMAT, str(error)) from None
-    if reader.rest:
-        raise MtpError(ResponseCode.INVALID_OBJECT_PROP_FORMAT, f"{reader.rest} bytes too many")
-    return value
