@@ -171,7 +171,7 @@ class HandleTable:
 
     def _add_all(self, folder: int, names: list[bytes], is_folder: dict[bytes, bool]) -> None:
         first = len(self._names)
-        if first + len(names) > _MAX_HANDLE:
+        if first + len(names) - 1 > _MAX_HANDLE:
             raise MtpError(ResponseCode.GENERAL_ERROR, "all handles have been given")
         self._names.extend(names)
         self._parents.extend(array("I", [folder]) * len(names))

@@ -11,7 +11,7 @@ import os
 import stat
 from contextlib import suppress
 
-from appliance.storage.directories import Names, descend, entries, opened, sync
+from appliance.storage.directories import Names, descend, entries, open_directory, opened, sync
 from appliance.storage.names import STAGING
 from appliance.storage.removal import is_folder
 
@@ -81,13 +81,16 @@ class _TreeCopy:
         """Make a directory and copy the files into it; the directories that are to follow."""
         with opened(self._target_fd, target[:-1]) as parent:
             os.mkdir(target[-1], 0o700, dir_fd=parent)
+            made = open_directory(target[-1], parent)
         folders: list[bytes] = []
-        with opened(self._target_fd, target) as made:
+        try:
             for name, folder in entries(origin):
                 if folder and name != STAGING:
                     folders.append(name)
                 elif not folder:
                     _copy_file(name, origin, name, made)
+        finally:
+            os.close(made)
         return folders
 
     def _finish(self, target: Names, status: os.stat_result) -> None:

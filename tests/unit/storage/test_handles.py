@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import gc
+import tracemalloc
+
+import pytest
+
+from appliance.mtp.codes import ResponseCode as Code
+from appliance.storage import handles
+from appliance.storage.handles import HandleTable
+from tests.unit.storage.helpers import refused
+
+
+@pytest.fixture
+def table() -> HandleTable:
+    return HandleTable()
+
+
+@pytest.fixture
+def top(table: HandleTable) -> int:
+    return table.add_root()
+
+
+def listed(table: HandleTable, folder: int) -> list[bytes]:
+    return [table.name(each) for each in table.children(folder)]
+
+
+def test_what_is_not_there_is_refused(table: HandleTable, top: int) -> None:
+    reserved = table.reserve()
+    for handle in (0, top, reserved, reserved + 1, 0xFFFFFFFF):
+        with refused(Code.INVALID_OBJECT_HANDLE):
+            table.check(handle)
+
+
+def test_a_reserved_row_is_entered_later(table: HandleTable, top: int) -> None:
+    handle = table.reserve()
+    assert listed(table, top) == []
+    table.enter(handle, top, b"late", is_folder=False)
+    assert list(table.children(top)) == [handle]
+    table.check(handle)
+
+
+def test_a_scan_is_sorted_and_merged(table: HandleTable, top: int) -> None:
+    table.merge(top, {b"b": False, b"a": True, b"\xff": False})
+    first = dict(zip(listed(table, top), table.children(top), strict=True))
+    assert list(first) == [b"a", b"b", b"\xff"]
+    assert [table.is_folder(each) for each in first.values()] == [True, False, False]
+    table.merge(top, {b"\xff": False, b"A": False, b"a": True})
+    assert listed(table, top) == [b"a", b"\xff", b"A"]
+    assert table.find(top, b"a") == first[b"a"]
+    assert table.find(top, b"b") is None
+    assert not table.is_alive(first[b"b"])
+
+
+def test_another_kind_is_another_object(table: HandleTable, top: int) -> None:
+    table.merge(top, {b"x": True})
+    folder = table.children(top)[0]
+    inner = table.add(folder, b"y", is_folder=False)
+    table.merge(top, {b"x": False})
+    file = table.children(top)[0]
+    assert file != folder
+    assert not table.is_alive(folder)
+    assert not table.is_alive(inner)
+
+
+def test_handles_are_never_given_again(table: HandleTable, top: int) -> None:
+    given = set()
+    for _ in range(3):
+        table.merge(top, {b"a": False})
+        given.add(table.children(top)[0])
+        table.merge(top, {})
+    assert len(given) == 3
+
+
+def test_a_folder_is_dropped_with_all_below(table: HandleTable, top: int) -> None:
+    rows = [table.add(top, b"stays", is_folder=False)]
+    above = top
+    for depth in range(5):
+        above = table.add(above, b"folder%d" % depth, is_folder=True)
+        rows += [above, table.add(above, b"file", is_folder=False)]
+    table.drop(rows[1])
+    assert [each for each in rows if table.is_alive(each)] == rows[:1]
+    assert listed(table, top) == [b"stays"]
+
+
+def test_a_row_moves_there_and_back(table: HandleTable, top: int) -> None:
+    folder = table.add(top, b"folder", is_folder=True)
+    file = table.add(top, b"file", is_folder=False)
+    assert table.find(top, b"file") == file
+    table.move(file, folder)
+    assert (listed(table, top), listed(table, folder)) == ([b"folder"], [b"file"])
+    assert (table.find(top, b"file"), table.find(folder, b"file")) == (None, file)
+    assert table.place(table.parent(file)) == (top, (b"folder",))
+    table.move(file, top)
+    assert (listed(table, top), listed(table, folder)) == ([b"folder", b"file"], [])
+    table.drop(folder)
+    assert table.is_alive(file)
+
+
+def test_a_rename_is_found(table: HandleTable, top: int) -> None:
+    file = table.add(top, b"old", is_folder=False)
+    assert table.find(top, b"old") == file
+    table.rename(file, b"new")
+    assert (table.find(top, b"old"), table.find(top, b"new")) == (None, file)
+
+
+def test_more_folders_are_searched_than_have_an_index(table: HandleTable, top: int) -> None:
+    folders = [table.add(top, b"%d" % each, is_folder=True) for each in range(10)]
+    files = [table.add(each, b"file", is_folder=False) for each in folders]
+    for _ in range(2):
+        assert [table.find(each, b"file") for each in folders] == files
+
+
+def test_the_last_handle(table: HandleTable, top: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handles, "_MAX_HANDLE", top + 2)
+    table.merge(top, {b"1": False, b"2": False})
+    with refused(Code.GENERAL_ERROR):
+        table.reserve()
+    with refused(Code.GENERAL_ERROR):
+        table.merge(top, {b"1": False, b"2": False, b"3": False})
+
+
+def test_an_object_takes_little_memory() -> None:
+    count, most = 100_000, 130
+    gc.collect()
+    tracemalloc.start()
+    try:
+        table = HandleTable()
+        top = table.add_root()
+        table.merge(top, {b"photo of summer%05d" % each: False for each in range(count)})
+        assert len(table.name(table.children(top)[-1])) == 20
+        gc.collect()
+        used = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert used / count < most
