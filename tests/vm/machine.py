@@ -79,6 +79,8 @@ class Guest:
 
     def _argv(self, *console: str) -> list[str]:
         return [
+            # The guest ends with whoever has started it, killed or not.
+            *("setpriv", "--pdeathsig", "KILL"),
             *(find_program("qemu-system-x86_64"), "-M", "q35", "-accel", "tcg,thread=multi"),
             *("-cpu", "max", "-smp", "2", "-m", str(_MEMORY), "-no-reboot", "-nic", "none"),
             *("-monitor", "none", "-kernel", str(self._image.kernel)),
