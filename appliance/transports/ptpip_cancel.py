@@ -9,12 +9,12 @@ from contextlib import suppress
 class CancelledError(Exception):
     """The initiator has cancelled the transaction under way.
 
-    `in_band`: by a packet on the command connection, so that no data comes any more.
+    `data_over`: no data of it comes any more, for its end has come, or the cancel in its place.
     """
 
-    def __init__(self, *, in_band: bool = False) -> None:
+    def __init__(self, *, data_over: bool = False) -> None:
         super().__init__()
-        self.in_band = in_band
+        self.data_over = data_over
 
 
 class Cancellation:
@@ -64,10 +64,10 @@ class Cancellation:
             with suppress(BlockingIOError):  # if nobody had asked
                 os.eventfd_read(self._bell)
 
-    def check(self, *, in_band: bool = False) -> None:
+    def check(self, *, data_over: bool = False) -> None:
         """Raise CancelledError if the transaction under way is cancelled."""
         if self.asked:
-            raise CancelledError(in_band=in_band)
+            raise CancelledError(data_over=data_over)
 
     def close(self) -> None:
         """Let go of the descriptor."""

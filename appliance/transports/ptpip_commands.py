@@ -183,10 +183,10 @@ class CommandConnection:
         """Receive the data phase; the reply to it."""
         try:
             whole = self._receive(request, sink)
-            self._cancellation.check()
+            self._cancellation.check(data_over=True)
         except CancelledError as cancelled:
             reply = self._abandon(request, ResponseCode.TRANSACTION_CANCELLED, "cancelled")
-            if not cancelled.in_band:
+            if not cancelled.data_over:
                 self._drain()
             return reply
         if not whole:
@@ -223,7 +223,7 @@ class CommandConnection:
             if head.type in kinds:
                 return PacketType(head.type)
             self._aside(head)
-            self._cancellation.check(in_band=head.type == PacketType.CANCEL)
+            self._cancellation.check(data_over=head.type == PacketType.CANCEL)
 
     def _drain(self) -> None:
         """Drop what still comes of cancelled data: up to its end, a Cancel, or a silence."""

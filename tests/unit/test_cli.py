@@ -23,6 +23,7 @@ from appliance.cli import (
     storage_name,
 )
 from appliance.mtp.ptpip_packets import PORT
+from appliance.services.mtpd import Stop
 from appliance.transports.ptpip_listen import Address
 from tests.fakes.ptpip_client import PATIENCE, PtpIpClient
 
@@ -256,6 +257,23 @@ def test_it_starts_with_nothing_that_is_not_needed(share: Path, tmp_path: Path) 
     heavy = {"asyncio", "email", "flask", "functionfs", "gpiozero", "http", "libaio", "shutil"}
     assert loaded & (heavy | {"ssl", "subprocess", "tempfile", "uuid"}) == set()
     assert "appliance.transports.ptpip" in loaded
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_signal_is_heard_whenever_it_comes(*, early: bool) -> None:
+    stop, called = Stop(), []
+    before = signal.getsignal(signal.SIGTERM)
+    with stop.listening():
+        if early:
+            os.kill(os.getpid(), signal.SIGTERM)
+        stop.call(lambda: called.append(1))
+        if not early:
+            assert called == []
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert called == [1]
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # a second one is not caught
+        stop.wait()
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 # Arguments

@@ -7,7 +7,7 @@ from appliance.mtp.codes import ResponseCode
 from appliance.mtp.transaction import BytesSource, Reply, Request
 from appliance.transports import ptpip_commands
 from appliance.transports.ptpip_cancel import Cancellation, CancelledError
-from tests.fakes.ptpip_client import DATA, START_DATA, PtpIpClient, Wire
+from tests.fakes.ptpip_client import DATA, PONG, PROBE, START_DATA, PtpIpClient, Wire
 from tests.fakes.responder import PatternSource, RecordingSink, ScriptedResponder
 
 GET, PUT = 0x1009, 0x100D
@@ -76,10 +76,28 @@ def test_the_end_of_cancelled_data_is_awaited(
     sink.wait_for_data()
     client.cancel(client.event)
     assert sink.wait() == "aborted"
+    client.command.send(PROBE)
+    client.command.expect(PONG)  # and no response yet
     client.data(b"x" * 96, last=True)
     assert client.response() == CANCELLED
     client.request(PUT + 1)
     assert client.response() == (ResponseCode.OPERATION_NOT_SUPPORTED, ())
+
+
+def test_a_cancel_with_the_last_data(client: PtpIpClient, responder: ScriptedResponder) -> None:
+    class Cancelling(RecordingSink):
+        def write(self, data: memoryview) -> None:
+            client.cancel(client.event)
+            client.event.send(PROBE)
+            client.event.expect(PONG)  # so the cancel was heard
+
+    sink = Cancelling()
+    responder.operations[PUT] = lambda _: sink
+    client.request(PUT, phase=2)
+    client.start_data(4)
+    client.data(b"data", last=True)
+    assert client.response() == CANCELLED
+    assert sink.end == "aborted"
 
 
 def test_a_cancel_before_the_data_phase(client: PtpIpClient, responder: ScriptedResponder) -> None:
@@ -146,6 +164,7 @@ def is_cancelled(cancellation: Cancellation) -> bool:
         ("ask 1, begin 1", True),
         ("begin 1, ask 2", False),
         ("begin 1, ask 1, end, begin 2", False),
+        ("begin 1, ask 2, end, begin 2", True),
         ("begin 1, ask 1, end, begin 1", False),
         ("begin 1, end, ask 1, begin 1", False),
         ("begin 1, end, ask 1, begin 2, ask 2", True),

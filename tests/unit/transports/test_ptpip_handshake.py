@@ -3,9 +3,10 @@
 
 import socket
 import struct
+import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -122,6 +123,18 @@ def test_who_says_nothing_is_not_waited_for(start: Started) -> None:
     assert slow.is_over()
     silent.close()
     slow.close()
+
+
+def test_the_limit_is_for_all_of_the_handshake(start: Started) -> None:
+    wire = Wire(start(handshake_time=0.1).addresses[0])
+    payload = init_command("x")
+    request = struct.pack("<II", 8 + len(payload), INIT_COMMAND) + payload
+    with suppress(ConnectionError):
+        for byte in request:
+            wire.raw(bytes([byte]))
+            threading.Event().wait(0.02)
+    assert wire.is_over()
+    wire.close()
 
 
 def test_the_limit_is_for_the_handshake_only(start: Started) -> None:
