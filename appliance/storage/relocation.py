@@ -74,8 +74,6 @@ class Relocation:
             with self._lock:
                 journey = self._begin(handle, storage_id, parent, held)
                 is_folder = self._table.is_folder(handle)
-                if not is_folder:
-                    journey.volume.require_space(journey.status.st_size)
             with self._staged(journey) as (workplace, staged), self._lock:
                 self._arrive(journey, workplace, staged)
                 return self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
@@ -144,6 +142,8 @@ class Relocation:
     def _staged(self, journey: _Journey) -> Iterator[tuple[int, bytes]]:
         """Copy into the workplace, without the lock; what is still there at the end is removed."""
         with self._lock:
+            if stat.S_ISREG(journey.status.st_mode):
+                journey.volume.require_space(journey.status.st_size)
             workplace = keep(self._lookup.workplace(journey.volume), journey.held)
             staged = journey.volume.staging.new_name()
         try:

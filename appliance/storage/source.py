@@ -2,8 +2,12 @@
 """A file's content on its way out."""
 
 import os
+from contextlib import suppress
 
 from appliance.storage.errors import reporting
+
+#: Shorter reads (bytes) are over before reading ahead pays.
+_WORTH_ADVICE = 1 << 16
 
 
 class FileContent:
@@ -16,8 +20,9 @@ class FileContent:
         self._length = rest if length is None else min(rest, length)
         self._at = offset
         self._end = offset + self._length
-        if self._length > 1 << 16:
-            os.posix_fadvise(fd, offset, self._length, os.POSIX_FADV_SEQUENTIAL)
+        if self._length > _WORTH_ADVICE:
+            with suppress(OSError):  # advice only
+                os.posix_fadvise(fd, offset, self._length, os.POSIX_FADV_SEQUENTIAL)
 
     @property
     def length(self) -> int:

@@ -5,13 +5,13 @@ import os
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
+from errno import EXDEV
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.storage import Catalogue, Folder, scanning
-from appliance.storage.directories import Directories
+from appliance.storage import Catalogue, Folder, scanning, syscalls
 from tests.unit.storage.helpers import mount
 
 Mount = Callable[[Path], None]
@@ -89,6 +89,39 @@ def mounted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mount]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+@pytest.fixture
+def far(root: Path, second: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalogue]:
+    """Serve two folders on two file systems; where nothing can be mounted, act as if."""
+    mounted = mount("-t", "tmpfs", "-o", "size=4m", "none", str(second))
+    if not mounted:
+        rename = syscalls._renameat2
+
+        def crossing(source_fd: int, source: bytes, target_fd: int, target: bytes) -> int:
+            places = {
+                Path(f"/proc/self/fd/{fd}").readlink().is_relative_to(second)
+                for fd in (source_fd, target_fd)
+            }
+            return rename(source_fd, source, target_fd, target) if len(places) == 1 else EXDEV
+
+        monkeypatch.setattr(syscalls, "_renameat2", crossing)
+    with Catalogue([Folder(root, "Card"), Folder(second, "Stick")]) as catalogue:
+        yield catalogue
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(second)], check=True)
+
+
+class _Elsewhere:
+    """What a file looks like, if it lay on another disk."""
+
+    st_dev = -1
+
+    def __init__(self, status: os.stat_result) -> None:
+        self._status = status
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._status, name)
+
+
 def _pretend(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inode = place.stat().st_ino
     kind = scanning._kind
@@ -96,8 +129,13 @@ def _pretend(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def elsewhere(entry: os.DirEntry[str], device: int) -> bool | None:
         return None if entry.inode() == inode else kind(entry, device)
 
-    def is_here(_: Directories, status: os.stat_result) -> bool:
-        return status.st_ino != inode
+    def mapped(look: Callable[..., os.stat_result]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            status = look(*arguments, **named)
+            return _Elsewhere(status) if status.st_ino == inode else status
+
+        return call
 
     monkeypatch.setattr(scanning, "_kind", elsewhere)
-    monkeypatch.setattr(Directories, "is_here", is_here)
+    monkeypatch.setattr(os, "stat", mapped(os.stat))
+    monkeypatch.setattr(os, "fstat", mapped(os.fstat))

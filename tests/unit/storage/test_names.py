@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.storage.names import (
@@ -101,6 +101,7 @@ def test_a_long_name_is_cut_but_no_pair_of_surrogates() -> None:
     seen.encode("utf-8")
 
 
+@settings(max_examples=60)
 @given(st.binary(min_size=1, max_size=255).filter(lambda raw: b"/" not in raw and b"\0" not in raw))
 def test_every_name_on_a_disk_has_one_that_a_pc_can_say(raw: bytes) -> None:
     seen = to_pc(raw)
@@ -108,11 +109,13 @@ def test_every_name_on_a_disk_has_one_that_a_pc_can_say(raw: bytes) -> None:
     assert 0 < len(seen.encode("utf-16-le")) // 2 <= MAX_UNITS
 
 
+@settings(max_examples=60)
 @given(st.sets(st.binary(min_size=1, max_size=40), min_size=2))
 def test_names_that_differ_are_seen_to_differ(raws: set[bytes]) -> None:
     assert len({to_pc(raw) for raw in raws}) == len(raws)
 
 
+@settings(max_examples=60)
 @given(st.text())
 def test_no_text_becomes_anything_but_one_component(name: str) -> None:
     try:

@@ -1,0 +1,513 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from appliance.mtp.codes import ResponseCode as Code
+from appliance.storage import Catalogue, removal, syscalls, trees
+from tests.unit.storage.conftest import Mount
+from tests.unit.storage.helpers import (
+    AT_REST,
+    FIRST,
+    SECOND,
+    WORKPLACE,
+    content,
+    find,
+    leftovers,
+    names,
+    open_descriptors,
+    put,
+    refused,
+)
+
+
+@pytest.fixture
+def tree(root: Path) -> Path:
+    """A folder with files of several dates and permissions on three levels."""
+    folder = root / "tree"
+    (folder / "a" / "b").mkdir(parents=True)
+    for number, place in enumerate(("one", "a/two", "a/b/three", ".hidden")):
+        (folder / place).write_text(place)
+        (folder / place).chmod(0o640 + number)
+        os.utime(folder / place, ns=(AT_REST, AT_REST + number))
+    (folder / "a" / "b").chmod(0o750)
+    os.utime(folder / "a" / "b", ns=(AT_REST, AT_REST + 10))
+    return folder
+
+
+def shape(folder: Path) -> dict[str, tuple[int, int, str]]:
+    """Names with mode, date and content."""
+    found = {}
+    for path in folder.rglob("*"):
+        status = path.stat()
+        text = path.read_text() if path.is_file() else ""
+        found[str(path.relative_to(folder))] = (
+            stat.S_IMODE(status.st_mode),
+            status.st_mtime_ns,
+            text,
+        )
+    return found
+
+
+# Renaming
+
+
+@pytest.mark.parametrize("name", ["file", "folder"])
+def test_an_object_is_renamed(store: Catalogue, root: Path, name: str) -> None:
+    (root / "folder" / "below").mkdir(parents=True)
+    (root / "file").write_text("1")
+    handle, below = find(store, name), find(store, "folder/below")
+    store.rename(handle, "new name")
+    assert (root / "new name").exists()
+    assert not (root / name).exists()
+    assert store.entry(handle).name == "new name"
+    assert find(store, "new name") == handle
+    store.record(below)
+
+
+def test_the_same_name_again_is_no_change(
+    store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = put(store, "file")
+    monkeypatch.setattr(syscalls, "rename_new", None)
+    store.rename(handle, "file")
+    assert (root / "file").exists()
+
+
+@pytest.mark.parametrize("taken", ["file", "folder", "link"])
+def test_a_taken_name_is_refused(store: Catalogue, root: Path, taken: str) -> None:
+    (root / "file").write_text("1")
+    (root / "folder").mkdir()
+    (root / "link").symlink_to("nowhere")
+    handle = put(store, "other", b"2")
+    with refused(Code.INVALID_OBJECT_PROP_VALUE):
+        store.rename(handle, taken)
+    assert (root / "file").read_text() == "1"
+    assert content(store, handle) == b"2"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "a\0b", "\ud800", "x" * 256])
+def test_a_name_that_is_none(store: Catalogue, root: Path, name: str) -> None:
+    handle = put(store, "file")
+    with refused(Code.INVALID_OBJECT_PROP_VALUE):
+        store.rename(handle, name)
+    assert (root / "file").exists()
+
+
+@pytest.mark.parametrize("fault", [errno.EINVAL, errno.ENAMETOOLONG])
+def test_a_name_that_the_file_system_cannot_hold(
+    store: Catalogue, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    handle = put(store, "file")
+
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(fault, os.strerror(fault))
+
+    monkeypatch.setattr(syscalls, "rename_new", failing)
+    with refused(Code.INVALID_OBJECT_PROP_VALUE):
+        store.rename(handle, "a:b")
+
+
+def test_a_name_in_other_letters_on_a_file_system_that_folds_them(
+    store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on FAT: the new name is there already, and it is the old one."""
+    handle = put(store, "file", b"1")
+    status, rename = os.stat, syscalls._renameat2
+
+    def folding(source_fd: int, source: bytes, target_fd: int, target: bytes) -> int:
+        same = source.lower() == target.lower()
+        return errno.EEXIST if same else rename(source_fd, source, target_fd, target)
+
+    def fold(name: bytes, *, dir_fd: int, follow_symlinks: bool) -> os.stat_result:
+        known = b"file" if name == b"FILE" else name
+        return status(known, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(syscalls, "_renameat2", folding)
+        patch.setattr(os, "stat", fold)
+        store.rename(handle, "FILE")
+    assert sorted(path.name for path in root.iterdir() if path.name != WORKPLACE) == ["FILE"]
+    assert content(store, handle) == b"1"
+
+
+def test_two_links_to_one_file_are_two_names(store: Catalogue, root: Path) -> None:
+    (root / "a").touch()
+    (root / "b").hardlink_to(root / "a")
+    with refused(Code.INVALID_OBJECT_PROP_VALUE):
+        store.rename(find(store, "a"), "b")
+
+
+@pytest.mark.parametrize("act", ["rename", "move"])
+@pytest.mark.parametrize("name", ["file", "folder"])
+def test_what_is_protected_is_not_changed(
+    store: Catalogue, root: Path, act: str, name: str
+) -> None:
+    (root / "target").mkdir()
+    (root / "file").touch(0o444)
+    (root / "folder").mkdir(0o555)
+    handle, target = find(store, name), find(store, "target")
+    with refused(Code.OBJECT_WRITE_PROTECTED):
+        store.rename(handle, "new") if act == "rename" else store.move(handle, FIRST, target)
+    assert (root / name).exists()
+
+
+# Moving
+
+
+def test_a_tree_is_moved_and_all_handles_stay(store: Catalogue, tree: Path, root: Path) -> None:
+    (root / "target").mkdir()
+    before = shape(tree)
+    handles = {path: find(store, f"tree/{path}") for path in ("a", "a/two", "a/b", "a/b/three")}
+    top, target = find(store, "tree"), find(store, "target")
+    store.move(top, FIRST, target)
+    assert shape(root / "target" / "tree") == before
+    assert not tree.exists()
+    assert names(store) == ["target"]
+    assert store.entry(top).parent == target
+    for path, handle in handles.items():
+        assert find(store, f"target/tree/{path}") == handle
+    assert content(store, handles["a/b/three"]) == b"a/b/three"
+
+
+def test_a_move_to_where_it_is_changes_nothing(store: Catalogue, tree: Path) -> None:
+    handle = find(store, "tree/one")
+    store.move(handle, FIRST, find(store, "tree"))
+    assert find(store, "tree/one") == handle
+
+
+@pytest.mark.parametrize("act", ["move", "copy"])
+@pytest.mark.parametrize("target", ["tree", "tree/a", "tree/a/b"])
+def test_a_folder_does_not_go_into_itself(
+    store: Catalogue, tree: Path, root: Path, *, act: str, target: str
+) -> None:
+    before = shape(root)
+    with refused(Code.INVALID_PARENT_OBJECT):
+        getattr(store, act)(find(store, "tree"), FIRST, find(store, target))
+    assert shape(root) == before
+
+
+@pytest.mark.parametrize("act", ["move", "copy"])
+@pytest.mark.parametrize("taken", ["file", "folder", "link"])
+def test_nothing_is_overwritten(store: Catalogue, root: Path, *, act: str, taken: str) -> None:
+    target = store.make_folder(FIRST, 0, "target", modified=None)
+    handle = put(store, "name", b"mine")
+    if taken == "file":
+        (root / "target" / "name").write_text("theirs")
+    elif taken == "folder":
+        (root / "target" / "name").mkdir()
+    else:
+        (root / "target" / "name").symlink_to("nowhere")
+    with refused(Code.ACCESS_DENIED):
+        getattr(store, act)(handle, FIRST, target)
+    assert content(store, handle) == b"mine"
+    assert leftovers(root) == []
+
+
+@pytest.mark.parametrize("act", ["move", "copy"])
+def test_a_name_that_is_taken_at_the_last_moment(
+    store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    target = store.make_folder(FIRST, 0, "target", modified=None)
+    handle = put(store, "name", b"mine")
+    rename = syscalls._renameat2
+
+    def late(source_fd: int, source: bytes, target_fd: int, name: bytes) -> int:
+        (root / "target" / "name").write_text("theirs")
+        return rename(source_fd, source, target_fd, name)
+
+    monkeypatch.setattr(syscalls, "_renameat2", late)
+    with refused(Code.ACCESS_DENIED):
+        getattr(store, act)(handle, FIRST, target)
+    assert (root / "target" / "name").read_text() == "theirs"
+    assert content(store, handle) == b"mine"
+    assert leftovers(root) == []
+
+
+@pytest.mark.parametrize("act", ["move", "copy", "rename"])
+def test_what_is_not_there(store: Catalogue, act: str) -> None:
+    folder = store.make_folder(FIRST, 0, "folder", modified=None)
+    for handle in (0, 99, 0xFFFFFFFF):
+        with refused(Code.INVALID_OBJECT_HANDLE):
+            if act == "rename":
+                store.rename(handle, "new")
+            else:
+                getattr(store, act)(handle, FIRST, folder)
+
+
+@pytest.mark.parametrize("act", ["move", "copy"])
+def test_a_file_is_no_target(store: Catalogue, act: str) -> None:
+    file, other = put(store, "file"), put(store, "other")
+    with refused(Code.INVALID_PARENT_OBJECT):
+        getattr(store, act)(file, FIRST, other)
+    with refused(Code.INVALID_STORAGE_ID):
+        getattr(store, act)(file, SECOND, 0)
+
+
+def test_a_tree_goes_to_another_storage_of_the_file_system(
+    both: Catalogue, tree: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = shape(tree)
+    handle, inner = find(both, "tree"), find(both, "tree/a/two")
+    monkeypatch.setattr(trees, "copy", None)  # a rename does
+    both.move(handle, SECOND, 0)
+    assert shape(second / "tree") == before
+    assert both.entry(inner).storage_id == SECOND
+    assert find(both, "tree/a/two", storage=SECOND) == inner
+
+
+def test_a_tree_goes_to_another_file_system(far: Catalogue, tree: Path, second: Path) -> None:
+    before = shape(tree)
+    handle, inner = find(far, "tree"), find(far, "tree/a/two")
+    far.move(handle, SECOND, 0)
+    assert shape(second / "tree") == before
+    assert not tree.exists()
+    assert names(far) == []
+    assert names(far, storage=SECOND) == ["tree"]
+    assert far.entry(handle).storage_id == SECOND
+    assert find(far, "tree/a/two", storage=SECOND) == inner
+    assert content(far, inner) == b"a/two"
+    assert leftovers(tree.parent) == leftovers(second) == []
+
+
+def test_a_file_that_changes_while_it_goes_to_another_file_system(
+    far: Catalogue, root: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = put(far, "file", b"old")
+    copy = trees.copy
+
+    def changing(*arguments: object) -> None:
+        copy(*arguments)  # type: ignore[arg-type]
+        (root / "file").write_text("newer")
+
+    monkeypatch.setattr(trees, "copy", changing)
+    with refused(Code.DEVICE_BUSY):
+        far.move(handle, SECOND, 0)
+    assert (root / "file").read_text() == "newer"
+    assert names(far, storage=SECOND) == []
+    assert leftovers(root) == leftovers(second) == []
+    assert find(far, "file") == handle
+
+
+def test_what_cannot_leave_its_file_system_does_not_arrive_either(
+    far: Catalogue, tree: Path, root: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = shape(tree)
+    handle = find(far, "tree")
+    rename = syscalls._renameat2
+
+    def staying(source_fd: int, source: bytes, target_fd: int, target: bytes) -> int:
+        if Path(f"/proc/self/fd/{source_fd}").readlink() == root and target != b"tree":
+            return errno.EACCES
+        return rename(source_fd, source, target_fd, target)
+
+    monkeypatch.setattr(syscalls, "_renameat2", staying)
+    with refused(Code.ACCESS_DENIED):
+        far.move(handle, SECOND, 0)
+    assert shape(tree) == before
+    assert names(far, storage=SECOND) == []
+    assert leftovers(root) == leftovers(second) == []
+    assert far.entry(handle).storage_id == FIRST
+
+
+def test_the_other_file_system_is_full(
+    far: Catalogue, tree: Path, root: Path, second: Path
+) -> None:
+    if far.storage(SECOND).capacity > 4 << 20:  # nothing could be mounted
+        size = far.storage(SECOND).free + (1 << 40)
+    else:
+        size = 6 << 20
+    with (tree / "big").open("wb") as file:
+        file.truncate(size)
+    for act in (far.move, far.copy):
+        with refused(Code.STORE_FULL):
+            act(find(far, "tree/big"), SECOND, 0)
+    assert (tree / "big").stat().st_size == size
+    assert leftovers(root) == leftovers(second) == []
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT])
+def test_the_disk_fills_while_a_tree_is_copied(
+    store: Catalogue, tree: Path, root: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    copy_range = os.copy_file_range
+    left = [2]
+
+    def limited(source: int, target: int, count: int) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(fault, os.strerror(fault))
+        return copy_range(source, target, count)
+
+    monkeypatch.setattr(os, "copy_file_range", limited)
+    target = store.make_folder(FIRST, 0, "target", modified=None)
+    with refused(Code.STORE_FULL):
+        store.copy(find(store, "tree"), FIRST, target)
+    assert names(store, target) == []
+    assert leftovers(root) == []
+
+
+# Copying
+
+
+@pytest.mark.parametrize("no_range", [None, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP])
+def test_a_tree_is_copied(
+    store: Catalogue, tree: Path, root: Path, monkeypatch: pytest.MonkeyPatch, no_range: int | None
+) -> None:
+    if no_range:
+
+        def failing(*_: object) -> int:
+            raise OSError(no_range, "no such call here")
+
+        monkeypatch.setattr(os, "copy_file_range", failing)
+    handle = find(store, "tree")
+    target = store.make_folder(FIRST, 0, "target", modified=None)
+    descriptors = open_descriptors()
+    copied = store.copy(handle, FIRST, target)
+    assert open_descriptors() - descriptors < 4
+    assert shape(root / "target" / "tree") == shape(tree)
+    assert copied != handle
+    assert find(store, "target/tree") == copied
+    assert content(store, find(store, "target/tree/a/b/three")) == b"a/b/three"
+    assert leftovers(root) == []
+
+
+def test_a_copy_to_another_file_system(far: Catalogue, tree: Path, second: Path) -> None:
+    copied = far.copy(find(far, "tree"), SECOND, 0)
+    assert shape(second / "tree") == shape(tree)
+    assert find(far, "tree", storage=SECOND) == copied
+
+
+def test_a_copy_of_many_pieces(
+    store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trees, "_PIECE", 1000)
+    monkeypatch.setattr(trees, "_READ_PIECE", 1000)
+    data = os.urandom(10_500)
+    (root / "file").write_bytes(data)
+    target = store.make_folder(FIRST, 0, "target", modified=None)
+    assert content(store, store.copy(find(store, "file"), FIRST, target)) == data
+    store.delete(find(store, "target/file"))
+    monkeypatch.setattr(trees, "_NO_COPY_RANGE", {errno.EXDEV})
+
+    def failing(*_: object) -> int:
+        raise OSError(errno.EXDEV, "not here")
+
+    monkeypatch.setattr(os, "copy_file_range", failing)
+    assert content(store, store.copy(find(store, "file"), FIRST, target)) == data
+
+
+def test_a_protected_object_is_copied_with_its_protection(store: Catalogue, root: Path) -> None:
+    (root / "folder").mkdir()
+    (root / "folder" / "file").touch(0o444)
+    (root / "folder").chmod(0o555)
+    target = store.make_folder(FIRST, 0, "target", modified=None)
+    copied = store.copy(find(store, "folder"), FIRST, target)
+    assert store.record(find(store, "target/folder/file")).protected
+    assert not store.record(copied).protected  # folders stay their owner's
+
+
+def test_a_copy_is_invisible_until_whole(
+    store: Catalogue, tree: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = store.make_folder(FIRST, 0, "target", modified=None)
+    copy_range = os.copy_file_range
+    seen: list[list[str]] = []
+
+    def looking(source: int, made: int, count: int) -> int:
+        seen.append(names(store, target) + names(store))
+        return copy_range(source, made, count)
+
+    monkeypatch.setattr(os, "copy_file_range", looking)
+    store.copy(find(store, "tree"), FIRST, target)
+    assert len(seen) == 8
+    assert all(sorted(shown) == ["target", "tree"] for shown in seen)
+
+
+def test_the_target_goes_while_the_copy_is_made(
+    store: Catalogue, tree: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = store.make_folder(FIRST, 0, "target", modified=None)
+    copy = trees.copy
+
+    def removing(*arguments: object) -> None:
+        copy(*arguments)  # type: ignore[arg-type]
+        (root / "target").rename(root.parent / "moved out")
+
+    monkeypatch.setattr(trees, "copy", removing)
+    with refused(Code.INVALID_PARENT_OBJECT):
+        store.copy(find(store, "tree"), FIRST, target)
+    assert list((root.parent / "moved out").iterdir()) == []
+    assert leftovers(root) == []
+
+
+def test_what_vanishes_while_it_is_copied_is_left_out(
+    store: Catalogue, tree: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_folder = trees._TreeCopy._copy_folder
+
+    def vanishing(self: trees._TreeCopy, origin: int, made: tuple[bytes, ...]) -> list[bytes]:
+        below = copy_folder(self, origin, made)
+        if (tree / "a").exists():
+            (tree / "a").rename(tree.parent / "was a")
+        return below
+
+    monkeypatch.setattr(trees._TreeCopy, "_copy_folder", vanishing)
+    target = store.make_folder(FIRST, 0, "target", modified=None)
+    store.copy(find(store, "tree"), FIRST, target)
+    assert sorted(path.name for path in (root / "target" / "tree").rglob("*")) == [".hidden", "one"]
+
+
+def test_the_object_itself_vanishes_before_it_is_copied(
+    store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = put(store, "file")
+    target = store.make_folder(FIRST, 0, "target", modified=None)
+    copy = trees.copy
+
+    def late(*arguments: object) -> None:
+        (root / "file").unlink()
+        copy(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trees, "copy", late)
+    with refused(Code.INVALID_OBJECT_HANDLE):
+        store.copy(handle, FIRST, target)
+    assert names(store, target) == []
+
+
+def test_a_mounted_disk_and_a_workplace_are_not_copied(
+    store: Catalogue, tree: Path, root: Path, mounted: Mount
+) -> None:
+    (tree / WORKPLACE / "1-theirs").mkdir(parents=True)
+    (tree / "disk").mkdir()
+    mounted(tree / "disk")
+    target = store.make_folder(FIRST, 0, "target", modified=None)
+    store.copy(find(store, "tree"), FIRST, target)
+    copied = {path.name for path in (root / "target" / "tree").iterdir()}
+    assert copied == {"one", ".hidden", "a"}
+
+
+def test_the_lock_is_free_while_bytes_are_copied(
+    store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = put(store, "file")
+    target = store.make_folder(FIRST, 0, "target", modified=None)
+    copy = trees.copy
+    free = []
+
+    def looking(*arguments: object) -> None:
+        free.append(not store._lock._is_owned())  # type: ignore[attr-defined]
+        copy(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trees, "copy", looking)
+    store.copy(handle, FIRST, target)
+    assert free == [True]
+
+
+def test_clearing_away_what_is_not_there(root: Path) -> None:
+    fd = os.open(root, os.O_RDONLY)
+    assert removal.clear_away(fd, b"missing") == 0
+    os.close(fd)
