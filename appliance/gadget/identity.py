@@ -5,7 +5,6 @@ A PC remembers the device by its serial number and its network by the addresses.
 is the board's; where the board has none it is derived from the machine's id, never that id itself.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +54,8 @@ def _address(name: str) -> str:
 
 
 def _derive(text: str) -> bytes:
+    import hashlib  # noqa: PLC0415 - 4 MB, which a board with a serial number does not need
+
     return hashlib.sha256(f"mtp-appliance {text}".encode()).digest()
 
 

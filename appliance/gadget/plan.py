@@ -7,10 +7,10 @@ function, if there is one, comes after it.
 Paths are relative to the gadget's own directory. Spec: Linux, Documentation/usb/gadget_configfs.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from zlib import crc32
 
 FUNCTION = "ffs.mtp"
 #: The name under which FunctionFS is mounted: the part after the dot.
@@ -190,5 +190,4 @@ def _digest(settings: GadgetSettings, functions: Sequence[Step]) -> int:
     """
     links = [step.target for step in functions if isinstance(step, Link)]
     text = f"{_DESCRIPTORS_VERSION} {settings.network} {' '.join(links)}"
-    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
-    return int(f"{number % 10000:04d}", 16)
+    return int(f"{crc32(text.encode()) % 10000:04d}", 16)

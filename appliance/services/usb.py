@@ -3,7 +3,6 @@
 
 import logging
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -95,14 +94,16 @@ def _need_free(controller: str) -> None:
 
 
 def _settings(identity: DeviceIdentity, options: UsbOptions) -> GadgetSettings:
-    addresses = network_addresses(identity.serial_number)
+    addresses = None
+    if options.network is not Network.NONE:
+        addresses = network_addresses(identity.serial_number)
     return GadgetSettings(
         serial_number=identity.serial_number,
         manufacturer=identity.manufacturer,
         product=identity.model,
         network=options.network,
-        host_address=addresses.host,
-        device_address=addresses.device,
+        host_address=addresses.host if addresses else "",
+        device_address=addresses.device if addresses else "",
         max_speed=options.max_speed,
     )
 
@@ -178,6 +179,8 @@ def _need_gadgets() -> None:
     if mounted_type(_ROOT / CONFIGFS) is None and (_ROOT / CONFIGFS).is_dir():
         mount("none", _ROOT / CONFIGFS, "configfs")
     if not (_ROOT / GADGETS).is_dir():
+        import subprocess  # noqa: PLC0415 - hardly ever needed, and not small
+
         log.info("MODPROBE libcomposite")
         try:
             subprocess.run(["modprobe", "libcomposite"], check=False)
