@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.storage.name_index import NameIndex
 from appliance.storage.scanning import ScanMark
 
 _MAX_HANDLE = 0xFFFFFFFE
@@ -32,7 +33,7 @@ class HandleTable:
         self._flags = bytearray([_ROOT])  # no object has handle 0; all ways up end here at last
         self._children: dict[int, array[int]] = {}
         self._loose: set[int] = set()  # folders whose children hold rows that went elsewhere
-        self._indices: OrderedDict[int, dict[bytes, int]] = OrderedDict()
+        self._indices: OrderedDict[int, NameIndex] = OrderedDict()
         self.marks: dict[int, ScanMark] = {}
 
     # Rows
@@ -105,9 +106,10 @@ class HandleTable:
         """Give a row another name."""
         index = self._indices.get(self._parents[handle])
         if index is not None:
-            index.pop(self._names[handle], None)
-            index[name] = handle
+            index.remove(handle)
         self._names[handle] = name
+        if index is not None:
+            index.add(handle)
 
     def move(self, handle: int, parent: int) -> None:
         """Put a row, and with it all below it, into another folder."""
@@ -147,12 +149,11 @@ class HandleTable:
         """Find the row of a name in a folder; None where none is known."""
         index = self._indices.get(folder)
         if index is None:
-            index = {self._names[each]: each for each in self.children(folder)}
-            self._indices[folder] = index
+            index = self._indices[folder] = NameIndex(self.children(folder), self._names)
             if len(self._indices) > _INDEXED_FOLDERS:
                 self._indices.popitem(last=False)
         self._indices.move_to_end(folder)
-        return index.get(name)
+        return index.find(name)
 
     def merge(self, folder: int, found: dict[bytes, bool]) -> None:
         """Make a folder's rows what a scan found: names and whether they are folders.
@@ -196,13 +197,13 @@ class HandleTable:
         self._parents[handle] = parent
         self._children.setdefault(parent, array("I")).append(handle)
         if parent in self._indices:
-            self._indices[parent][self._names[handle]] = handle
+            self._indices[parent].add(handle)
 
     def _detach(self, handle: int) -> None:
         parent = self._parents[handle]
         self._loose.add(parent)
         if parent in self._indices:
-            self._indices[parent].pop(self._names[handle], None)
+            self._indices[parent].remove(handle)
 
     def _forget(self, handle: int) -> None:
         self._names[handle] = b""

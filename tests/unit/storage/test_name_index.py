@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appliance.storage.name_index import NameIndex
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.binary(max_size=3), unique=True, max_size=20),
+    st.lists(st.tuples(st.booleans(), st.binary(max_size=3)), max_size=30),
+)
+def test_it_finds_what_a_dictionary_finds(
+    first: list[bytes], steps: list[tuple[bool, bytes]]
+) -> None:
+    names = list(first)
+    model = {name: row for row, name in enumerate(names)}
+    index = NameIndex(range(len(names)), names)
+    for adds, name in steps:
+        if name in model and not adds:
+            index.remove(model.pop(name))
+        elif name not in model and adds:
+            names.append(name)
+            model[name] = len(names) - 1
+            index.add(model[name])
+        assert index.find(name) == model.get(name)
+    for name in names:
+        assert index.find(name) == model.get(name)
+
+
+def test_a_row_that_is_not_there_is_removed_without_harm() -> None:
+    names = [b"a", b"b", b"c"]
+    index = NameIndex([0, 2], names)
+    index.remove(1)
+    assert (index.find(b"a"), index.find(b"b"), index.find(b"c")) == (0, None, 2)
