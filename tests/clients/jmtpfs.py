@@ -47,7 +47,10 @@ class Jmtpfs:
 
     def get(self, path: str, target: Path) -> None:
         with self._mounted() as root:
-            shutil.copyfile(root / path, target)
+            try:
+                shutil.copyfile(root / path, target)
+            except OSError as error:
+                raise ClientError(str(error)) from error
 
     def put(self, source: Path, folder: str) -> None:
         with self._mounted() as root:

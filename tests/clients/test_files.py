@@ -123,9 +123,9 @@ def test_deleting(client: Driver, share: Path) -> None:
 def test_renaming(client: Driver, share: Path) -> None:
     (share / "folder").mkdir()
     (share / "folder" / "old.txt").write_bytes(b"same")
-    client.rename("folder/old.txt", "new 😀.txt")
+    client.rename("folder/old.txt", "neu für alle.txt")
     client.rename("folder", "Ordner")
-    assert (share / "Ordner" / "new 😀.txt").read_bytes() == b"same"
+    assert (share / "Ordner" / "neu für alle.txt").read_bytes() == b"same"
     assert not (share / "folder").exists()
 
 
