@@ -198,7 +198,11 @@ def _rename_in_place(fd: int, old: bytes, new: bytes) -> None:
             raise
         between = b"%s~%s" % (new[:200], os.urandom(4).hex().encode())
         syscalls.rename_new(fd, old, fd, between)
-        syscalls.rename_new(fd, between, fd, new)
+        try:
+            syscalls.rename_new(fd, between, fd, new)
+        except OSError:
+            syscalls.rename_new(fd, between, fd, old)
+            raise
 
 
 def _is_same(fd: int, old: bytes, new: bytes) -> bool:

@@ -237,6 +237,18 @@ def test_a_root_that_goes_and_comes_back(
     put(store, "new")
 
 
+def test_a_link_above_the_root_is_not_followed(tmp_path: Path, canary: Path) -> None:
+    place = tmp_path / "above" / "inner"
+    place.mkdir(parents=True)
+    store = Catalogue([Folder(place, "Card")])
+    (tmp_path / "above").rename(tmp_path / "was above")
+    (tmp_path / "above").symlink_to(canary)
+    for ask in (lambda: store.children(FIRST, 0), lambda: begin(store, "file")):
+        with refused(Code.STORE_NOT_AVAILABLE):
+            ask()
+    store.close()
+
+
 def test_an_upload_while_the_root_goes(store: Catalogue, root: Path) -> None:
     upload = begin(store, "file", b"1")
     root.rename(root.parent / "away")

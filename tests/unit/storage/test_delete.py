@@ -95,6 +95,23 @@ def test_a_protected_folder_keeps_what_is_in_it(store: Catalogue, tree: Path) ->
     ]
 
 
+def test_a_folder_that_goes_meanwhile_is_as_good_as_deleted(
+    store: Catalogue, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = find(store, "tree")
+    unlink = os.unlink
+
+    def first(name: bytes, *, dir_fd: int) -> None:
+        unlink(name, dir_fd=dir_fd)
+        if (tree / "a").exists():
+            (tree / "a").rename(tree.parent / "was a")
+
+    monkeypatch.setattr(os, "unlink", first)
+    store.delete(handle)
+    assert not tree.exists()
+    assert (tree.parent / "was a" / "file").exists()
+
+
 @pytest.mark.parametrize(
     ("fault", "code"),
     [

@@ -111,16 +111,18 @@ def test_a_name_that_the_file_system_cannot_hold(
         store.rename(handle, "a:b")
 
 
+@pytest.mark.parametrize("late", [False, True])
 def test_a_name_in_other_letters_on_a_file_system_that_folds_them(
-    store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+    store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, *, late: bool
 ) -> None:
     """As on FAT: the new name is there already, and it is the old one."""
     handle = put(store, "file", b"1")
     status, rename = os.stat, syscalls._renameat2
 
     def folding(source_fd: int, source: bytes, target_fd: int, target: bytes) -> int:
-        same = source.lower() == target.lower()
-        return errno.EEXIST if same else rename(source_fd, source, target_fd, target)
+        if source.lower() == target.lower() or (late and target == b"FILE"):
+            return errno.EEXIST
+        return rename(source_fd, source, target_fd, target)
 
     def fold(name: bytes, *, dir_fd: int, follow_symlinks: bool) -> os.stat_result:
         known = b"file" if name == b"FILE" else name
@@ -129,8 +131,13 @@ def test_a_name_in_other_letters_on_a_file_system_that_folds_them(
     with monkeypatch.context() as patch:
         patch.setattr(syscalls, "_renameat2", folding)
         patch.setattr(os, "stat", fold)
-        store.rename(handle, "FILE")
-    assert sorted(path.name for path in root.iterdir() if path.name != WORKPLACE) == ["FILE"]
+        if late:
+            with refused(Code.INVALID_OBJECT_PROP_VALUE):
+                store.rename(handle, "FILE")
+        else:
+            store.rename(handle, "FILE")
+    expected = "file" if late else "FILE"
+    assert [path.name for path in root.iterdir() if path.name != WORKPLACE] == [expected]
     assert content(store, handle) == b"1"
 
 
@@ -139,6 +146,7 @@ def test_two_links_to_one_file_are_two_names(store: Catalogue, root: Path) -> No
     (root / "b").hardlink_to(root / "a")
     with refused(Code.INVALID_OBJECT_PROP_VALUE):
         store.rename(find(store, "a"), "b")
+    assert sorted(path.name for path in root.iterdir()) == ["a", "b"]
 
 
 @pytest.mark.parametrize("act", ["rename", "move"])
@@ -314,7 +322,7 @@ def test_what_cannot_leave_its_file_system_does_not_arrive_either(
 
 
 def test_the_other_file_system_is_full(
-    far: Catalogue, tree: Path, root: Path, second: Path
+    far: Catalogue, tree: Path, root: Path, second: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if far.storage(SECOND).capacity > 4 << 20:  # nothing could be mounted
         size = far.storage(SECOND).free + (1 << 40)
@@ -322,6 +330,7 @@ def test_the_other_file_system_is_full(
         size = 6 << 20
     with (tree / "big").open("wb") as file:
         file.truncate(size)
+    monkeypatch.setattr(trees, "copy", None)  # it is not even tried
     for act in (far.move, far.copy):
         with refused(Code.STORE_FULL):
             act(find(far, "tree/big"), SECOND, 0)
@@ -461,8 +470,9 @@ def test_what_vanishes_while_it_is_copied_is_left_out(
     assert sorted(path.name for path in (root / "target" / "tree").rglob("*")) == [".hidden", "one"]
 
 
+@pytest.mark.parametrize("becomes", ["nothing", "pipe", "link"])
 def test_the_object_itself_vanishes_before_it_is_copied(
-    store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+    store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, becomes: str
 ) -> None:
     handle = put(store, "file")
     target = store.make_folder(FIRST, 0, "target", modified=None)
@@ -470,6 +480,10 @@ def test_the_object_itself_vanishes_before_it_is_copied(
 
     def late(*arguments: object) -> None:
         (root / "file").unlink()
+        if becomes == "pipe":
+            os.mkfifo(root / "file")
+        elif becomes == "link":
+            (root / "file").symlink_to("/etc/passwd")
         copy(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(trees, "copy", late)
