@@ -69,7 +69,7 @@ PACKAGES = {
 }
 
 
-def run(*argv: str | Path, cwd: Path | None = None, timeout: float = 600) -> str:
+def run(*argv: str | Path, cwd: Path | None = None, timeout: float = 1200) -> str:
     """Run a client program to its end; its output. Fails loudly where it is missing or fails."""
     program = str(argv[0])
     if shutil.which(program) is None:
