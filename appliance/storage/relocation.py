@@ -75,8 +75,11 @@ class Relocation:
                 journey = self._begin(handle, storage_id, parent, held)
                 is_folder = self._table.is_folder(handle)
             with self._staged(journey) as (workplace, staged), self._lock:
-                self._arrive(journey, workplace, staged)
-                return self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
+                fd = self._arrive(journey, workplace, staged)
+                copied = self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
+            with reporting():
+                sync(fd)
+            return copied
 
     def move(self, handle: int, storage_id: int, parent: int) -> None:
         """Move an object into another folder; all handles stay."""
@@ -130,8 +133,11 @@ class Relocation:
         with self._staged(journey) as (workplace, staged), self._lock:
             target_fd = self._arrive(journey, workplace, staged)
             try:
+                with reporting():
+                    sync(target_fd)
                 leaving, leftover = self._depart(journey)
             except MtpError:
+                self._table.marks.pop(journey.target, None)
                 with reporting():
                     syscalls.rename_new(target_fd, journey.name, workplace, staged)
                 raise
@@ -159,7 +165,6 @@ class Relocation:
             fd = keep(self._lookup.fd(journey.target), journey.held)
             with self._lookup.own_change(journey.target, fd):
                 syscalls.rename_new(workplace, staged, fd, journey.name)
-            sync(fd)
         return fd
 
     def _depart(self, journey: _Journey) -> tuple[int, bytes]:

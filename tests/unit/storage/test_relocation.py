@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
-from appliance.storage import Catalogue, removal, syscalls, trees
+from appliance.storage import Catalogue, relocation, removal, syscalls, trees
 from tests.unit.storage.conftest import Mount
 from tests.unit.storage.helpers import (
     AT_REST,
@@ -298,6 +298,27 @@ def test_a_file_that_changes_while_it_goes_to_another_file_system(
     assert names(far, storage=SECOND) == []
     assert leftovers(root) == leftovers(second) == []
     assert find(far, "file") == handle
+
+
+def test_a_copy_that_does_not_reach_the_disk_costs_nothing(
+    far: Catalogue, tree: Path, root: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = shape(tree)
+    handle = find(far, "tree")
+    far.children(SECOND, 0)
+
+    def failing(_: int) -> None:
+        raise OSError(errno.EIO, "bad sector")
+
+    monkeypatch.setattr(relocation, "sync", failing)
+    with refused(Code.GENERAL_ERROR):
+        far.move(handle, SECOND, 0)
+    assert shape(tree) == before
+    assert names(far, storage=SECOND) == []
+    assert leftovers(root) == leftovers(second) == []
+    with refused(Code.GENERAL_ERROR):
+        far.copy(handle, SECOND, 0)
+    assert names(far, storage=SECOND) == ["tree"]  # whole, and its copying is not said to be done
 
 
 def test_what_cannot_leave_its_file_system_does_not_arrive_either(
