@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,9 +14,11 @@ import pytest
 
 from tests.clients.conftest import Station
 
-_SIZE = 600 << 20
+_SIZE = 300 << 20
 _SOME = 1 << 20
-_PATIENCE = 60.0
+_PATIENCE = 300.0
+#: How the tests' driver names the folders where it mounts a device.
+_MOUNT_POINT = "/jmtpfs-"
 
 
 def _start(station: Station, *arguments: str | Path) -> subprocess.Popen[bytes]:
@@ -27,17 +29,31 @@ def _start(station: Station, *arguments: str | Path) -> subprocess.Popen[bytes]:
 def _kill_when(process: subprocess.Popen[bytes], under_way: Callable[[], bool]) -> None:
     """Kill the client and all that it started, once the transfer is seen to be under way."""
     deadline = time.monotonic() + _PATIENCE
-    while not under_way() and time.monotonic() < deadline:
+    while not (seen := under_way()) and time.monotonic() < deadline:
         time.sleep(0.02)
+    assert seen, "the transfer did not begin"
     assert process.poll() is None, "the client was done before it could be killed"
+    # A file system client is in the background. It goes first: it would take the end of the
+    # program that writes for the end of the file, and send what it has as the whole.
+    for pid in _file_system_clients():
+        os.kill(pid, signal.SIGKILL)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    # A file system client has gone into the background.
-    subprocess.run(["pkill", "-KILL", "-x", "jmtpfs"], check=False)
     for line in Path("/proc/mounts").read_text().splitlines():
-        if "jmtpfs" in line:
+        if _MOUNT_POINT in line:
             subprocess.run(["fusermount", "-u", "-z", line.split()[1]], check=False)
+
+
+def _file_system_clients() -> Iterator[int]:
+    """Find the jmtpfs processes of the tests, and nobody else's."""
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = command.read_bytes().split(b"\0")
+            if words[0].endswith(b"jmtpfs") and any(
+                _MOUNT_POINT.encode() in each for each in words
+            ):
+                yield int(command.parent.name)
 
 
 def _staged(share: Path) -> int:
