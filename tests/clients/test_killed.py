@@ -14,7 +14,8 @@ import pytest
 
 from tests.clients.conftest import Station
 
-_SIZE = 300 << 20
+_DOWNLOAD = 300 << 20
+_UPLOAD = 128 << 20
 _SOME = 1 << 20
 _PATIENCE = 300.0
 #: How the tests' driver names the folders where it mounts a device.
@@ -83,7 +84,7 @@ def _works(station: Station, share: Path, tmp_path: Path) -> None:
 
 def test_killed_while_it_downloads(station: Station, share: Path, tmp_path: Path) -> None:
     with (share / "big.bin").open("wb") as file:
-        file.truncate(_SIZE)
+        file.truncate(_DOWNLOAD)
     before = _read_by_responder(station)
     process = _start(station, "get", "big.bin", tmp_path / "got.bin")
     _kill_when(process, lambda: _read_by_responder(station) > before + 4 * _SOME)
@@ -104,7 +105,7 @@ def test_killed_while_it_uploads(
         # gphoto2 deletes nothing before it uploads, so the old file has to stay as it was.
         (share / "up.bin").write_bytes(b"old")
     with (tmp_path / "up.bin").open("wb") as file:
-        file.truncate(_SIZE)
+        file.truncate(_UPLOAD)
     process = _start(station, "put", tmp_path / "up.bin", "")
     _kill_when(process, lambda: _staged(share) > _SOME)
     _works(station, share, tmp_path)
