@@ -6,8 +6,9 @@ Every method raises `MtpError` with the response code that the initiator is to b
 other error for anything that a file system or an initiator can do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol
 
 from appliance.mtp.transaction import FileSource
@@ -40,12 +41,51 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRecord(Entry):
-    """An object as it is at this moment: size in bytes (0 for folders), times in Unix seconds."""
+    """An object as it is at this moment: size in bytes (0 for folders), times in Unix seconds.
+
+    `added` is when it came to this storage.
+    """
 
     size: int
     modified: float
     created: float
+    added: float
     protected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A small JPEG image of an object; width and height in pixels."""
+
+    data: bytes
+    width: int
+    height: int
+
+
+class ChangeKind(Enum):
+    """What can happen to objects and storages without an initiator's doing."""
+
+    ADDED = auto()
+    REMOVED = auto()
+    #: The content, the size or the dates are others.
+    CONTENT = auto()
+    #: The object has another name or lies in another folder; its handle stays.
+    PLACE = auto()
+    STORAGE_ADDED = auto()
+    STORAGE_REMOVED = auto()
+    #: What `storage` tells of it is different: free space, read-only.
+    STORAGE_INFO = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happened to an object or a storage; `number` is its handle or storage id."""
+
+    kind: ChangeKind
+    number: int
+
+
+ChangeListener = Callable[[Change], None]
 
 
 class Upload(Protocol):
@@ -71,6 +111,22 @@ class Upload(Protocol):
 
     def discard(self) -> None:
         """Forget everything; harmless after `commit`."""
+        ...
+
+
+class Edit(Protocol):
+    """A file that is changed in place; each change is seen by everyone at once."""
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Put `data` at `offset` (bytes); beyond the end the file grows, zeros between."""
+        ...
+
+    def truncate(self, size: int) -> None:
+        """Make the file `size` bytes long; zeros where it grows."""
+        ...
+
+    def commit(self) -> None:
+        """Make the changes durable and end; harmless when repeated."""
         ...
 
 
@@ -104,6 +160,13 @@ class ObjectStore(Protocol):
 
     def record(self, handle: int) -> ObjectRecord:
         """The object as it is now."""
+        ...
+
+    def records(self, handles: Sequence[int]) -> Iterator[ObjectRecord | None]:
+        """Describe many objects, one after the other as they are asked for; None for what is gone.
+
+        Cheaper than `record` for each, the more of them lie together in a folder.
+        """
         ...
 
     def unique_id(self, handle: int) -> int:
@@ -142,9 +205,53 @@ class ObjectStore(Protocol):
         """Give an object another name in its folder."""
         ...
 
+    def edit(self, handle: int) -> Edit:
+        """Begin to change a file in place."""
+        ...
+
+    def set_modified(self, handle: int, modified: float) -> None:
+        """Set the date of the last change (Unix seconds)."""
+        ...
+
+    def set_protected(self, handle: int, *, protected: bool) -> None:
+        """Take an object's write permission away, or give it back."""
+        ...
+
+    def references(self, handle: int) -> Sequence[int]:
+        """Handles of the objects that an object refers to, as a playlist does; in their order."""
+        ...
+
+    def set_references(self, handle: int, references: Sequence[int]) -> None:
+        """Keep what an object refers to, over restarts and renames.
+
+        InvalidObjectReference where one of them does not exist.
+        """
+        ...
+
+    def thumbnail(self, handle: int) -> Picture:
+        """Make a small image of an object, soon. NoThumbnailPresent where there can be none."""
+        ...
+
+    def image_size(self, handle: int) -> tuple[int, int]:
+        """Width and height of an image in pixels; zeros where they cannot be told."""
+        ...
+
+    @property
+    def may_format(self) -> bool:
+        """Whether `format` is allowed."""
+        ...
+
+    def format(self, storage_id: int) -> None:
+        """Empty a storage of everything that is shown in it."""
+        ...
+
+    def listen(self, listener: ChangeListener) -> None:
+        """Tell `listener`, from any thread, of all changes that no method here was called for."""
+        ...
+
 
 class DeviceState(Protocol):
-    """What an initiator can set about the device, kept over restarts."""
+    """What belongs to the device rather than to its storages; what can be set is kept."""
 
     @property
     def friendly_name(self) -> str:
@@ -153,6 +260,40 @@ class DeviceState(Protocol):
 
     def set_friendly_name(self, name: str | None) -> None:
         """Keep a name; None returns to the default. Raises MtpError where it cannot be kept."""
+        ...
+
+    @property
+    def synchronization_partner(self) -> str:
+        """Who synchronizes with the device, in its own words; "" for nobody."""
+        ...
+
+    def set_synchronization_partner(self, partner: str | None) -> None:
+        """Keep a partner; None returns to nobody. Raises MtpError where it cannot be kept."""
+        ...
+
+
+class Host(Protocol):
+    """The machine that the responder runs on."""
+
+    def now(self) -> float:
+        """Tell the time (Unix seconds)."""
+        ...
+
+    @property
+    def may_set_clock(self) -> bool:
+        """Whether `set_clock` can work: permitted, and no better source of time is there."""
+        ...
+
+    def set_clock(self, timestamp: float) -> None:
+        """Set the clock (Unix seconds). Raises MtpError where that cannot be."""
+        ...
+
+    def battery_level(self) -> int | None:
+        """Charge of the battery in percent; None where there is no battery."""
+        ...
+
+    def icon(self) -> bytes:
+        """The picture of the device, in the ICO format."""
         ...
 
 
