@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from appliance.mtp.codes import ResponseCode
@@ -18,11 +18,13 @@ from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Entry, ObjectRecord, StorageRecord
 from appliance.storage import syscalls
 from appliance.storage.arrival import Arrivals
+from appliance.storage.describing import Describing
 from appliance.storage.directories import keep
+from appliance.storage.editing import Editing, InPlaceEdit
 from appliance.storage.errors import reporting, translate
 from appliance.storage.lookup import Lookup
 from appliance.storage.relocation import Relocation
-from appliance.storage.removal import Removal, empty, is_protected
+from appliance.storage.removal import Removal, empty
 from appliance.storage.source import FileContent
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Folder, check
@@ -42,6 +44,8 @@ class Catalogue:
         self._table = self._lookup.table
         self._arrivals = Arrivals(self._lookup, self._lock)
         self._relocation = Relocation(self._lookup, self._lock)
+        self._describing = Describing(self._lookup, self._lock)
+        self._editing = Editing(self._lookup, self._lock)
 
     def __enter__(self) -> "Catalogue":
         return self
@@ -94,20 +98,11 @@ class Catalogue:
 
     def record(self, handle: int) -> ObjectRecord:
         """Describe an object as it is now; by one look at the disk."""
-        with self._lock:
-            status = self._lookup.status(handle)
-            known = self._lookup.entry(handle)
-        return ObjectRecord(
-            known.handle,
-            known.storage_id,
-            known.parent,
-            known.name,
-            known.is_folder,
-            size=0 if known.is_folder else status.st_size,
-            modified=status.st_mtime,
-            created=min(status.st_mtime, status.st_ctime),
-            protected=is_protected(status),
-        )
+        return self._describing.record(handle)
+
+    def records(self, handles: Sequence[int]) -> Iterator[ObjectRecord | None]:
+        """Describe many objects, a batch at a time, as they are when it is their turn."""
+        return self._describing.records(handles)
 
     def unique_id(self, handle: int) -> int:
         """Derive a number from the file system and the kernel's own lasting name of the file."""
@@ -180,6 +175,18 @@ class Catalogue:
                     with self._lookup.own_change(folder, fd):
                         removal.attempt(name, fd, is_folder=is_folder)
                 self._settle_removal(handle, removal)
+
+    def edit(self, handle: int) -> InPlaceEdit:
+        """Begin to change a file in place."""
+        return self._editing.edit(handle)
+
+    def set_modified(self, handle: int, modified: float) -> None:
+        """Set the date of the last change."""
+        self._editing.set_modified(handle, modified)
+
+    def set_protected(self, handle: int, *, protected: bool) -> None:
+        """Take an object's write bits away, or give them back."""
+        self._editing.set_protected(handle, protected=protected)
 
     # The pieces
 

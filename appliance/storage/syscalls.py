@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two system calls that Python has no function for: renameat2 and name_to_handle_at."""
+"""System calls that Python has no function for: renameat2, name_to_handle_at, statx."""
 
 import ctypes
 import errno
 import os
+import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _HAS_RENAMEAT2 = hasattr(_libc, "renameat2")  # not every C library has it
@@ -67,3 +68,26 @@ def file_handle(directory_fd: int, name: bytes) -> bytes | None:
             return None
         raise OSError(error, os.strerror(error))
     return bytes(handle.f_handle[: handle.handle_bytes])
+
+
+_AT_SYMLINK_NOFOLLOW = 0x100
+_STATX_BTIME = 0x800
+_STATX_SIZE = 256
+_MASK = struct.Struct("=I")
+#: `stx_btime` of `struct statx`: seconds and nanoseconds.
+_BIRTH = struct.Struct("=qI")
+_BIRTH_OFFSET = 80
+_HAS_STATX = hasattr(_libc, "statx")
+
+
+def birth_time(directory_fd: int, name: bytes) -> float | None:
+    """Ask when a file was made on its file system (Unix seconds); None where that is not kept."""
+    buffer = ctypes.create_string_buffer(_STATX_SIZE)
+    if not _HAS_STATX or _libc.statx(
+        directory_fd, name, _AT_SYMLINK_NOFOLLOW, _STATX_BTIME, buffer
+    ):
+        return None
+    if not _MASK.unpack_from(buffer)[0] & _STATX_BTIME:
+        return None
+    seconds, nanoseconds = _BIRTH.unpack_from(buffer, _BIRTH_OFFSET)
+    return float(seconds + nanoseconds / 1e9)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changing what is there: content in place, dates, write protection."""
+
+import os
+import stat
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+
+from appliance.mtp.codes import ResponseCode
+from appliance.mtp.errors import MtpError
+from appliance.storage.errors import reporting
+from appliance.storage.lookup import Lookup
+from appliance.storage.removal import is_protected
+from appliance.storage.volume import Volume
+
+_WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+#: Bytes; what a file can be at most, anywhere.
+_MAX_SIZE = (1 << 63) - 1
+_WRITE_BITS = 0o222
+
+#: Told when a file of ours has changed: its handle and a descriptor.
+Note = Callable[[int, int], None]
+
+
+def ignore(handle: int, fd: int) -> None:
+    """Be a `Note` that nobody reads."""
+
+
+class InPlaceEdit:
+    """The `Edit` of the ports; for one thread. Owns the descriptor."""
+
+    def __init__(self, handle: int, fd: int, volume: Volume, note: Note) -> None:
+        self._handle = handle
+        self._fd = fd
+        self._volume = volume
+        self._note = note
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Put `data` at `offset`."""
+        fd = self._require_room(offset + len(data))
+        with reporting():
+            while data:
+                count = os.pwrite(fd, data, offset)
+                offset, data = offset + count, data[count:]
+
+    def truncate(self, size: int) -> None:
+        """Make the file `size` bytes long."""
+        fd = self._require_room(size)
+        with reporting():
+            os.ftruncate(fd, size)
+
+    def commit(self) -> None:
+        """Bring the content to the disk and close the file."""
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        try:
+            with reporting():
+                os.fsync(fd)
+                self._note(self._handle, fd)
+        finally:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+    def _require_room(self, end: int) -> int:
+        """Refuse what the storage cannot hold, holes included; the descriptor."""
+        if self._fd < 0:
+            raise MtpError(ResponseCode.GENERAL_ERROR, "the edit has ended already")
+        if end > _MAX_SIZE:
+            raise MtpError(ResponseCode.OBJECT_TOO_LARGE, f"{end} bytes")
+        with reporting():
+            growth = end - os.fstat(self._fd).st_size
+        if growth > 0:
+            self._volume.require_space(growth)
+        return self._fd
+
+
+class Editing:
+    """Opens files for change, and changes what is known of them beside their content."""
+
+    def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
+        self._lookup = lookup
+        self._lock = lock
+        self.note: Note = ignore
+
+    def edit(self, handle: int) -> InPlaceEdit:
+        """Open a file for change in place."""
+        with self._lock:
+            self._lookup.table.check(handle)
+            if self._lookup.table.is_folder(handle):
+                raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, f"{handle:X} is a folder")
+            volume = self._writable(handle)
+            self._lookup.require_unprotected(handle)
+            return InPlaceEdit(handle, self._open(handle, _WRITE), volume, self.note)
+
+    def set_modified(self, handle: int, modified: float) -> None:
+        """Set the date of the last change."""
+        with self._lock:
+            self._writable(handle)
+            self._lookup.require_unprotected(handle)
+            self._change(handle, partial(_set_modified, modified=modified))
+
+    def set_protected(self, handle: int, *, protected: bool) -> None:
+        """Take all write bits away; or give the owner's back, and the group's where it reads."""
+        with self._lock:
+            self._writable(handle)
+            self._change(handle, partial(_set_protected, protected=protected))
+
+    def _writable(self, handle: int) -> Volume:
+        volume = self._lookup.volume_of(handle)
+        volume.require_writable()
+        return volume
+
+    def _open(self, handle: int, flags: int) -> int:
+        with self._lookup.watching(handle):
+            fd = os.open(
+                self._lookup.table.name(handle), flags, dir_fd=self._lookup.parent_fd(handle)
+            )
+            try:
+                self._lookup.check_kind(handle, os.fstat(fd))
+            except MtpError:
+                os.close(fd)
+                raise
+            return fd
+
+    def _change(self, handle: int, change: Callable[[int], None]) -> None:
+        fd = self._open(handle, _READ)
+        try:
+            with reporting():
+                change(fd)
+                os.fsync(fd)
+                self.note(handle, fd)
+        finally:
+            os.close(fd)
+
+
+def _set_modified(fd: int, *, modified: float) -> None:
+    try:
+        os.utime(fd, (modified, modified))
+    except (OverflowError, ValueError):
+        raise MtpError(ResponseCode.INVALID_OBJECT_PROP_VALUE, f"date {modified}") from None
+
+
+def _set_protected(fd: int, *, protected: bool) -> None:
+    status = os.fstat(fd)
+    if is_protected(status) is protected:
+        return
+    mode = stat.S_IMODE(status.st_mode)
+    if protected:
+        os.fchmod(fd, mode & ~_WRITE_BITS)
+    else:
+        os.fchmod(fd, mode | stat.S_IWUSR | (stat.S_IWGRP if mode & stat.S_IRGRP else 0))
