@@ -17,7 +17,9 @@ CORE_LAYERS = (
     ("transaction",),
     ("ports", "containers", "ptpip_packets", "datasets"),
     ("session", "device", "properties"),
+    ("audience", "prop_lists"),
     ("operations.context",),
+    ("operations.objects", "operations.properties", "operations.transfer"),
     ("operations.*",),
     ("operations",),
     ("responder",),
@@ -25,7 +27,17 @@ CORE_LAYERS = (
 
 # All that the core uses of the standard library: values, no input or output, no clock, no threads.
 CORE_STDLIB = {
-    *("abc", "array", "collections", "dataclasses", "datetime", "enum", "functools", "itertools"),
+    *(
+        "abc",
+        "array",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "datetime",
+        "enum",
+        "functools",
+        "itertools",
+    ),
     *("logging", "math", "operator", "re", "struct", "sys", "types", "typing", "unicodedata"),
 }
 

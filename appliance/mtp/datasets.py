@@ -118,6 +118,22 @@ class StorageInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """What ObjectInfo says of an object's thumbnail: size in bytes, width and height in pixels."""
+
+    format: int = 0
+    size: int = 0
+    width: int = 0
+    height: int = 0
+
+
+NO_THUMBNAIL = Thumbnail()
+#: What is said before it is made: the box that it fits into, and a size as such pictures have it.
+#: A widespread client does not ask for a thumbnail of no bytes.
+SOME_THUMBNAIL = Thumbnail(FormatCode.JFIF, 10_000, 160, 120)
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """ObjectInfo (section 5.3.1); times in Unix seconds, None where unknown.
 
@@ -128,9 +144,9 @@ class ObjectInfo:
     | ProtectionStatus    | UINT16 |                                |
     | ObjectCompressedSize| UINT32 | 0xFFFFFFFF: 4 GiB - 1 and more |
     | ThumbFormat         | UINT16 | 0: no thumbnail                |
-    | ThumbCompressedSize | UINT32 | 0                              |
-    | ThumbPixWidth       | UINT32 | 0                              |
-    | ThumbPixHeight      | UINT32 | 0                              |
+    | ThumbCompressedSize | UINT32 | an estimate                    |
+    | ThumbPixWidth       | UINT32 | at most                        |
+    | ThumbPixHeight      | UINT32 | at most                        |
     | ImagePixWidth       | UINT32 | 0                              |
     | ImagePixHeight      | UINT32 | 0                              |
     | ImageBitDepth       | UINT32 | 0                              |
@@ -153,12 +169,15 @@ class ObjectInfo:
     created: float | None = None
     modified: float | None = None
     association: int = AssociationType.UNDEFINED
+    thumbnail: Thumbnail = NO_THUMBNAIL
 
     def encode(self) -> bytes:
         """Build the dataset."""
         writer = Writer()
         writer.u32(self.storage_id).u16(self.format).u16(self.protection)
-        writer.u32(min(self.size, SIZE_UNKNOWN)).u16(0).raw(bytes(6 * 4))
+        writer.u32(min(self.size, SIZE_UNKNOWN))
+        writer.u16(self.thumbnail.format).u32(self.thumbnail.size)
+        writer.u32(self.thumbnail.width).u32(self.thumbnail.height).raw(bytes(3 * 4))
         writer.u32(self.parent).u16(self.association).u32(0).u32(0)
         writer.string(self.name).string(_date(self.created)).string(_date(self.modified))
         return bytes(writer.string(""))
@@ -220,6 +239,17 @@ def enumeration_form(data_type: DataType, values: Sequence[Value]) -> Form:
     """Build the form that lists all values that a property may have."""
     body = b"".join(encode_value(data_type, value) for value in values)
     return Form(0x02, bytes(Writer().u16(len(values)).raw(body)))
+
+
+def range_form(data_type: DataType, least: int, most: int, step: int = 1) -> Form:
+    """Build the form of whole numbers between two, both included."""
+    values = (least, most, step)
+    return Form(0x01, b"".join(encode_value(data_type, value) for value in values))
+
+
+def byte_array_form(most: int) -> Form:
+    """Build the form of an array of at most so many bytes (section 5.3.2.3: ByteArray)."""
+    return Form(0x06, bytes(Writer().u32(most)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,6 +228,11 @@ class ObjectStore(Protocol):
         """
         ...
 
+    @property
+    def makes_thumbnails(self) -> bool:
+        """Whether `thumbnail` can make any."""
+        ...
+
     def thumbnail(self, handle: int) -> Picture:
         """Make a small image of an object, soon. NoThumbnailPresent where there can be none."""
         ...

@@ -24,8 +24,6 @@ DATA_PREFIX = struct.Struct("<III")
 PROTOCOL_VERSION = 0x00010000
 #: Total of a data phase whose length is not known.
 UNKNOWN_TOTAL = 0xFFFFFFFFFFFFFFFF
-#: Transaction id of an event that has nothing to do with a transaction.
-NO_TRANSACTION = 0xFFFFFFFF
 _GUID_SIZE = 16
 
 

@@ -6,31 +6,43 @@ A transport calls `Responder.connect` for each initiator and then, for each oper
 """
 
 import logging
-from collections.abc import Callable
 
-from appliance.mtp.codes import SENDS_DATA, ResponseCode
+from appliance.mtp.audience import Audience, EventHandler, events_of
+from appliance.mtp.codes import SENDS_DATA, DevicePropertyCode, EventCode, ResponseCode
 from appliance.mtp.device import Device
 from appliance.mtp.errors import MtpError
 from appliance.mtp.operations import OPERATIONS, Context
-from appliance.mtp.ports import ObjectStore
+from appliance.mtp.ports import Change, ObjectStore
 from appliance.mtp.session import Phase, Session, Step
 from appliance.mtp.transaction import Event, Reply, Request, Sink
 
 log = logging.getLogger(__name__)
 
-EventHandler = Callable[[Event], None]
-
 
 class Responder:
-    """What all connections share: the device and its storages."""
+    """What all connections share: the device, its storages, and who is told of changes."""
 
     def __init__(self, device: Device, store: ObjectStore) -> None:
         self.device = device
         self.store = store
+        self._audience = Audience()
+        store.listen(self._changed)
 
     def connect(self, peer: str) -> "Connection":
         """Begin to serve an initiator; `peer` names it in the log."""
-        return Connection(Context(self.device, self.store, Session()), peer)
+        return Connection(Context(self.device, self.store, Session(), self._audience), peer)
+
+    def device_property_changed(self, code: DevicePropertyCode) -> None:
+        """Tell all initiators that a device property has another value, not set by one of them."""
+        self._audience.tell(Event(EventCode.DEVICE_PROP_CHANGED, (code,)))
+
+    def device_info_changed(self) -> None:
+        """Tell all initiators that GetDeviceInfo would answer otherwise than before."""
+        self._audience.tell(Event(EventCode.DEVICE_INFO_CHANGED))
+
+    def _changed(self, change: Change) -> None:
+        for event in events_of(change):
+            self._audience.tell(event)
 
 
 class Connection:
@@ -41,6 +53,13 @@ class Connection:
         self._session = context.session
         self._sink: GuardedSink | None = None
         self.peer = peer
+
+    def listen(self, handler: EventHandler | None) -> None:
+        """Give `handler` the events for this initiator, from any thread; None: nobody any more."""
+        if handler is None:
+            self._context.audience.leave(self._session)
+        else:
+            self._context.audience.join(self._session, handler)
 
     @property
     def busy(self) -> bool:
@@ -102,13 +121,18 @@ class Connection:
 
     def _dispatch(self, request: Request) -> Reply | Sink:
         operation = OPERATIONS.get(request.code)
-        if operation is None:
+        if operation is None or not operation.offered(self._context):
             raise MtpError(ResponseCode.OPERATION_NOT_SUPPORTED, str(request.code))
         if operation.needs_session and not self._session.is_open:
             raise MtpError(ResponseCode.SESSION_NOT_OPEN)
         if not operation.keeps_upload:
             self._session.conclude_upload()
         return operation.run(self._context, request)
+
+    def _cancel(self, request: Request) -> None:
+        """Tell the initiator that what it sends cannot be taken; it may go on all the same."""
+        event = Event(EventCode.CANCEL_TRANSACTION, (), request.transaction_id)
+        self._context.audience.tell_one(self._session, event)
 
     def _received(self, request: Request, reply: Reply) -> None:
         self._sink = None
@@ -161,6 +185,7 @@ class GuardedSink:
             self._sink.write(data)
         except MtpError as error:
             self._fail(error)
+            self._connection._cancel(self._request)
 
     def finish(self) -> Reply:
         """Say what becomes of the whole data."""

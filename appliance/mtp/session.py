@@ -4,16 +4,25 @@
 Rule 1: what may follow what stands in `TRANSITIONS`, and nowhere else.
 Rule 2: a transaction is answered, cancelled or lost with its session; nothing else ends it.
 Rule 3: an upload that a transaction announced belongs to the session and goes with it.
+Rule 4: an edit that a transaction began belongs to the session, which ends it: what was written is
+there, whole or not, as in any file that is changed in place.
 
 Spec: MTP 1.1 sections 4.2 (sessions), 4.3 (transactions).
 """
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import Upload
+from appliance.mtp.ports import Edit, Upload
+
+log = logging.getLogger(__name__)
+
+#: Edits that one session may have begun and not ended.
+MAX_EDITS = 64
 
 
 class Phase(Enum):
@@ -59,11 +68,19 @@ class AnnouncedUpload:
     """What SendObjectInfo promised and SendObject is to bring.
 
     `announced` is the size in bytes; None where the initiator did not say one, and a value of the
-    32-bit field of ObjectInfo may be the true size modulo 2^32.
+    32-bit field of ObjectInfo may be the true size modulo 2^32. `arrived` is called when the object
+    is there.
     """
 
     upload: Upload
     announced: int | None
+    storage_id: int = 0
+    arrived: Callable[[], None] = lambda: None
+
+    def commit(self) -> None:
+        """Make the object visible, and do what is to be done then."""
+        self.upload.commit()
+        self.arrived()
 
     def matches(self, received: int) -> bool:
         """Whether `received` bytes can be what was announced.
@@ -81,7 +98,7 @@ class AnnouncedUpload:
         Some clients send none for an empty file, which then is created; never over another one.
         """
         if self.announced == 0 and not self.upload.replaces:
-            self.upload.commit()
+            self.commit()
         else:
             self.upload.discard()
 
@@ -93,6 +110,7 @@ class Session:
         self.phase = Phase.IDLE
         self.session_id = 0
         self._upload: AnnouncedUpload | None = None
+        self._edits: dict[int, Edit] = {}
 
     @property
     def is_open(self) -> bool:
@@ -118,6 +136,11 @@ class Session:
         """Close the session if it is open, with what it left waiting."""
         self.session_id = 0
         self.conclude_upload()
+        for handle in list(self._edits):
+            try:
+                self.take_edit(handle).commit()
+            except MtpError as error:
+                log.warning("LOST    the end of an edit of object %X: %s", handle, error)
 
     def announce(self, upload: AnnouncedUpload) -> None:
         """Keep an upload for the SendObject that follows."""
@@ -140,3 +163,21 @@ class Session:
             upload.conclude()
         except MtpError:
             upload.upload.discard()
+
+    def edit_of(self, handle: int) -> Edit | None:
+        """Find the edit that BeginEditObject began and EndEditObject has not ended."""
+        return self._edits.get(handle)
+
+    def begin_edit(self, handle: int, edit: Edit) -> None:
+        """Keep an edit; DeviceBusy where there are too many."""
+        if len(self._edits) >= MAX_EDITS:
+            edit.commit()
+            raise MtpError(ResponseCode.DEVICE_BUSY, f"{MAX_EDITS} edits have not been ended")
+        self._edits[handle] = edit
+
+    def take_edit(self, handle: int) -> Edit:
+        """Hand over an edit to be ended; GeneralError where none was begun."""
+        try:
+            return self._edits.pop(handle)
+        except KeyError:
+            raise MtpError(ResponseCode.GENERAL_ERROR, f"no edit of {handle:X} was begun") from None

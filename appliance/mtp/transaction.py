@@ -24,12 +24,17 @@ class Request:
         return self.parameters[index] if index < len(self.parameters) else 0
 
 
+#: What an event that belongs to no transaction carries (MTP 1.1 section 4.3.3).
+NO_TRANSACTION = 0xFFFFFFFF
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened on the device, for the initiator's information."""
 
     code: EventCode
     parameters: tuple[int, ...] = ()
+    transaction_id: int = NO_TRANSACTION
 
 
 class Source(Protocol):

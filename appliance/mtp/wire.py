@@ -10,6 +10,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta, timezone
+from typing import cast
 
 from appliance.mtp.codes import DataType
 
@@ -162,8 +163,8 @@ def encode_u32_array(values: Iterable[int]) -> bytes:
 _INTEGER_SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 8, 8: 8, 9: 16, 10: 16}
 _ARRAY = 0x4000
 
-#: A value of any `DataType`.
-Value = int | str | tuple[int, ...]
+#: A value of any `DataType`; an AUINT8 may be bytes.
+Value = int | str | bytes | tuple[int, ...]
 
 
 def _integer_type(code: int) -> tuple[int, bool]:
@@ -180,6 +181,10 @@ def encode_value(data_type: DataType, value: Value) -> bytes:
         if data_type is not DataType.STRING:
             raise WireError(f"a string is no {data_type.name}")
         writer.string(value)
+    elif isinstance(value, bytes):
+        if data_type is not DataType.AUINT8:
+            raise WireError(f"bytes are no {data_type.name}")
+        writer.u32(len(value)).raw(value)
     elif isinstance(value, int):
         size, signed = _integer_type(data_type)
         writer.integer(value, size, signed=signed)
@@ -189,6 +194,35 @@ def encode_value(data_type: DataType, value: Value) -> bytes:
         for element in value:
             writer.integer(element, size, signed=signed)
     return bytes(writer)
+
+
+def is_array(data_type: DataType) -> bool:
+    """Whether values of a type are arrays."""
+    return data_type is not DataType.STRING and data_type & _ARRAY != 0
+
+
+def encoder_of(data_type: DataType) -> Callable[[Value], bytes]:
+    """Find the quickest way to encode many values of one type; they are known to fit."""
+    if data_type is DataType.STRING:
+        return cast("Callable[[Value], bytes]", encode_string)
+    if not is_array(data_type) and data_type in _STRUCTS:
+        return cast("Callable[[Value], bytes]", _STRUCTS[data_type].pack)
+    return lambda value: encode_value(data_type, value)
+
+
+_STRUCTS = {
+    DataType.UINT8: struct.Struct("<B"),
+    DataType.UINT16: _U16,
+    DataType.UINT32: _U32,
+    DataType.UINT64: _U64,
+}
+
+
+def size_of(data_type: DataType) -> int | None:
+    """Bytes of each value of a type; None for strings and arrays."""
+    if data_type is DataType.STRING or is_array(data_type):
+        return None
+    return _integer_type(data_type)[0]
 
 
 def decode_value(reader: Reader, data_type: DataType) -> Value:

@@ -23,9 +23,8 @@ from functionfs import ch9
 
 from appliance.errors import ApplianceError
 from appliance.mtp.responder import Connection, Responder
-from appliance.mtp.transaction import Event
 from appliance.transports.functionfs_endpoint import BulkEndpoint
-from appliance.transports.functionfs_events import NO_TRANSACTION, PACKET_SIZE, EventPipe
+from appliance.transports.functionfs_events import PACKET_SIZE, EventPipe
 from appliance.transports.functionfs_pipes import EndpointPipes
 from appliance.transports.usb import Conversation
 from appliance.transports.usb_class import (
@@ -155,6 +154,8 @@ class FunctionFsTransport:
             os.set_blocking(files[_INTERRUPT_IN].fileno(), False)
             self._events = EventPipe(files[_INTERRUPT_IN].fileno())
             resources.callback(self._events.close)
+            self._connection.listen(self._events.send)
+            resources.callback(self._connection.listen, None)
             self._pipes = EndpointPipes(
                 BulkEndpoint(files[_BULK_IN]), BulkEndpoint(files[_BULK_OUT])
             )
@@ -166,10 +167,6 @@ class FunctionFsTransport:
 
     def __exit__(self, *_: object) -> None:
         self._resources.close()
-
-    def send_event(self, event: Event) -> None:
-        """Tell the host of something that happened; from any thread, never blocks."""
-        self._events.send(event)
 
     def stop(self) -> None:
         """Let `serve` return; from any thread or signal handler."""
@@ -241,7 +238,7 @@ class FunctionFsTransport:
             case ClassRequest.GET_DEVICE_STATUS:
                 self._answer(setup, self._status())
             case ClassRequest.GET_EXTENDED_EVENT_DATA:
-                self._answer(setup, encode_extended_event(self._events.last, NO_TRANSACTION))
+                self._answer(setup, encode_extended_event(self._events.last))
             case _:
                 return False
         return True

@@ -16,9 +16,7 @@ log = logging.getLogger(__name__)
 #: Bytes of the longest event container: a header and three parameters.
 PACKET_SIZE = 28
 #: Events that wait for a host that is slow or does not listen; the oldest are dropped.
-WAITING = 64
-#: What an event that belongs to no transaction carries (MTP 1.1 section 4.3.3).
-NO_TRANSACTION = 0xFFFFFFFF
+WAITING = 4096
 _ENDED = frozenset({-EAGAIN, -ECONNRESET, -ESHUTDOWN})
 
 
@@ -71,7 +69,7 @@ class EventPipe:
 
     def _submit(self, event: Event) -> None:
         log.debug("EVENT %s(%s)", event.code.name, " ".join(f"{p:X}" for p in event.parameters))
-        container = encode_event(event.code, NO_TRANSACTION, event.parameters)
+        container = encode_event(event.code, event.transaction_id, event.parameters)
         self._request.view[: len(container)] = container
         self._request.aim(self._endpoint, len(container), eventfd=self._wake)
         self.last = event

@@ -27,8 +27,7 @@ from appliance.mtp.ptpip_packets import (
     encode_init_command_ack,
     encode_init_fail,
 )
-from appliance.mtp.responder import Connection, Responder
-from appliance.mtp.transaction import Event
+from appliance.mtp.responder import Responder
 from appliance.transports.ptpip_channel import Channel, PeerGoneError, send_refusal
 from appliance.transports.ptpip_initiator import Initiator, RefusedError
 from appliance.transports.ptpip_listen import Address, listen
@@ -86,14 +85,6 @@ class PtpIpServer:
             acceptor = threading.Thread(target=self._accept_all, args=(listener,), daemon=True)
             self._acceptors.append(acceptor)
             acceptor.start()
-
-    def notify(self, event: Event, *, except_for: Connection | None = None) -> None:
-        """Tell all initiators that have a session, but for the one that knows; never waits."""
-        with self._lock:
-            initiators = list(self._initiators.values())
-        for initiator in initiators:
-            if initiator.connection is not except_for:
-                initiator.send_event(event)
 
     def close(self) -> None:
         """End all connections and release what they held; harmless when repeated."""

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from appliance.mtp.ptpip_packets import (
-    NO_TRANSACTION,
     PacketError,
     PacketType,
     decode_transaction_id,
@@ -49,7 +48,7 @@ class EventQueue:
 
     def put(self, event: Event) -> None:
         """Add an event; where there is no room, the oldest one goes."""
-        packet = encode_event(event.code, NO_TRANSACTION, event.parameters)
+        packet = encode_event(event.code, event.transaction_id, event.parameters)
         with self._lock:
             if self._bell < 0:
                 return

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 from appliance.mtp.ptpip_packets import FailReason, PacketError
 from appliance.mtp.responder import Connection
-from appliance.mtp.transaction import Event
 from appliance.transports.ptpip_cancel import Cancellation
 from appliance.transports.ptpip_channel import Channel, PeerGoneError
 from appliance.transports.ptpip_commands import CommandConnection
@@ -49,6 +48,7 @@ class Initiator:
         self._channel = channel
         self._cancellation = Cancellation()
         self._queue = EventQueue(connection.peer)
+        connection.listen(self._queue.put)
         self._event_channel: Channel | None = None
         self._over = False
         self._changed = threading.Condition()
@@ -63,13 +63,9 @@ class Initiator:
         with self._attached(channel), _greeted(channel, greeting):
             EventConnection(channel, self._queue, self._cancellation.ask).serve()
 
-    def send_event(self, event: Event) -> None:
-        """Tell the initiator of something, if it has a session; never waits."""
-        if self.connection.session_open:
-            self._queue.put(event)
-
     def end(self) -> None:
         """End the session and the event connection; the last thing that the command thread does."""
+        self.connection.listen(None)
         self.connection.close()
         with self._changed:
             self._over = True

@@ -85,7 +85,7 @@ def encode_status(*, busy: bool, halted: Sequence[int] = ()) -> bytes:
     return _STATUS.pack(size, code) + struct.pack(f"<{len(halted)}I", *halted)
 
 
-def encode_extended_event(event: Event | None, transaction_id: int) -> bytes:
+def encode_extended_event(event: Event | None) -> bytes:
     """Build the extended event data of the last event, all zero where there was none.
 
     | offset | size | field                                            |
@@ -97,5 +97,5 @@ def encode_extended_event(event: Event | None, transaction_id: int) -> bytes:
     """
     if event is None:
         return _EXTENDED_EVENT.pack(0, 0, 0)
-    head = _EXTENDED_EVENT.pack(event.code, transaction_id, len(event.parameters))
+    head = _EXTENDED_EVENT.pack(event.code, event.transaction_id, len(event.parameters))
     return head + b"".join(_EVENT_PARAMETER.pack(4, value) for value in event.parameters)

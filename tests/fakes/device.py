@@ -18,9 +18,36 @@ class ForgetfulState:
 
     def __init__(self) -> None:
         self.friendly_name = ""
+        self.synchronization_partner = ""
 
     def set_friendly_name(self, name: str | None) -> None:
         self.friendly_name = name or ""
+
+    def set_synchronization_partner(self, partner: str | None) -> None:
+        self.synchronization_partner = partner or ""
+
+
+class TestHost:
+    """A machine without a battery, whose clock may be set if a test says so."""
+
+    __test__ = False
+
+    def __init__(self, *, may_set_clock: bool = False, battery: int | None = None) -> None:
+        self.may_set_clock = may_set_clock
+        self.battery = battery
+        self.time = 1_700_000_000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def set_clock(self, timestamp: float) -> None:
+        self.time = timestamp
+
+    def battery_level(self) -> int | None:
+        return self.battery
+
+    def icon(self) -> bytes:
+        return b"\0\0\1\0icon"
 
 
 @contextmanager
@@ -31,4 +58,4 @@ def responder_for(
     fixed = set(read_only)
     declared = [Folder(each, each.name, read_only=each in fixed) for each in folders]
     with Catalogue(declared) as catalogue:
-        yield Responder(Device(IDENTITY, ForgetfulState()), catalogue)
+        yield Responder(Device(IDENTITY, ForgetfulState(), TestHost()), catalogue)

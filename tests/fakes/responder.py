@@ -9,11 +9,11 @@ from appliance.mtp.codes import OperationCode, ResponseCode
 from appliance.mtp.device import Device
 from appliance.mtp.errors import MtpError
 from appliance.mtp.operations import Context
-from appliance.mtp.ports import ObjectStore
+from appliance.mtp.ports import ChangeListener, ObjectStore
 from appliance.mtp.responder import Connection, Responder
 from appliance.mtp.session import Session
-from appliance.mtp.transaction import Reply, Request, Sink
-from tests.fakes.device import IDENTITY, ForgetfulState
+from appliance.mtp.transaction import Event, Reply, Request, Sink
+from tests.fakes.device import IDENTITY, ForgetfulState, TestHost
 from tests.fakes.ptpip_client import PATIENCE
 
 Operation = Callable[[Request], Reply | Sink]
@@ -41,16 +41,28 @@ class ScriptedConnection(Connection):
         self.closed.set()
 
 
+class _NoStore:
+    """Nothing, in which nothing changes."""
+
+    def listen(self, listener: ChangeListener) -> None:
+        return None
+
+
 class ScriptedResponder(Responder):
     """Gives scripted connections, and keeps them for the test to look at."""
 
     def __init__(self, operations: dict[int, Operation] | None = None) -> None:
-        super().__init__(Device(IDENTITY, ForgetfulState()), cast(ObjectStore, None))
+        device = Device(IDENTITY, ForgetfulState(), TestHost())
+        super().__init__(device, cast(ObjectStore, _NoStore()))
         self.operations = operations or {}
         self.connections: list[ScriptedConnection] = []
 
+    def tell(self, event: Event, *, except_for: ScriptedConnection | None = None) -> None:
+        """Send an event to all, but for one."""
+        self._audience.tell(event, except_for=except_for._session if except_for else None)
+
     def connect(self, peer: str) -> ScriptedConnection:
-        context = Context(self.device, self.store, Session())
+        context = Context(self.device, self.store, Session(), self._audience)
         connection = ScriptedConnection(context, peer, self.operations)
         self.connections.append(connection)
         return connection

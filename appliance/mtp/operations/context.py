@@ -2,14 +2,15 @@
 """What every operation is given, and the pieces that several of them share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from appliance.mtp.codes import ALL, DataType, ResponseCode
+from appliance.mtp.audience import Audience, events_of
+from appliance.mtp.codes import ALL, DataType, EventCode, ResponseCode
 from appliance.mtp.device import Device
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import Entry, ObjectStore
+from appliance.mtp.ports import Change, ChangeKind, Entry, ObjectStore
 from appliance.mtp.session import Session
-from appliance.mtp.transaction import BytesSource, Reply, Request, Sink
+from appliance.mtp.transaction import BytesSource, Event, Reply, Request, Sink
 from appliance.mtp.wire import Reader, Value, WireError, decode_value
 
 #: No dataset that an initiator sends is larger; what is, is none.
@@ -23,18 +24,39 @@ class Context:
     device: Device
     store: ObjectStore
     session: Session
+    audience: Audience = field(default_factory=Audience)
+
+    def tell_others(self, kind: ChangeKind, number: int) -> None:
+        """Tell the other initiators what this one has done."""
+        for event in events_of(Change(kind, number)):
+            self.audience.tell(event, except_for=self.session)
+
+    def tell_others_of(self, code: EventCode, *parameters: int) -> None:
+        """Tell the other initiators by an event that stands for no change of objects."""
+        self.audience.tell(Event(code, parameters), except_for=self.session)
+
+    def tell_all_of(self, code: EventCode, *parameters: int) -> None:
+        """Tell every initiator, this one too."""
+        self.audience.tell(Event(code, parameters))
+
+
+def always(context: Context) -> bool:
+    """Be an operation that is there for everyone."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """How one operation is run.
 
-    `keeps_upload`: an upload that SendObjectInfo announced stays announced.
+    `keeps_upload`: an upload that SendObjectInfo announced stays announced. `offered`: whether the
+    operation is there for this device; where it is not, it is neither listed nor run.
     """
 
     run: Callable[[Context, Request], Reply | Sink]
     needs_session: bool = True
     keeps_upload: bool = False
+    offered: Callable[[Context], bool] = always
 
 
 def data_reply(data: bytes, *parameters: int) -> Reply:

@@ -1,28 +1,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """GetDeviceInfo and device properties (MTP 1.1 appendix D.2.1, D.2.20 to D.2.23)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
-from appliance.mtp.codes import ALL, OperationCode, ResponseCode
+from appliance.mtp.audience import EVENTS
+from appliance.mtp.codes import ALL, EventCode, OperationCode, ResponseCode
 from appliance.mtp.datasets import DeviceInfo
 from appliance.mtp.device import DeviceProperty
 from appliance.mtp.errors import MtpError
 from appliance.mtp.formats import PLAYBACK_FORMATS
-from appliance.mtp.operations.context import Context, DatasetSink, data_reply, decode_only
+from appliance.mtp.operations.context import (
+    Context,
+    DatasetSink,
+    Operation,
+    data_reply,
+    decode_only,
+)
 from appliance.mtp.transaction import Reply, Request, Sink
 from appliance.mtp.wire import Value, encode_value
 
 
 def get_device_info(
-    supported: Callable[[], Sequence[OperationCode]],
+    registry: Callable[[], Mapping[OperationCode, Operation]],
 ) -> Callable[[Context, Request], Reply]:
-    """Make the operation; `supported` names what the registry holds."""
+    """Make the operation; what it lists is what the registry holds and offers."""
 
     def run(context: Context, request: Request) -> Reply:
         identity = context.device.identity
         info = DeviceInfo(
-            operations=supported(),
-            events=(),
+            operations=[code for code, item in registry().items() if item.offered(context)],
+            events=EVENTS,
             device_properties=list(context.device.properties),
             playback_formats=PLAYBACK_FORMATS,
             manufacturer=identity.manufacturer,
@@ -52,7 +59,7 @@ def set_device_prop_value(context: Context, request: Request) -> Sink:
 
     def finish(data: bytes) -> Reply:
         refusal = ResponseCode.INVALID_DEVICE_PROP_FORMAT
-        _set(item, decode_only(item.data_type, data, refusal=refusal))
+        _set(context, item, decode_only(item.data_type, data, refusal=refusal))
         return Reply()
 
     return DatasetSink(finish, too_large=ResponseCode.INVALID_DEVICE_PROP_VALUE)
@@ -62,15 +69,16 @@ def reset_device_prop_value(context: Context, request: Request) -> Reply:
     """Return the property in parameter 1 to its default; all of them by 0xFFFFFFFF."""
     code = request.parameter(0)
     if code != ALL:
-        _set(context.device.property(code), None)
+        _set(context, context.device.property(code), None)
         return Reply()
     for item in context.device.properties.values():
-        if item.set is not None:
-            item.set(None)
+        if item.set is not None and item.resettable:
+            _set(context, item, None)
     return Reply()
 
 
-def _set(item: DeviceProperty, value: Value | None) -> None:
-    if item.set is None:
+def _set(context: Context, item: DeviceProperty, value: Value | None) -> None:
+    if item.set is None or (value is None and not item.resettable):
         raise MtpError(ResponseCode.ACCESS_DENIED, f"{item.code.name} cannot be set")
     item.set(value)
+    context.tell_others_of(EventCode.DEVICE_PROP_CHANGED, item.code)

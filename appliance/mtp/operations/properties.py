@@ -1,34 +1,45 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Object properties one by one (MTP 1.1 appendix D.2.28 to D.2.31).
 
-The properties of every format are the same, so a format that DeviceInfo does not list is answered
-too: a widespread client refuses to upload a file otherwise.
+A format that DeviceInfo does not list has the properties of any file: a widespread client refuses
+to upload a file otherwise.
 """
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.operations.context import Context, DatasetSink, data_reply, decode_only
-from appliance.mtp.properties import OBJECT_PROPERTIES, object_property
+from appliance.mtp.ports import ChangeKind
+from appliance.mtp.properties import (
+    GROUP_IDENTITY,
+    OBJECT_PROPERTIES,
+    ObjectProperty,
+    format_of_record,
+    object_property,
+    property_of,
+)
 from appliance.mtp.transaction import Reply, Request, Sink
-from appliance.mtp.wire import Writer, encode_value
+from appliance.mtp.wire import Value, Writer, encode_value
 
 
 def get_object_props_supported(context: Context, request: Request) -> Reply:
     """List the properties that objects of the format in parameter 1 have."""
-    return data_reply(bytes(Writer().u16_array(OBJECT_PROPERTIES)))
+    form = request.parameter(0)
+    codes = [item.code for item in OBJECT_PROPERTIES.values() if item.applies_to(form)]
+    return data_reply(bytes(Writer().u16_array(codes)))
 
 
 def get_object_prop_desc(context: Context, request: Request) -> Reply:
-    """Describe the property in parameter 1."""
-    return data_reply(object_property(request.parameter(0)).describe().encode())
+    """Describe the property in parameter 1 of objects of the format in parameter 2."""
+    item = property_of(request.parameter(1), request.parameter(0))
+    return data_reply(item.describe().encode())
 
 
 def get_object_prop_value(context: Context, request: Request) -> Reply:
     """Send the value of a property (parameter 2) of an object (parameter 1)."""
     handle, code = request.parameter(0), request.parameter(1)
-    context.store.entry(handle)
-    item = object_property(code)
-    return data_reply(encode_value(item.data_type, item.get(context.store, handle)))
+    record = context.store.record(handle)
+    item = property_of(format_of_record(record), code)
+    return data_reply(encode_value(item.data_type, item.get(context.store, record)))
 
 
 def set_object_prop_value(context: Context, request: Request) -> Sink:
@@ -36,13 +47,22 @@ def set_object_prop_value(context: Context, request: Request) -> Sink:
     handle, code = request.parameter(0), request.parameter(1)
     context.store.entry(handle)
     item = object_property(code)
-    change = item.set
-    if change is None:
+    if item.set is None:
         raise MtpError(ResponseCode.ACCESS_DENIED, f"{item.code.name} cannot be set")
 
     def finish(data: bytes) -> Reply:
         refusal = ResponseCode.INVALID_OBJECT_PROP_FORMAT
-        change(context.store, handle, decode_only(item.data_type, data, refusal=refusal))
+        value = decode_only(item.data_type, data, refusal=refusal)
+        set_property(context, handle, item, value)
         return Reply()
 
     return DatasetSink(finish, too_large=ResponseCode.INVALID_OBJECT_PROP_VALUE)
+
+
+def set_property(context: Context, handle: int, item: ObjectProperty, value: Value) -> None:
+    """Set a property, and tell the others."""
+    if item.set is None:
+        raise MtpError(ResponseCode.ACCESS_DENIED, f"{item.code.name} cannot be set")
+    item.set(context.store, handle, value)
+    is_place = item.group == GROUP_IDENTITY
+    context.tell_others(ChangeKind.PLACE if is_place else ChangeKind.CONTENT, handle)

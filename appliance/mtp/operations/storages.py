@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GetStorageIDs and GetStorageInfo (MTP 1.1 appendix D.2.4, D.2.5)."""
+"""Storages: GetStorageIDs, GetStorageInfo, FormatStore, SelfTest.
 
+Spec: MTP 1.1 appendix D.2.4, D.2.5, D.2.15, D.2.17.
+"""
+
+from appliance.mtp.codes import EventCode, ResponseCode
 from appliance.mtp.datasets import StorageInfo
+from appliance.mtp.errors import MtpError
 from appliance.mtp.operations.context import Context, data_reply
 from appliance.mtp.transaction import Reply, Request
 from appliance.mtp.wire import encode_u32_array
@@ -23,3 +28,28 @@ def get_storage_info(context: Context, request: Request) -> Reply:
         volume_identifier=f"{context.device.identity.serial_number}-{storage.storage_id:08X}",
     )
     return data_reply(info.encode())
+
+
+def may_format(context: Context) -> bool:
+    """Whether FormatStore is there at all."""
+    return context.store.may_format
+
+
+def format_store(context: Context, request: Request) -> Reply:
+    """Empty the storage in parameter 1; its file system (parameter 2) stays what it is."""
+    storage_id = request.parameter(0)
+    context.store.format(storage_id)
+    for code in (EventCode.STORE_REMOVED, EventCode.STORE_ADDED):
+        context.tell_others_of(code, storage_id)
+    return Reply()
+
+
+def self_test(context: Context, request: Request) -> Reply:
+    """Look whether every storage can be read; SelfTestFailed where one cannot."""
+    for storage_id in context.store.storage_ids():
+        try:
+            context.store.storage(storage_id)
+            context.store.children(storage_id, 0)
+        except MtpError as error:
+            raise MtpError(ResponseCode.SELF_TEST_FAILED, str(error)) from error
+    return Reply()

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Content of objects: GetObject, GetPartialObject, SendObjectInfo, SendObject.
 
-Spec: MTP 1.1 appendix D.2.9, D.2.12, D.2.13, D.2.27.
+Spec: MTP 1.1 appendix D.2.9, D.2.12, D.2.13, D.2.27; the Android extension (0x95C1).
 """
 
-from appliance.mtp.codes import ALL, FormatCode, ResponseCode
+from dataclasses import dataclass
+
+from appliance.mtp.codes import ALL, EventCode, FormatCode, ProtectionStatus, ResponseCode
 from appliance.mtp.datasets import SIZE_UNKNOWN, ObjectInfo
 from appliance.mtp.errors import MtpError
 from appliance.mtp.operations.context import Context, DatasetSink, destination
-from appliance.mtp.ports import Upload
+from appliance.mtp.ports import ChangeKind, Upload
 from appliance.mtp.session import AnnouncedUpload
 from appliance.mtp.transaction import FileSource, Reply, Request, Sink
 from appliance.mtp.wire import WireError
@@ -26,6 +28,13 @@ def get_partial_object(context: Context, request: Request) -> Reply:
     return Reply(parameters=(min(source.length, ALL),), source=source)
 
 
+def get_partial_object_64(context: Context, request: Request) -> Reply:
+    """Send at most parameter 4 bytes from an offset (2: lower 32 bits, 3: upper) on."""
+    offset = request.parameter(1) | request.parameter(2) << 32
+    source = _open(context, request.parameter(0), offset, request.parameter(3))
+    return Reply(parameters=(source.length,), source=source)
+
+
 def _open(context: Context, handle: int, offset: int = 0, length: int | None = None) -> FileSource:
     if context.store.entry(handle).is_folder:
         raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, f"object {handle:X} is a folder")
@@ -39,10 +48,12 @@ def send_object_info(context: Context, request: Request) -> Sink:
 
     def finish(data: bytes) -> Reply:
         info = _decode(data)
+        protected = info.protection is ProtectionStatus.READ_ONLY
+        new = NewObject(storage_id, parent, info.name, info.modified, protected)
         if info.format is FormatCode.ASSOCIATION:
-            handle = _make_folder(context, storage_id, parent, info)
+            handle = make_folder(context, new)
         else:
-            handle = _announce(context, storage_id, parent, info)
+            handle = announce(context, new, None if info.size == SIZE_UNKNOWN else info.size)
         return Reply(parameters=(storage_id, asked, handle))
 
     return DatasetSink(finish, too_large=ResponseCode.INVALID_DATASET)
@@ -55,16 +66,47 @@ def _decode(data: bytes) -> ObjectInfo:
         raise MtpError(ResponseCode.INVALID_DATASET, str(error)) from None
 
 
-def _announce(context: Context, storage_id: int, parent: int, info: ObjectInfo) -> int:
-    size = None if info.size == SIZE_UNKNOWN else info.size
-    upload = context.store.receive(storage_id, parent, info.name, size=size, modified=info.modified)
-    context.session.announce(AnnouncedUpload(upload, size))
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """What an initiator wants to make, and where; `modified` in Unix seconds."""
+
+    storage_id: int
+    parent: int
+    name: str
+    modified: float | None
+    protected: bool
+
+
+def announce(context: Context, new: NewObject, size: int | None) -> int:
+    """Expect the content of a file of `size` bytes (None: unknown); its handle."""
+    store = context.store
+    try:
+        upload = store.receive(
+            new.storage_id, new.parent, new.name, size=size, modified=new.modified
+        )
+    except MtpError as error:
+        _tell_if_full(context, new.storage_id, error)
+        raise
+
+    def arrived() -> None:
+        if new.protected:
+            store.set_protected(upload.handle, protected=True)
+        context.tell_others(ChangeKind.ADDED, upload.handle)
+
+    context.session.announce(AnnouncedUpload(upload, size, new.storage_id, arrived))
     return upload.handle
 
 
-def _make_folder(context: Context, storage_id: int, parent: int, info: ObjectInfo) -> int:
-    handle = context.store.make_folder(storage_id, parent, info.name, modified=info.modified)
-    context.session.announce(AnnouncedUpload(_FolderContent(handle), 0))
+def _tell_if_full(context: Context, storage_id: int, error: MtpError) -> None:
+    if error.code is ResponseCode.STORE_FULL:
+        context.tell_all_of(EventCode.STORE_FULL, storage_id)
+
+
+def make_folder(context: Context, new: NewObject) -> int:
+    """Make a folder, or find it; its handle."""
+    handle = context.store.make_folder(new.storage_id, new.parent, new.name, modified=new.modified)
+    context.tell_others(ChangeKind.ADDED, handle)
+    context.session.announce(AnnouncedUpload(_FolderContent(handle), 0, new.storage_id))
     return handle
 
 
@@ -89,13 +131,14 @@ class _FolderContent:
 
 def send_object(context: Context, request: Request) -> Sink:
     """Receive the content of what SendObjectInfo announced."""
-    return ObjectSink(context.session.take_upload())
+    return ObjectSink(context, context.session.take_upload())
 
 
 class ObjectSink:
     """Content on its way into an upload."""
 
-    def __init__(self, announced: AnnouncedUpload) -> None:
+    def __init__(self, context: Context, announced: AnnouncedUpload) -> None:
+        self._context = context
         self._announced = announced
         self._upload: Upload = announced.upload
         self._received = 0
@@ -107,7 +150,11 @@ class ObjectSink:
 
     def write(self, data: memoryview) -> None:
         """Pass content on."""
-        self._upload.write(data)
+        try:
+            self._upload.write(data)
+        except MtpError as error:
+            _tell_if_full(self._context, self._announced.storage_id, error)
+            raise
         self._received += len(data)
 
     def finish(self) -> Reply:
@@ -118,7 +165,7 @@ class ObjectSink:
             raise MtpError(
                 ResponseCode.INCOMPLETE_TRANSFER, f"{self._received} of {announced} bytes"
             )
-        self._upload.commit()
+        self._announced.commit()
         return Reply()
 
     def abort(self) -> None:

@@ -196,7 +196,7 @@ def test_closing_ends_everything(responder: ScriptedResponder) -> None:
             Wire(address)
     assert set(threading.enumerate()) <= threads
     server.close()
-    server.notify(event(1))
+    responder.tell(event(1))
 
 
 @contextmanager
@@ -228,18 +228,20 @@ def test_no_descriptor_is_lost(responder: ScriptedResponder) -> None:
 def test_events_reach_all_but_the_one_that_knows(
     server: PtpIpServer, client: PtpIpClient, other: PtpIpClient, responder: ScriptedResponder
 ) -> None:
-    server.notify(event(1), except_for=responder.connections[0])
-    server.notify(event(2))
+    responder.tell(event(1), except_for=responder.connections[0])
+    responder.tell(event(2))
     assert client.event.expect(EVENT).payload == packet(2)
     assert other.event.expect(EVENT).payload == packet(1)
     assert other.event.expect(EVENT).payload == packet(2)
 
 
-def test_events_are_for_those_with_a_session(server: PtpIpServer) -> None:
+def test_events_are_for_those_with_a_session(
+    server: PtpIpServer, responder: ScriptedResponder
+) -> None:
     with PtpIpClient(server.addresses[0]) as client:
-        server.notify(event(1))
+        responder.tell(event(1))
         client.call(0x1002, 1)
-        server.notify(event(2))
+        responder.tell(event(2))
         assert client.event.expect(EVENT).payload == packet(2)
 
 
@@ -249,19 +251,21 @@ def test_an_event_comes_in_the_middle_of_a_transfer(
     responder.operations[GET] = lambda _: Reply(source=PatternSource(ENDLESS))
     client.request(GET)
     client.command.expect(START_DATA)
-    server.notify(event(7))
+    responder.tell(event(7))
     assert client.event.expect(EVENT).payload == packet(7)
 
 
-def test_events_wait_for_the_event_connection_but_not_all(server: PtpIpServer) -> None:
+def test_events_wait_for_the_event_connection_but_not_all(
+    server: PtpIpServer, responder: ScriptedResponder
+) -> None:
     with PtpIpClient(server.addresses[0], events=False) as client:
         client.call(0x1002, 1)
         for number in range(QUEUE_SIZE + 3):
-            server.notify(event(number))
+            responder.tell(event(number))
         client.connect_events()
         for number in range(3, QUEUE_SIZE + 3):
             assert client.event.expect(EVENT).payload == packet(number)
-        server.notify(event(999))
+        responder.tell(event(999))
         assert client.event.expect(EVENT).payload == packet(999)
 
 
@@ -308,12 +312,14 @@ def test_a_cancel_is_heard_though_events_are_not_read() -> None:
     queue.close()
 
 
-def test_who_does_not_read_events_holds_up_nobody(server: PtpIpServer, other: PtpIpClient) -> None:
+def test_who_does_not_read_events_holds_up_nobody(
+    server: PtpIpServer, other: PtpIpClient, responder: ScriptedResponder
+) -> None:
     with PtpIpClient(server.addresses[0], receive_buffer=4096) as deaf:
         deaf.call(0x1002, 1)
         count, seen = 3000, -1
         for number in range(count):
-            server.notify(event(number))
+            responder.tell(event(number))
             if number % 100 == 99:  # the other one reads now and then
                 while seen < number:
                     seen = int.from_bytes(other.event.expect(EVENT).payload[6:], "little")

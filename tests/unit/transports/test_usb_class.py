@@ -53,6 +53,6 @@ def test_status() -> None:
 
 
 def test_extended_event() -> None:
-    assert encode_extended_event(None, 9) == bytes(8)
-    event = Event(EventCode.OBJECT_ADDED, (7, 8))
-    assert encode_extended_event(event, 9).hex() == "0240090000000200040007000000040008000000"
+    assert encode_extended_event(None) == bytes(8)
+    event = Event(EventCode.OBJECT_ADDED, (7, 8), 9)
+    assert encode_extended_event(event).hex() == "0240090000000200040007000000040008000000"

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changing files in place, by the operations of the Android extension (0x95C2 to 0x95C5).
+
+An edit that BeginEditObject began is made durable by EndEditObject, or when the session ends; one
+write or cut without it is made durable at once.
+"""
+
+from collections.abc import Callable
+
+from appliance.mtp.codes import ResponseCode
+from appliance.mtp.errors import MtpError
+from appliance.mtp.operations.context import Context
+from appliance.mtp.ports import ChangeKind, Edit
+from appliance.mtp.transaction import Reply, Request, Sink
+
+
+def begin_edit_object(context: Context, request: Request) -> Reply:
+    """Begin to change the file in parameter 1; once more is no error."""
+    handle = request.parameter(0)
+    if context.session.edit_of(handle) is None:
+        context.session.begin_edit(handle, context.store.edit(handle))
+    return Reply()
+
+
+def end_edit_object(context: Context, request: Request) -> Reply:
+    """Make the changes to the file in parameter 1 durable, and tell the others."""
+    handle = request.parameter(0)
+    context.session.take_edit(handle).commit()
+    context.tell_others(ChangeKind.CONTENT, handle)
+    return Reply()
+
+
+def truncate_object(context: Context, request: Request) -> Reply:
+    """Cut the file in parameter 1, or lengthen it, to a size (2: lower 32 bits, 3: upper)."""
+    handle = request.parameter(0)
+    size = request.parameter(1) | request.parameter(2) << 32
+    _change(context, handle, lambda edit: edit.truncate(size))
+    return Reply()
+
+
+def send_partial_object(context: Context, request: Request) -> Sink:
+    """Put parameter 4 bytes into a file at an offset (2: lower 32 bits, 3: upper).
+
+    Answers how many were written; more than announced are refused, fewer are not.
+    """
+    handle, announced = request.parameter(0), request.parameter(3)
+    offset = request.parameter(1) | request.parameter(2) << 32
+    begun = context.session.edit_of(handle)
+    if begun is not None:
+        return _PartSink(begun, offset, announced, end=lambda: None)
+    edit = context.store.edit(handle)
+    return _PartSink(edit, offset, announced, end=lambda: _end(context, handle, edit))
+
+
+class _PartSink:
+    """Writes what comes straight into the file."""
+
+    def __init__(self, edit: Edit, offset: int, announced: int, *, end: Callable[[], None]) -> None:
+        self.expected: int | None = announced
+        self._edit = edit
+        self._offset = offset
+        self._announced = announced
+        self._received = 0
+        self._end = end
+
+    def write(self, data: memoryview) -> None:
+        """Write the next bytes."""
+        if self._received + len(data) > self._announced:
+            raise MtpError(ResponseCode.INVALID_PARAMETER, f"more than {self._announced} bytes")
+        self._edit.write(self._offset + self._received, data)
+        self._received += len(data)
+
+    def finish(self) -> Reply:
+        """End, and say how many bytes were written."""
+        self._end()
+        return Reply(parameters=(self._received,))
+
+    def abort(self) -> None:
+        """End; what was written is there."""
+        self._end()
+
+
+def _change(context: Context, handle: int, change: Callable[[Edit], None]) -> None:
+    edit = context.session.edit_of(handle)
+    if edit is not None:
+        change(edit)
+        return
+    edit = context.store.edit(handle)
+    try:
+        change(edit)
+    finally:
+        _end(context, handle, edit)
+
+
+def _end(context: Context, handle: int, edit: Edit) -> None:
+    edit.commit()
+    context.tell_others(ChangeKind.CONTENT, handle)
