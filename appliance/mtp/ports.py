@@ -43,7 +43,7 @@ class Entry:
 class ObjectRecord(Entry):
     """An object as it is at this moment: size in bytes (0 for folders), times in Unix seconds.
 
-    `added` is when it came to this storage.
+    `added` is when it came to this storage. `unique_id` is 0 where it was not asked for.
     """
 
     size: int
@@ -51,6 +51,7 @@ class ObjectRecord(Entry):
     created: float
     added: float
     protected: bool
+    unique_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,11 @@ class Upload(Protocol):
     @property
     def replaces(self) -> bool:
         """Whether an object of that name is there already, which `commit` replaces."""
+        ...
+
+    @property
+    def replaced(self) -> int:
+        """The handle of what `commit` has replaced; 0 where nobody knew of it."""
         ...
 
     def write(self, data: memoryview) -> None:
@@ -162,7 +168,9 @@ class ObjectStore(Protocol):
         """The object as it is now."""
         ...
 
-    def records(self, handles: Sequence[int]) -> Iterator[ObjectRecord | None]:
+    def records(
+        self, handles: Sequence[int], *, unique_ids: bool = False
+    ) -> Iterator[ObjectRecord | None]:
         """Describe many objects, one after the other as they are asked for; None for what is gone.
 
         Cheaper than `record` for each, the more of them lie together in a folder.

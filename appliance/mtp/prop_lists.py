@@ -21,7 +21,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from appliance.mtp.codes import DataType, ResponseCode
+from appliance.mtp.codes import DataType, ObjectPropertyCode, ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.formats import format_of
 from appliance.mtp.ports import Entry, ObjectRecord, ObjectStore
@@ -38,6 +38,7 @@ from appliance.mtp.wire import (
     size_of,
 )
 
+_UNIQUE_ID = ObjectPropertyCode.PERSISTENT_UNIQUE_OBJECT_IDENTIFIER
 _HANDLE = struct.Struct("<I")
 _HEAD = struct.Struct("<HH")
 _PREFIX = _HANDLE.size + _HEAD.size
@@ -171,6 +172,7 @@ class PropListSource:
         self._subjects = subjects
         self._columns = [_Column(item) for item in items]
         self._asks_disk = any(item.group != GROUP_IDENTITY for item in items)
+        self._asks_ids = any(item.code == _UNIQUE_ID for item in items)
         self._some_images_only = any(item.images_only for item in items)
         self._count, self._length = self._measure()
         self._pieces = self._make()
@@ -230,7 +232,7 @@ class PropListSource:
 
     def _records(self) -> Iterable[ObjectRecord | None]:
         if self._asks_disk:
-            return self._store.records(self._subjects.handles)
+            return self._store.records(self._subjects.handles, unique_ids=self._asks_ids)
         return (None for _ in range(len(self._subjects)))
 
     def _append(self, parts: list[bytes], index: int, record: ObjectRecord) -> None:

@@ -169,7 +169,7 @@ def _state() -> Iterator[ObjectProperty]:
     yield ObjectProperty(
         _Code.PERSISTENT_UNIQUE_OBJECT_IDENTIFIER,
         DataType.UINT128,
-        lambda s, r: s.unique_id(r.handle),
+        lambda s, r: r.unique_id or s.unique_id(r.handle),
     )
 
 

@@ -10,6 +10,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import cast
 
 from appliance.mtp.codes import DataType
@@ -207,6 +208,8 @@ def encoder_of(data_type: DataType) -> Callable[[Value], bytes]:
         return cast("Callable[[Value], bytes]", encode_string)
     if not is_array(data_type) and data_type in _STRUCTS:
         return cast("Callable[[Value], bytes]", _STRUCTS[data_type].pack)
+    if data_type is DataType.UINT128:
+        return lambda value: cast("int", value).to_bytes(16, "little")
     return lambda value: encode_value(data_type, value)
 
 
@@ -244,9 +247,15 @@ def encode_date(timestamp: float) -> str:
     Dates outside the years 1 to 9999 become an empty string, which means "unknown".
     """
     try:
-        moment = datetime.fromtimestamp(timestamp)
+        return _format_second(timestamp // 1)
     except (ValueError, OverflowError, OSError):
         return ""
+
+
+@lru_cache(maxsize=64)
+def _format_second(second: float) -> str:
+    """Format a whole second; one file has several dates, and often the same ones."""
+    moment = datetime.fromtimestamp(second)
     return f"{moment.year:04}{moment:%m%dT%H%M%S}"
 
 

@@ -87,6 +87,6 @@ class Arrivals:
             except OSError:
                 os.close(fd)
                 raise
-            self._lookup.forget_twin(folder, raw)
+            upload.replaced = self._lookup.forget_twin(folder, raw)
             self._table.enter(upload.handle, folder, raw, is_folder=False)
             return fd

@@ -12,9 +12,12 @@ from appliance.storage import syscalls
 from appliance.storage.lookup import Lookup
 from appliance.storage.names import to_pc
 from appliance.storage.removal import is_protected
+from appliance.storage.volume import Volume
 
 #: Objects that are described in one holding of the lock.
 _BATCH = 64
+_64_BITS = (1 << 64) - 1
+_LARGEST_PRIME_OF_64_BITS = (1 << 64) - 59
 
 
 class Describing:
@@ -32,26 +35,37 @@ class Describing:
             fd = self._lookup.parent_fd(handle)
             return self._record(self._lookup.entry(handle), status, fd)
 
-    def records(self, handles: Sequence[int]) -> Iterator[ObjectRecord | None]:
+    def records(self, handles: Sequence[int], *, unique_ids: bool) -> Iterator[ObjectRecord | None]:
         """Describe many, a batch at a time; None for what is gone when it is its turn."""
         for start in range(0, len(handles), _BATCH):
             with self._lock:
-                batch = list(self._batch(handles[start : start + _BATCH]))
+                batch = list(self._batch(handles[start : start + _BATCH], unique_ids))
             yield from batch
 
-    def _batch(self, handles: Sequence[int]) -> Iterator[ObjectRecord | None]:
+    def unique_id(self, handle: int) -> int:
+        """Derive a number from the file system and the kernel's own lasting name of the file."""
+        with self._lock:
+            self._table.check(handle)
+            volume = self._lookup.volume_of(handle)
+            with self._lookup.watching(handle):
+                fd = self._lookup.parent_fd(handle)
+                return _lasting_number(volume, fd, self._table.name(handle))
+
+    def _batch(self, handles: Sequence[int], unique_ids: bool) -> Iterator[ObjectRecord | None]:
         for folder, group in groupby(handles, self._folder):
             if folder is None:
                 yield from (None for _ in group)
             else:
-                yield from self._siblings(folder, group)
+                yield from self._siblings(folder, group, unique_ids)
 
     def _folder(self, handle: int) -> int | None:
         return self._table.parent(handle) if self._table.is_alive(handle) else None
 
-    def _siblings(self, folder: int, handles: Iterable[int]) -> Iterator[ObjectRecord | None]:
+    def _siblings(
+        self, folder: int, handles: Iterable[int], unique_ids: bool
+    ) -> Iterator[ObjectRecord | None]:
         """Describe objects that lie in one folder, which is opened once."""
-        storage_id = self._lookup.volume_above(folder).storage_id
+        volume = self._lookup.volume_above(folder)
         parent = 0 if self._table.is_root(folder) else folder
         try:
             fd = self._lookup.fd(folder)
@@ -59,18 +73,20 @@ class Describing:
             yield from (None for _ in handles)
             return
         for each in handles:
-            yield self._sibling(each, storage_id, parent, fd)
+            name, is_folder = self._table.name(each), self._table.is_folder(each)
+            known = Entry(each, volume.storage_id, parent, to_pc(name), is_folder)
+            try:
+                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                self._lookup.check_kind(each, status)
+                number = _lasting_number(volume, fd, name) if unique_ids else 0
+            except (OSError, MtpError):
+                yield None
+            else:
+                yield self._record(known, status, fd, number)
 
-    def _sibling(self, handle: int, storage_id: int, parent: int, fd: int) -> ObjectRecord | None:
-        name, is_folder = self._table.name(handle), self._table.is_folder(handle)
-        try:
-            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            self._lookup.check_kind(handle, status)
-        except (OSError, MtpError):
-            return None
-        return self._record(Entry(handle, storage_id, parent, to_pc(name), is_folder), status, fd)
-
-    def _record(self, known: Entry, status: os.stat_result, fd: int) -> ObjectRecord:
+    def _record(
+        self, known: Entry, status: os.stat_result, fd: int, unique_id: int = 0
+    ) -> ObjectRecord:
         created = min(status.st_mtime, status.st_ctime)
         born = syscalls.birth_time(fd, self._table.name(known.handle))
         return ObjectRecord(
@@ -84,4 +100,18 @@ class Describing:
             created=created,
             added=created if born is None else born,
             protected=is_protected(status),
+            unique_id=unique_id,
         )
+
+
+def _lasting_number(volume: Volume, fd: int, name: bytes) -> int:
+    """Put what identifies a file system and a file in it into 128 bits; never 0.
+
+    Most file systems' lasting names have 64 bits and fit as they are; longer ones are folded.
+    """
+    lasting = syscalls.file_handle(fd, name)
+    if lasting is None:
+        inode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_ino
+        lasting = inode.to_bytes(8, "little")
+    folded = int.from_bytes(lasting, "little") % _LARGEST_PRIME_OF_64_BITS
+    return ((volume.system & _64_BITS) << 64 | folded) or 1

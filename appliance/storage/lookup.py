@@ -225,11 +225,13 @@ class Lookup:
             except FileNotFoundError:
                 return None
 
-    def forget_twin(self, folder: int, name: bytes) -> None:
-        """Forget the row that a name has already, before another one takes it."""
+    def forget_twin(self, folder: int, name: bytes) -> int:
+        """Forget the row that a name has already, before another one takes it; 0 for none."""
         twin = self.table.find(folder, name)
-        if twin is not None:
-            self.table.drop(twin)
+        if twin is None:
+            return 0
+        self.table.drop(twin)
+        return twin
 
     def enter(self, folder: int, name: bytes, *, is_folder: bool) -> int:
         """Find or make the row of an object that is on the disk now."""

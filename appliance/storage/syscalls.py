@@ -42,14 +42,9 @@ def _renameat2(source_fd: int, source: bytes, target_fd: int, target: bytes) -> 
     return ctypes.get_errno()
 
 
-class _FileHandle(ctypes.Structure):
-    """`struct file_handle` of name_to_handle_at(2)."""
-
-    _fields_ = (
-        ("handle_bytes", ctypes.c_uint),
-        ("handle_type", ctypes.c_int),
-        ("f_handle", ctypes.c_ubyte * _HANDLE_BYTES),
-    )
+#: The head of `struct file_handle`: bytes that follow, and their type.
+_FILE_HANDLE = struct.Struct("=Ii")
+_FILE_HANDLE_ROOM = _FILE_HANDLE.pack(_HANDLE_BYTES, 0) + bytes(_HANDLE_BYTES)
 
 
 def file_handle(directory_fd: int, name: bytes) -> bytes | None:
@@ -58,16 +53,15 @@ def file_handle(directory_fd: int, name: bytes) -> bytes | None:
     It holds the inode and its generation, so that a later file with the same inode has another.
     None where the file system has no such names.
     """
-    handle = _FileHandle(handle_bytes=_HANDLE_BYTES)
+    handle = ctypes.create_string_buffer(_FILE_HANDLE_ROOM)
     mount = ctypes.c_int()
-    if _libc.name_to_handle_at(
-        directory_fd, name, ctypes.byref(handle), ctypes.byref(mount), ctypes.c_int(0)
-    ):
+    if _libc.name_to_handle_at(directory_fd, name, handle, ctypes.byref(mount), 0):
         error = ctypes.get_errno()
         if error in (errno.EOPNOTSUPP, errno.EOVERFLOW, errno.ENOSYS, errno.EPERM):
             return None
         raise OSError(error, os.strerror(error))
-    return bytes(handle.f_handle[: handle.handle_bytes])
+    size, _ = _FILE_HANDLE.unpack_from(handle)
+    return handle.raw[_FILE_HANDLE.size : _FILE_HANDLE.size + size]
 
 
 _AT_SYMLINK_NOFOLLOW = 0x100

@@ -30,6 +30,7 @@ class StagedUpload:
         self.handle = handle
         self.staged = staged
         self.replaces = replaces
+        self.replaced = 0
         self._modified = modified
         self._publish = publish
         self._is_open = True

@@ -72,7 +72,8 @@ def _check_path(folder: Folder) -> os.stat_result:
 class Volume:
     """A storage while it is served; not for several threads at once.
 
-    `root` is its row in the table. Raises ApplianceError where it cannot be served.
+    `root` is its row in the table, `system` the number of its file system. Raises ApplianceError
+    where it cannot be served.
     """
 
     def __init__(self, storage_id: int, folder: Folder, root: int) -> None:
@@ -88,6 +89,7 @@ class Volume:
         except (OSError, MtpError) as error:
             raise ApplianceError(f"{folder.path} cannot be served: {error}") from None
         self.staging = staging.Staging(self.directories)
+        self.system = os.fstatvfs(self.directories.get()).f_fsid
 
     def close(self) -> None:
         """Leave nothing behind."""

@@ -2,7 +2,7 @@
 """What an initiator can rely on when the responder is started again, killed or not."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from appliance.mtp.codes import OperationCode as Op
 from appliance.mtp.wire import Reader, encode_string
 from appliance.transports.ptpip_listen import Address
 from tests.clients.served import free_port, serve
-from tests.fakes.ptpip_client import PtpIpClient
+from tests.fakes.ptpip_client import TcpClient
 from tests.protocol.initiator import Initiator
 
 
@@ -29,9 +29,9 @@ def _initiator(share: Path, *, killed: bool = False) -> Iterator[Initiator]:
     road = ("--listen", f"127.0.0.1:{port}", "--state-dir", share.parent / "state")
     with (
         serve(f"Card={share}", *road, share=share, killed=killed),
-        PtpIpClient(Address("127.0.0.1", port)) as client,
+        ExitStack() as clients,
     ):
-        yield Initiator(client).open()
+        yield Initiator(TcpClient(Address("127.0.0.1", port), clients)).open()
 
 
 def _friendly_name(pc: Initiator) -> str:

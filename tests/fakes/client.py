@@ -23,10 +23,26 @@ class Answer:
         return self.code == ResponseCode.OK
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event as an initiator hears it."""
+
+    code: int
+    parameters: tuple[int, ...] = ()
+
+
 class Client(Protocol):
     """An initiator. `data` None: an operation that sends none."""
 
     def call(self, code: int, *parameters: int, data: bytes | None = None) -> Answer: ...
+
+    def event(self) -> Heard:
+        """Wait for the next event; the test fails where none comes."""
+        ...
+
+    def another(self) -> "Client":
+        """Connect once more to the same responder."""
+        ...
 
 
 class ConnectClient(Protocol):

@@ -4,14 +4,14 @@
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from appliance.transports.ptpip import PtpIpServer
 from appliance.transports.ptpip_listen import Address
-from tests.fakes.client import Answer, Client
+from tests.fakes.client import Answer, Client, Heard
 from tests.fakes.device import responder_for
 
 INIT_COMMAND, INIT_COMMAND_ACK, INIT_EVENT, INIT_EVENT_ACK, INIT_FAIL = 1, 2, 3, 4, 5
@@ -201,6 +201,12 @@ class PtpIpClient:
         received = self._data_after(first)
         return Answer(*self.response(), received)
 
+    def heard(self) -> Heard:
+        """Receive an event."""
+        payload = self.event.expect(EVENT).payload
+        code, _transaction = struct.unpack_from("<HI", payload)
+        return Heard(code, struct.unpack_from(f"<{(len(payload) - 6) // 4}I", payload, 6))
+
     def _data_after(self, start: Packet) -> bytes:
         assert (start.kind, start.number) == (START_DATA, self.transaction_id)
         received = bytearray()
@@ -213,6 +219,24 @@ class PtpIpClient:
         raise AssertionError("the connection has ended")
 
 
+class TcpClient:
+    """The `Client` of the tests, over TCP; those that `another` made end with the first."""
+
+    def __init__(self, address: Address, ended_by: ExitStack) -> None:
+        self._address = address
+        self._ended_by = ended_by
+        self._wire = ended_by.enter_context(PtpIpClient(address))
+
+    def call(self, code: int, *parameters: int, data: bytes | None = None) -> Answer:
+        return self._wire.call(code, *parameters, data=data)
+
+    def event(self) -> Heard:
+        return self._wire.heard()
+
+    def another(self) -> "TcpClient":
+        return TcpClient(self._address, self._ended_by)
+
+
 @contextmanager
 def connect_ptpip(
     *folders: Path, read_only: frozenset[Path] | set[Path] = frozenset()
@@ -221,6 +245,6 @@ def connect_ptpip(
     with (
         responder_for(folders, read_only=read_only) as responder,
         PtpIpServer(responder, [Address("127.0.0.1", 0)]) as server,
-        PtpIpClient(server.addresses[0]) as client,
+        ExitStack() as clients,
     ):
-        yield client
+        yield TcpClient(server.addresses[0], clients)

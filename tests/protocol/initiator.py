@@ -3,9 +3,10 @@
 
 from dataclasses import dataclass
 
-from appliance.mtp.codes import FormatCode, OperationCode, ResponseCode
+from appliance.mtp.codes import ALL, EventCode, FormatCode, OperationCode, ResponseCode
 from appliance.mtp.datasets import ObjectInfo
-from appliance.mtp.wire import Reader, encode_string
+from appliance.mtp.prop_lists import decode_prop_list
+from appliance.mtp.wire import Reader, Value, encode_string
 from tests.fakes.client import Answer, Client
 
 ROOT = 0xFFFFFFFF
@@ -50,6 +51,29 @@ class Initiator:
         answer = self.ask(code, *parameters)
         assert answer.data is not None, "no data phase"
         return answer.data
+
+    def event(self) -> tuple[int, ...]:
+        """Wait for the next event: its code and parameters; changes of free space do not count."""
+        heard = self._client.event()
+        while heard.code == EventCode.STORAGE_INFO_CHANGED:
+            heard = self._client.event()
+        return heard.code, *heard.parameters
+
+    def another(self) -> "Initiator":
+        """Another initiator of the same responder, with a session of its own."""
+        return Initiator(self._client.another()).open()
+
+    def prop_list(
+        self, handle: int, *, form: int = 0, prop: int = ALL, group: int = 0, depth: int = 0
+    ) -> dict[int, dict[int, Value]]:
+        """GetObjectPropList, read to its last byte: values by handle and property."""
+        found: dict[int, dict[int, Value]] = {}
+        data = self.data(Op.GET_OBJECT_PROP_LIST, handle, form, prop, group, depth)
+        for element in decode_prop_list(data):
+            values = found.setdefault(element.handle, {})
+            assert element.code not in values, "told twice"
+            values[element.code] = element.value
+        return found
 
     def open(self, session_id: int = 1) -> "Initiator":
         """Open a session."""

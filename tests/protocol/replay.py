@@ -3,9 +3,9 @@
 
 from collections.abc import Callable
 
-from appliance.mtp.codes import FormatCode, OperationCode, ResponseCode
+from appliance.mtp.codes import DataType, FormatCode, OperationCode, ResponseCode
 from appliance.mtp.datasets import ObjectInfo
-from appliance.mtp.wire import Reader, encode_string
+from appliance.mtp.wire import Reader, Writer, encode_string
 from tests.fakes.client import Answer, Client
 from tests.protocol.traces import SHARE, Step
 
@@ -101,9 +101,8 @@ class Replay:
         return answer
 
     def _rename(self, step: Step) -> Answer:
-        # The recording names the object in the dataset only: it is the one made last.
-        newest = self._handles[max(self._handles)]
-        return self._call(Op.SET_OBJECT_PROP_VALUE, newest, 0xDC07, data=encode_string(step.name))
+        name = encode_string(step.name)
+        return self._call(Op.SET_OBJECT_PROP_VALUE, self._newest(), 0xDC07, data=name)
 
     def _handle(self, recorded: int) -> int:
         return self._handles.get(recorded, recorded)
@@ -124,7 +123,21 @@ class Replay:
             return _object_info(step)
         if step.code == Op.SET_OBJECT_PROP_VALUE:
             return encode_string(f"{step.line:x}".ljust((step.sent - 3) // 2, "r"))
+        if step.code == Op.SEND_OBJECT_PROP_LIST:
+            return _name_list(0, step.name)
+        if step.code == Op.SET_OBJECT_PROP_LIST:
+            return _name_list(self._newest(), step.name)
         return bytes(step.sent)
+
+    def _newest(self) -> int:
+        """Find what a recording means that names its object in the dataset only: the last made."""
+        return self._handles[max(self._handles)]
+
+
+def _name_list(handle: int, name: str) -> bytes:
+    """An ObjectPropList that gives a file name."""
+    writer = Writer().u32(1).u32(handle).u16(0xDC07).u16(DataType.STRING)
+    return bytes(writer.string(name))
 
 
 def _object_info(step: Step) -> bytes:

@@ -18,15 +18,13 @@ def begin_edit_object(context: Context, request: Request) -> Reply:
     """Begin to change the file in parameter 1; once more is no error."""
     handle = request.parameter(0)
     if context.session.edit_of(handle) is None:
-        context.session.begin_edit(handle, context.store.edit(handle))
+        context.session.begin_edit(handle, _edit(context, handle))
     return Reply()
 
 
 def end_edit_object(context: Context, request: Request) -> Reply:
     """Make the changes to the file in parameter 1 durable, and tell the others."""
-    handle = request.parameter(0)
-    context.session.take_edit(handle).commit()
-    context.tell_others(ChangeKind.CONTENT, handle)
+    context.session.take_edit(request.parameter(0)).commit()
     return Reply()
 
 
@@ -48,8 +46,8 @@ def send_partial_object(context: Context, request: Request) -> Sink:
     begun = context.session.edit_of(handle)
     if begun is not None:
         return _PartSink(begun, offset, announced, end=lambda: None)
-    edit = context.store.edit(handle)
-    return _PartSink(edit, offset, announced, end=lambda: _end(context, handle, edit))
+    edit = _edit(context, handle)
+    return _PartSink(edit, offset, announced, end=edit.commit)
 
 
 class _PartSink:
@@ -80,18 +78,36 @@ class _PartSink:
         self._end()
 
 
+class _ToldEdit:
+    """An edit of whose end the others are told."""
+
+    def __init__(self, edit: Edit, tell: Callable[[], None]) -> None:
+        self._edit = edit
+        self._tell = tell
+        self.write = edit.write
+        self.truncate = edit.truncate
+
+    def commit(self) -> None:
+        """Make the changes durable, and tell of them; also where that fails."""
+        try:
+            self._edit.commit()
+        finally:
+            self._tell()
+
+
+def _edit(context: Context, handle: int) -> Edit:
+    return _ToldEdit(
+        context.store.edit(handle), lambda: context.tell_others(ChangeKind.CONTENT, handle)
+    )
+
+
 def _change(context: Context, handle: int, change: Callable[[Edit], None]) -> None:
     edit = context.session.edit_of(handle)
     if edit is not None:
         change(edit)
         return
-    edit = context.store.edit(handle)
+    edit = _edit(context, handle)
     try:
         change(edit)
     finally:
-        _end(context, handle, edit)
-
-
-def _end(context: Context, handle: int, edit: Edit) -> None:
-    edit.commit()
-    context.tell_others(ChangeKind.CONTENT, handle)
+        edit.commit()

@@ -91,6 +91,8 @@ def announce(context: Context, new: NewObject, size: int | None) -> int:
     def arrived() -> None:
         if new.protected:
             store.set_protected(upload.handle, protected=True)
+        if upload.replaced:
+            context.tell_others(ChangeKind.REMOVED, upload.replaced)
         context.tell_others(ChangeKind.ADDED, upload.handle)
 
     context.session.announce(AnnouncedUpload(upload, size, new.storage_id, arrived))
@@ -114,6 +116,7 @@ class _FolderContent:
     """What a folder is sent, by the clients that send an empty object after it: nothing."""
 
     replaces = False
+    replaced = 0
 
     def __init__(self, handle: int) -> None:
         self.handle = handle

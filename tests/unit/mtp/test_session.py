@@ -22,6 +22,7 @@ class FakeUpload:
 
     def __init__(self, *, replaces: bool = False, full: bool = False) -> None:
         self.replaces = replaces
+        self.replaced = 0
         self.full = full
         self.calls: list[str] = []
 

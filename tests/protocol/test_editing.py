@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changing files in place, their dates and their protection."""
+
+from pathlib import Path
+
+import pytest
+
+from appliance.mtp.codes import OperationCode, ResponseCode
+from appliance.mtp.wire import Reader, decode_date, encode_string
+from tests.fakes.client import ConnectClient
+from tests.protocol.initiator import Initiator
+
+Op = OperationCode
+Response = ResponseCode
+_4_GIB = 1 << 32
+
+
+def write(pc: Initiator, handle: int, offset: int, data: bytes) -> int:
+    answer = pc.ask(
+        Op.SEND_PARTIAL_OBJECT, handle, offset % _4_GIB, offset // _4_GIB, len(data), data=data
+    )
+    return answer.parameters[0]
+
+
+def truncate(pc: Initiator, handle: int, size: int) -> None:
+    pc.ask(Op.TRUNCATE_OBJECT, handle, size % _4_GIB, size // _4_GIB)
+
+
+def read(pc: Initiator, handle: int, offset: int, most: int) -> bytes:
+    answer = pc.ask(Op.GET_PARTIAL_OBJECT_64, handle, offset % _4_GIB, offset // _4_GIB, most)
+    assert answer.data is not None
+    assert answer.parameters == (len(answer.data),)
+    return answer.data
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_overwriting_appending_cutting(pc: Initiator, share: Path, begun: bool) -> None:
+    handle, file = pc.names()["root.bin"], share / "root.bin"
+    expected = bytearray(file.read_bytes())
+    if begun:
+        pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    assert write(pc, handle, 10, b"in the middle") == 13
+    expected[10:23] = b"in the middle"
+    assert file.read_bytes() == expected
+    write(pc, handle, 1024, b"at the end")
+    expected += b"at the end"
+    assert pc.info(handle).size == len(expected)
+    write(pc, handle, 2000, b"beyond it")
+    expected += bytes(2000 - len(expected)) + b"beyond it"
+    assert read(pc, handle, 0, 5000) == expected
+    truncate(pc, handle, 100)
+    assert read(pc, handle, 0, 5000) == expected[:100]
+    truncate(pc, handle, 200)
+    assert read(pc, handle, 90, 5000) == expected[90:100] + bytes(100)
+    if begun:
+        pc.ask(Op.END_EDIT_OBJECT, handle)
+    assert file.read_bytes() == expected[:100] + bytes(100)
+
+
+def test_beyond_four_gibibytes(pc: Initiator, share: Path) -> None:
+    handle = pc.put("sparse", b"")
+    if pc.storage().free < 6 << 30:
+        pytest.skip("needs 6 GB of free space, for a file that takes none")
+    write(pc, handle, _4_GIB + 7, b"far out")
+    assert pc.info(handle).size == _4_GIB - 1
+    size = Reader(pc.data(Op.GET_OBJECT_PROP_VALUE, handle, 0xDC04)).u64()
+    assert size == _4_GIB + 14
+    assert read(pc, handle, _4_GIB + 5, 100) == bytes(2) + b"far out"
+    assert read(pc, handle, 1 << 40, 100) == b""
+    truncate(pc, handle, _4_GIB + 1)
+    assert (share / "sparse").stat().st_size == _4_GIB + 1
+
+
+def test_the_size_changes_are_seen_by_another_session_at_once(pc: Initiator) -> None:
+    other = pc.another()
+    handle = pc.names()["root.bin"]
+    pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    truncate(pc, handle, 3)
+    assert other.info(handle).size == 3
+    other.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    write(other, handle, 3, b"more")
+    assert pc.info(handle).size == 7
+
+
+def test_an_edit_ends_with_its_session(pc: Initiator, share: Path) -> None:
+    handle = pc.names()["root.bin"]
+    pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    write(pc, handle, 0, b"kept")
+    pc.ask(Op.CLOSE_SESSION)
+    assert (share / "root.bin").read_bytes()[:5] == b"kept\x04"
+    pc.open()
+    assert pc.refused(Op.END_EDIT_OBJECT, handle) == Response.GENERAL_ERROR
+
+
+def test_no_more_edits_than_can_be(pc: Initiator) -> None:
+    handles = [pc.put(f"{number}", b"1") for number in range(65)]
+    for handle in handles[:64]:
+        pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    assert pc.refused(Op.BEGIN_EDIT_OBJECT, handles[64]) == Response.DEVICE_BUSY
+    write(pc, handles[64], 0, b"2")
+    pc.ask(Op.END_EDIT_OBJECT, handles[0])
+    pc.ask(Op.BEGIN_EDIT_OBJECT, handles[64])
+
+
+def test_more_than_was_announced_is_refused(pc: Initiator, share: Path) -> None:
+    handle = pc.names()["root.bin"]
+    answer = pc.call(Op.SEND_PARTIAL_OBJECT, handle, 0, 0, 3, data=b"four")
+    assert answer.code == Response.INVALID_PARAMETER
+    assert (share / "root.bin").read_bytes()[:4] == bytes(range(4))
+    fewer = pc.ask(Op.SEND_PARTIAL_OBJECT, handle, 0, 0, 9, data=b"three")
+    assert fewer.parameters == (5,)
+
+
+def test_what_cannot_be_edited(share: Path, connect: ConnectClient) -> None:
+    edits = (
+        (Op.BEGIN_EDIT_OBJECT, None),
+        (Op.TRUNCATE_OBJECT, None),
+        (Op.SEND_PARTIAL_OBJECT, b"1"),
+    )
+    (share / "fixed").write_bytes(b"1")
+    (share / "fixed").chmod(0o444)
+    with connect(share) as client:
+        pc = Initiator(client).open()
+        handles = pc.names()
+        for code, data in edits:
+            for handle, response in (
+                (handles["Docs"], Response.INVALID_OBJECT_HANDLE),
+                (0xFFFFFFF0, Response.INVALID_OBJECT_HANDLE),
+                (0, Response.INVALID_OBJECT_HANDLE),
+                (handles["fixed"], Response.OBJECT_WRITE_PROTECTED),
+            ):
+                assert pc.refused(code, handle, 1, 0, 1, data=data) == response, code
+        top = (1 << 32) - 1
+        handle = handles["root.bin"]
+        assert pc.refused(Op.TRUNCATE_OBJECT, handle, top, top) == Response.OBJECT_TOO_LARGE
+        assert pc.refused(Op.TRUNCATE_OBJECT, handle, top, top >> 2) == Response.STORE_FULL
+        refused = pc.refused(Op.SEND_PARTIAL_OBJECT, handle, top, top, 1, data=b"1")
+        assert refused == Response.OBJECT_TOO_LARGE
+        assert pc.info(handle).size == 1024
+    with connect(share, read_only={share}) as client:
+        pc = Initiator(client).open()
+        handle = pc.names()["root.bin"]
+        for code, data in edits:
+            assert pc.refused(code, handle, 1, 0, 1, data=data) == Response.STORE_READ_ONLY
+        assert pc.refused(Op.SET_OBJECT_PROTECTION, handle, 1) == Response.STORE_READ_ONLY
+    assert (share / "root.bin").stat().st_size == 1024
+
+
+def test_a_file_that_was_deleted_while_it_was_edited(pc: Initiator, share: Path) -> None:
+    handle = pc.names()["root.bin"]
+    pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    pc.ask(Op.DELETE_OBJECT, handle)
+    pc.call(Op.SEND_PARTIAL_OBJECT, handle, 0, 0, 1, data=b"1")
+    pc.call(Op.END_EDIT_OBJECT, handle)
+    assert not (share / "root.bin").exists()
+    assert pc.refused(Op.BEGIN_EDIT_OBJECT, handle) == Response.INVALID_OBJECT_HANDLE
+
+
+def test_dates(pc: Initiator, share: Path) -> None:
+    handle = pc.names()["root.bin"]
+    for text in ("20010203T040506", "20380119T031408Z", "19700101T000000.0+0100"):
+        pc.ask(Op.SET_OBJECT_PROP_VALUE, handle, 0xDC09, data=encode_string(text))
+        assert (share / "root.bin").stat().st_mtime == decode_date(text)
+        assert pc.info(handle).modified == decode_date(text)
+    for text in ("", "tomorrow", "20011301T000000"):
+        refused = pc.refused(Op.SET_OBJECT_PROP_VALUE, handle, 0xDC09, data=encode_string(text))
+        assert refused == Response.INVALID_OBJECT_PROP_VALUE
+
+
+def test_protection(pc: Initiator, share: Path) -> None:
+    handle, docs = (pc.names()[name] for name in ("root.bin", "Docs"))
+    for each in (handle, docs):
+        pc.ask(Op.SET_OBJECT_PROTECTION, each, 1)
+        assert Reader(pc.data(Op.GET_OBJECT_PROP_VALUE, each, 0xDC03)).u16() == 1
+        assert pc.refused(Op.DELETE_OBJECT, each) == Response.OBJECT_WRITE_PROTECTED
+        assert pc.rename(each, "other").code == Response.OBJECT_WRITE_PROTECTED
+        pc.ask(Op.SET_OBJECT_PROTECTION, each, 0)
+        assert pc.rename(each, f"free {each}").code == Response.OK
+    assert pc.refused(Op.SET_OBJECT_PROTECTION, handle, 7) == Response.PARAMETER_NOT_SUPPORTED
+    assert pc.refused(Op.SET_OBJECT_PROTECTION, 99, 1) == Response.INVALID_OBJECT_HANDLE
