@@ -16,7 +16,6 @@ from contextlib import ExitStack
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Entry, ObjectRecord, StorageRecord
-from appliance.storage import syscalls
 from appliance.storage.arrival import Arrivals
 from appliance.storage.describing import Describing
 from appliance.storage.directories import keep
@@ -100,21 +99,15 @@ class Catalogue:
         """Describe an object as it is now; by one look at the disk."""
         return self._describing.record(handle)
 
-    def records(self, handles: Sequence[int]) -> Iterator[ObjectRecord | None]:
+    def records(
+        self, handles: Sequence[int], *, unique_ids: bool = False
+    ) -> Iterator[ObjectRecord | None]:
         """Describe many objects, a batch at a time, as they are when it is their turn."""
-        return self._describing.records(handles)
+        return self._describing.records(handles, unique_ids=unique_ids)
 
     def unique_id(self, handle: int) -> int:
         """Derive a number from the file system and the kernel's own lasting name of the file."""
-        with self._lock:
-            inode = self._lookup.status(handle).st_ino
-            with self._lookup.watching(handle):
-                fd = self._lookup.parent_fd(handle)
-                lasting = syscalls.file_handle(fd, self._table.name(handle))
-                system = os.fstatvfs(fd).f_fsid
-        if lasting is None:
-            lasting = inode.to_bytes(8, "little")
-        return _lasting_number(system, lasting)
+        return self._describing.unique_id(handle)
 
     def open(self, handle: int, offset: int = 0, length: int | None = None) -> FileContent:
         """Open a file's content; beyond its end there is none."""
@@ -213,11 +206,3 @@ class Catalogue:
         if isinstance(removal.error, PermissionError):
             raise MtpError(ResponseCode.OBJECT_WRITE_PROTECTED, str(removal.error))
         raise translate(removal.error)
-
-
-def _lasting_number(system: int, lasting: bytes) -> int:
-    """Mix what identifies a file system and a file in it into 128 bits; never 0."""
-    from hashlib import blake2b  # noqa: PLC0415 - it brings in OpenSSL: 3 MB, for those who ask
-
-    digest = blake2b(b"%d:" % system + lasting, digest_size=16).digest()
-    return int.from_bytes(digest, "little") or 1
