@@ -19,7 +19,7 @@ PATH = re.compile(r"`((?:appliance|tests)(?:/[\w.]+)*/?)`")
 MAKE = re.compile(r"(?:`|^ {4})make ([a-z-]+)", re.MULTILINE)
 COMMAND = re.compile(r"mtp-appliance ([a-z]+)([^\n`#]*)")
 OPTION = re.compile(r"(?<!\S)(--[a-z-]+)")
-OPERATION = re.compile(r"\b([A-Z][a-z]+(?:[A-Z][A-Za-z]*)+)\b")
+OPERATION = re.compile(r"\b([A-Z][a-z]+(?:[A-Z][A-Za-z]*)+\d*)\b")
 
 
 def text(name: str) -> str:

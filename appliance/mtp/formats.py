@@ -28,6 +28,8 @@ _BY_EXTENSION = {
     "aac": FormatCode.AAC,
     "m3u": FormatCode.M3U_PLAYLIST,
     "m3u8": FormatCode.M3U_PLAYLIST,
+    "pla": FormatCode.ABSTRACT_AV_PLAYLIST,  # what libmtp calls a playlist of references,
+    "alb": FormatCode.ABSTRACT_AUDIO_ALBUM,  # and an album of them
     "avi": FormatCode.AVI,
     "mpg": FormatCode.MPEG,
     "mpeg": FormatCode.MPEG,

@@ -121,3 +121,13 @@ def test_a_read_only_storage_stays_as_it_is(tmp_path: Path, connect: ConnectClie
         ]
     assert refusals == [Response.STORE_READ_ONLY] * len(refusals)
     assert sorted(each.name for each in folder.rglob("*")) == ["f", "sub"]
+
+
+def test_what_is_protected_stays_when_its_folder_is_deleted(pc: Initiator, share: Path) -> None:
+    docs = pc.names()["Docs"]
+    inside = pc.names(docs)
+    pc.ask(Op.SET_OBJECT_PROTECTION, inside["a.txt"], 1)
+    assert pc.refused(Op.DELETE_OBJECT, docs) == Response.PARTIAL_DELETION
+    assert (share / "Docs" / "a.txt").read_bytes() == b"hello a"
+    assert not (share / "Docs" / "deep").exists()
+    assert pc.names(docs) == {"a.txt": inside["a.txt"]}

@@ -82,3 +82,9 @@ def test_unique_ids_stay_with_the_object(share: Path, connect: ConnectClient) ->
     after = identities()
     assert after.pop("other.bin") == before.pop("root.bin")
     assert after == before
+
+
+def test_hidden_names(pc: Initiator) -> None:
+    for name, hidden in ((".profile", 1), ("profile", 0), ("a.b", 0)):
+        handle = pc.put(name, b"")
+        assert Reader(pc.data(Op.GET_OBJECT_PROP_VALUE, handle, 0xDC0D)).u16() == hidden

@@ -7,7 +7,14 @@ Spec: MTP 1.1 appendix D.2.6 to D.2.8, D.2.10, D.2.11, D.2.18, D.2.25, D.2.26.
 from array import array
 from collections.abc import Iterable, Sequence
 
-from appliance.mtp.codes import ALL, AssociationType, EventCode, ProtectionStatus, ResponseCode
+from appliance.mtp.codes import (
+    ALL,
+    AssociationType,
+    EventCode,
+    ObjectPropertyCode,
+    ProtectionStatus,
+    ResponseCode,
+)
 from appliance.mtp.datasets import NO_THUMBNAIL, SOME_THUMBNAIL, ObjectInfo
 from appliance.mtp.errors import MtpError
 from appliance.mtp.formats import format_of, is_image
@@ -79,6 +86,8 @@ def set_object_protection(context: Context, request: Request) -> Reply:
     if status not in (ProtectionStatus.NONE, ProtectionStatus.READ_ONLY):
         raise MtpError(ResponseCode.PARAMETER_NOT_SUPPORTED, f"protection {status:X}")
     context.store.set_protected(handle, protected=status == ProtectionStatus.READ_ONLY)
+    code = ObjectPropertyCode.PROTECTION_STATUS
+    context.tell_others_of(EventCode.OBJECT_PROP_CHANGED, handle, code)
     context.tell_others_of(EventCode.OBJECT_INFO_CHANGED, handle)
     return Reply()
 

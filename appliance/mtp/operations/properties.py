@@ -5,7 +5,7 @@ A format that DeviceInfo does not list has the properties of any file: a widespr
 to upload a file otherwise.
 """
 
-from appliance.mtp.codes import ResponseCode
+from appliance.mtp.codes import EventCode, ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.operations.context import Context, DatasetSink, data_reply, decode_only
 from appliance.mtp.ports import ChangeKind
@@ -64,5 +64,6 @@ def set_property(context: Context, handle: int, item: ObjectProperty, value: Val
     if item.set is None:
         raise MtpError(ResponseCode.ACCESS_DENIED, f"{item.code.name} cannot be set")
     item.set(context.store, handle, value)
+    context.tell_others_of(EventCode.OBJECT_PROP_CHANGED, handle, item.code)
     is_place = item.group == GROUP_IDENTITY
     context.tell_others(ChangeKind.PLACE if is_place else ChangeKind.CONTENT, handle)
