@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from appliance.mtp.codes import ResponseCode
+from appliance.mtp.responder import Responder
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class Client(Protocol):
 
     def call(self, code: int, *parameters: int, data: bytes | None = None) -> Answer: ...
 
+    @property
+    def responder(self) -> Responder:
+        """The device: for what a person does there."""
+        ...
+
     def event(self) -> Heard:
         """Wait for the next event; the test fails where none comes."""
         ...
@@ -49,5 +55,8 @@ class ConnectClient(Protocol):
     """Serves folders until the block ends; the client of a responder that does."""
 
     def __call__(
-        self, *folders: Path, read_only: frozenset[Path] | set[Path] = frozenset()
+        self,
+        *folders: Path,
+        read_only: frozenset[Path] | set[Path] = frozenset(),
+        allow_format: bool = False,
     ) -> AbstractContextManager[Client]: ...

@@ -52,7 +52,7 @@ class TestHost:
 
 @contextmanager
 def responder_for(
-    folders: Iterable[Path], *, read_only: Iterable[Path] = ()
+    folders: Iterable[Path], *, read_only: Iterable[Path] = (), allow_format: bool = False
 ) -> Iterator[Responder]:
     """Serve folders under their own names."""
     fixed = set(read_only)

@@ -19,7 +19,7 @@ class MemoryClient:
     """Answers as values."""
 
     def __init__(self, responder: Responder) -> None:
-        self._responder = responder
+        self.responder = responder
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         connection = responder.connect("memory")
         connection.listen(self._events.put)
@@ -33,7 +33,7 @@ class MemoryClient:
         return Heard(event.code, event.parameters)
 
     def another(self) -> "MemoryClient":
-        return MemoryClient(self._responder)
+        return MemoryClient(self.responder)
 
     def close(self) -> None:
         """Go away."""
@@ -42,10 +42,12 @@ class MemoryClient:
 
 @contextmanager
 def connect_memory(
-    *folders: Path, read_only: frozenset[Path] | set[Path] = frozenset()
+    *folders: Path,
+    read_only: frozenset[Path] | set[Path] = frozenset(),
+    allow_format: bool = False,
 ) -> Iterator[Client]:
     """Serve folders to a client in memory."""
-    with responder_for(folders, read_only=read_only) as responder:
+    with responder_for(folders, read_only=read_only, allow_format=allow_format) as responder:
         client = MemoryClient(responder)
         yield client
         client.close()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from appliance.mtp.responder import Responder
 from appliance.transports.ptpip import PtpIpServer
 from appliance.transports.ptpip_listen import Address
 from tests.fakes.client import Answer, Client, Heard
@@ -222,7 +223,10 @@ class PtpIpClient:
 class TcpClient:
     """The `Client` of the tests, over TCP; those that `another` made end with the first."""
 
-    def __init__(self, address: Address, ended_by: ExitStack) -> None:
+    def __init__(
+        self, address: Address, ended_by: ExitStack, responder: Responder | None = None
+    ) -> None:
+        self._responder = responder
         self._address = address
         self._ended_by = ended_by
         self._wire = ended_by.enter_context(PtpIpClient(address))
@@ -234,17 +238,24 @@ class TcpClient:
         return self._wire.heard()
 
     def another(self) -> "TcpClient":
-        return TcpClient(self._address, self._ended_by)
+        return TcpClient(self._address, self._ended_by, self._responder)
+
+    @property
+    def responder(self) -> Responder:
+        assert self._responder is not None, "the responder is another process"
+        return self._responder
 
 
 @contextmanager
 def connect_ptpip(
-    *folders: Path, read_only: frozenset[Path] | set[Path] = frozenset()
+    *folders: Path,
+    read_only: frozenset[Path] | set[Path] = frozenset(),
+    allow_format: bool = False,
 ) -> Iterator[Client]:
     """Serve folders to a client over TCP."""
     with (
-        responder_for(folders, read_only=read_only) as responder,
+        responder_for(folders, read_only=read_only, allow_format=allow_format) as responder,
         PtpIpServer(responder, [Address("127.0.0.1", 0)]) as server,
         ExitStack() as clients,
     ):
-        yield TcpClient(server.addresses[0], clients)
+        yield TcpClient(server.addresses[0], clients, responder)

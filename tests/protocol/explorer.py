@@ -39,10 +39,26 @@ class DeviceInfo:
 
 def read_device_info(data: bytes) -> DeviceInfo:
     reader = Reader(data)
-    head = reader.u16(), reader.u32(), reader.u16(), reader.string(), reader.u16()
-    lists = [reader.array(reader.u16) for _ in range(5)]
-    texts = [reader.string() for _ in range(4)]
-    info = DeviceInfo(*head, *lists, *texts)
+    standard, vendor, version = reader.u16(), reader.u32(), reader.u16()
+    extensions, mode = reader.string(), reader.u16()
+    operations, events, properties, capture, formats = (reader.array(reader.u16) for _ in range(5))
+    manufacturer, model, device_version, serial_number = (reader.string() for _ in range(4))
+    info = DeviceInfo(
+        standard,
+        vendor,
+        version,
+        extensions,
+        mode,
+        operations,
+        events,
+        properties,
+        capture,
+        formats,
+        manufacturer,
+        model,
+        device_version,
+        serial_number,
+    )
     assert reader.rest == 0
     return info
 

@@ -88,6 +88,11 @@ class Initiator:
         reader.u16()
         return set(reader.array(reader.u16))
 
+    def storage_ids(self) -> list[int]:
+        """GetStorageIDs."""
+        reader = Reader(self.data(Op.GET_STORAGE_IDS))
+        return list(reader.array(reader.u32))
+
     def handles(self, parent: int = ROOT, *, storage: int = ROOT, form: int = 0) -> list[int]:
         """Handles by GetObjectHandles."""
         reader = Reader(self.data(Op.GET_OBJECT_HANDLES, storage, form, parent))
