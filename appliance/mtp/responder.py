@@ -26,7 +26,7 @@ class Responder:
         self.device = device
         self.store = store
         self._audience = Audience()
-        store.listen(self._changed)
+        store.listen(self.changed)
 
     def connect(self, peer: str) -> "Connection":
         """Begin to serve an initiator; `peer` names it in the log."""
@@ -40,7 +40,8 @@ class Responder:
         """Tell all initiators that GetDeviceInfo would answer otherwise than before."""
         self._audience.tell(Event(EventCode.DEVICE_INFO_CHANGED))
 
-    def _changed(self, change: Change) -> None:
+    def changed(self, change: Change) -> None:
+        """Tell all initiators of a change that none of them has made; from any thread."""
         for event in events_of(change):
             self._audience.tell(event)
 
