@@ -6,6 +6,7 @@ write or cut without it is made durable at once.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
@@ -75,7 +76,8 @@ class _PartSink:
 
     def abort(self) -> None:
         """End; what was written is there."""
-        self._end()
+        with suppress(MtpError):
+            self._end()
 
 
 class _ToldEdit:
@@ -83,16 +85,18 @@ class _ToldEdit:
 
     def __init__(self, edit: Edit, tell: Callable[[], None]) -> None:
         self._edit = edit
-        self._tell = tell
+        self._tell: Callable[[], None] | None = tell
         self.write = edit.write
         self.truncate = edit.truncate
 
     def commit(self) -> None:
         """Make the changes durable, and tell of them; also where that fails."""
+        tell, self._tell = self._tell, None
         try:
             self._edit.commit()
         finally:
-            self._tell()
+            if tell is not None:
+                tell()
 
 
 def _edit(context: Context, handle: int) -> Edit:
