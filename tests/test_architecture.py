@@ -15,7 +15,7 @@ CORE_LAYERS = (
     ("codes",),
     ("wire", "errors", "formats"),
     ("transaction",),
-    ("ports", "containers", "ptpip_packets", "datasets"),
+    ("ports", "device_ports", "containers", "ptpip_packets", "datasets", "descriptions"),
     ("session", "device", "properties"),
     ("audience", "prop_lists"),
     ("operations.context",),
@@ -42,7 +42,9 @@ CORE_STDLIB = {
 }
 
 # What each room may import of the project besides itself. A name stands for all that is in it.
-MTP_VALUES = tuple(f"appliance.mtp.{m}" for m in ("codes", "errors", "ports", "transaction"))
+MTP_VALUES = tuple(
+    f"appliance.mtp.{m}" for m in ("codes", "device_ports", "errors", "ports", "transaction")
+)
 ROOMS: dict[str, tuple[str, ...]] = {
     "appliance.errors": (),
     "appliance.log": ("appliance.errors",),
@@ -51,7 +53,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "appliance.settings": ("appliance.errors", *MTP_VALUES),
     "appliance.storage": ("appliance.errors", *MTP_VALUES),
     "appliance.transports": ("appliance.errors", "appliance.mtp"),
-    "appliance.gadget": ("appliance.errors", "appliance.mtp.ports"),
+    "appliance.gadget": ("appliance.errors", "appliance.mtp.device_ports"),
     "appliance.network": ("appliance.errors",),
     "appliance.leds": ("appliance.errors", "appliance.status"),
     "appliance.services": ("appliance",),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance import __version__
-from appliance.mtp.ports import DeviceIdentity
+from appliance.mtp.device_ports import DeviceIdentity
 
 MANUFACTURER = "MTP Appliance project"
 MODEL = "MTP Appliance"

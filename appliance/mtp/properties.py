@@ -20,7 +20,7 @@ from appliance.mtp.codes import (
     ProtectionStatus,
     ResponseCode,
 )
-from appliance.mtp.datasets import (
+from appliance.mtp.descriptions import (
     DATE_FORM,
     NO_FORM,
     Form,

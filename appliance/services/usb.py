@@ -17,7 +17,7 @@ from appliance.gadget.configfs import CONFIGFS, GADGETS, Gadget
 from appliance.gadget.identity import network_addresses
 from appliance.gadget.mounts import mount, mounted, mounted_type
 from appliance.gadget.plan import FUNCTION_SOURCE, GadgetSettings, Network, plan
-from appliance.mtp.ports import DeviceIdentity
+from appliance.mtp.device_ports import DeviceIdentity
 from appliance.mtp.responder import Responder
 
 if TYPE_CHECKING:

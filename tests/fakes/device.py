@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.mtp.device import Device
-from appliance.mtp.ports import DeviceIdentity
+from appliance.mtp.device_ports import DeviceIdentity
 from appliance.mtp.responder import Responder
 from appliance.storage import Catalogue, Folder
 

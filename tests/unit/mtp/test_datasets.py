@@ -6,14 +6,8 @@ import struct
 import pytest
 
 from appliance.mtp.codes import DataType, FormatCode, ProtectionStatus
-from appliance.mtp.datasets import (
-    DeviceInfo,
-    DevicePropDesc,
-    ObjectInfo,
-    ObjectPropDesc,
-    StorageInfo,
-    enumeration_form,
-)
+from appliance.mtp.datasets import DeviceInfo, ObjectInfo, StorageInfo
+from appliance.mtp.descriptions import DevicePropDesc, ObjectPropDesc, enumeration_form
 from appliance.mtp.wire import Reader, WireError, encode_date, encode_string
 
 _INFO = ObjectInfo(

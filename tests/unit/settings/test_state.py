@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from appliance.mtp.codes import ResponseCode
+from appliance.mtp.device_ports import DeviceState
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import DeviceState
 from appliance.settings import files
 from appliance.settings.state import State, state_directory
 
