@@ -8,7 +8,7 @@ ARGS ?=
 export FOLDER PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check vm clean
+.PHONY: help run test test-fast check vm icon clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -34,6 +34,15 @@ check: ## look for slips in style and types (ruff, mypy)
 vm: ## open a shell in the virtual Pi, with the device plugged in
 	@sh tests/setup.sh vm
 	.venv/bin/python -m tests.vm shell
+
+ICON_SIZES = 16 32 48 256
+icon: ## draw the device's icon anew from its SVG (Debian's librsvg2-bin)
+	@sh tests/setup.sh check
+	mkdir -p build
+	for size in $(ICON_SIZES); do rsvg-convert -w $$size -h $$size appliance/data/icon.svg -o build/$$size.png; done
+	.venv/bin/python -c "import sys; from PIL import Image; *small, large = map(Image.open, sys.argv[1:]); \
+	    large.save('appliance/data/icon.ico', append_images=small, sizes=[i.size for i in (*small, large)])" \
+	    $(ICON_SIZES:%=build/%.png)
 
 clean: ## remove what make has made here, but never share/
 	rm -rf .venv .make build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

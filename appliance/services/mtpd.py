@@ -15,6 +15,7 @@ from appliance.gadget.identity import device_identity
 from appliance.mtp.device import Device
 from appliance.mtp.ptpip_packets import PORT
 from appliance.mtp.responder import Responder
+from appliance.services.host import LinuxHost
 from appliance.services.notify import notify
 from appliance.settings.state import State, state_directory
 from appliance.storage import Catalogue, Folder
@@ -114,7 +115,7 @@ def serve(options: Options, announce: Announce) -> None:
 @contextmanager
 def _responder(options: Options) -> Iterator[Responder]:
     directory = options.state_directory or state_directory()
-    device = Device(device_identity(), State(directory, default_name=options.name))
+    device = Device(device_identity(), State(directory, default_name=options.name), LinuxHost())
     with Catalogue(options.folders) as catalogue:
         yield Responder(device, catalogue)
 

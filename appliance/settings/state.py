@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an initiator has set about the device, in a small JSON file.
 
-    {"friendly_name": "Kitchen"}
+    {"friendly_name": "Kitchen", "synchronization_partner": "Anna's PC"}
 
 Keys that this version does not know are kept. A file that cannot be read is put aside.
 """
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 FILE_NAME = "state.json"
 _FRIENDLY_NAME = "friendly_name"
+_PARTNER = "synchronization_partner"
 #: A file of this program is never longer.
 _MAX_SIZE = 1 << 16
 #: UTF-16 units of a string on the wire.
@@ -54,10 +55,23 @@ class State:
 
     def set_friendly_name(self, name: str | None) -> None:
         """Keep a name; None returns to the default. AccessDenied where it cannot be kept."""
+        self._keep(_FRIENDLY_NAME, name)
+
+    @property
+    def synchronization_partner(self) -> str:
+        """Who synchronizes with the device, in its own words; "" for nobody."""
+        partner = self._values.get(_PARTNER)
+        return partner if isinstance(partner, str) and is_name(partner) else ""
+
+    def set_synchronization_partner(self, partner: str | None) -> None:
+        """Keep a partner; None or "" is nobody. AccessDenied where it cannot be kept."""
+        self._keep(_PARTNER, partner or None)
+
+    def _keep(self, key: str, text: str | None) -> None:
         with self._lock:
-            values = {key: value for key, value in self._values.items() if key != _FRIENDLY_NAME}
-            if name is not None:
-                values[_FRIENDLY_NAME] = name
+            values = {each: value for each, value in self._values.items() if each != key}
+            if text is not None:
+                values[key] = text
             try:
                 write_atomically(self._path, _encode(values))
             except OSError as error:

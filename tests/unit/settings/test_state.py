@@ -163,3 +163,14 @@ def test_where_state_is_kept(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert state_directory() == Path(expected)
+
+
+def test_the_partner_is_kept_beside_the_name(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    assert state.synchronization_partner == ""
+    state.set_friendly_name("Kitchen")
+    state.set_synchronization_partner("Anna's PC")
+    assert State(tmp_path).synchronization_partner == "Anna's PC"
+    state.set_synchronization_partner("")
+    assert State(tmp_path).synchronization_partner == ""
+    assert State(tmp_path).friendly_name == "Kitchen"
