@@ -204,10 +204,12 @@ class PropListSource:
 
     def _measure(self) -> tuple[int, int]:
         """Count elements, and their bytes with the number before them."""
-        rows = [self._columns_of(index) for index in range(len(self._subjects))]
-        length = _HANDLE.size + sum(column.size for columns in rows for column in columns)
+        count, length = 0, _HANDLE.size
+        for columns in map(self._columns_of, range(len(self._subjects))):
+            count += len(columns)
+            length += sum(column.size for column in columns)
         names = sum(len(encode_string(name)) for name in self._subjects.names())
-        return sum(map(len, rows)), length + names * self._name_columns
+        return count, length + names * self._name_columns
 
     @property
     def _name_columns(self) -> int:

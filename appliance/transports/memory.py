@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A transport without a wire: requests and bytes straight into a connection, for tests."""
 
+import logging
+
 from appliance.mtp.codes import OperationCode, ResponseCode
+from appliance.mtp.errors import MtpError
 from appliance.mtp.responder import Connection
 from appliance.mtp.transaction import Reply, Request, Source
+
+log = logging.getLogger(__name__)
 
 _PIECE = 64 * 1024
 
@@ -28,8 +33,10 @@ class MemoryInitiator:
             for start in range(0, len(data or b""), _PIECE):
                 answer.write(memoryview(data or b"")[start : start + _PIECE])
             reply = answer.finish()
-        received = _drain(reply.source) if reply.source is not None else None
+        received = None if reply.source is None else _drain(reply.source)
         self._connection.complete()
+        if reply.source is not None and len(received or b"") != reply.source.length:
+            return ResponseCode.INCOMPLETE_TRANSFER, (), received
         return reply.code, reply.parameters, received
 
     def close(self) -> None:
@@ -38,11 +45,14 @@ class MemoryInitiator:
 
 
 def _drain(source: Source) -> bytes:
+    """Read all that there is; a source that fails ends there."""
     buffer = bytearray(_PIECE)
     parts = []
     try:
         while count := source.read_into(memoryview(buffer)):
             parts.append(bytes(buffer[:count]))
+    except MtpError as error:
+        log.info("TORN    %s", error)
     finally:
         source.close()
     return b"".join(parts)
