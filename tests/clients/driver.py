@@ -59,6 +59,22 @@ class Driver(Protocol):
         ...
 
 
+class MediaDriver(Driver, Protocol):
+    """A client that knows thumbnails (`thumbnails`), or playlists too (`playlists`)."""
+
+    def thumbnail(self, path: str, target: Path) -> None:
+        """Download a picture's thumbnail."""
+        ...
+
+    def make_playlist(self, name: str, paths: list[str]) -> None:
+        """Make a playlist in the root."""
+        ...
+
+    def playlists(self) -> dict[str, list[str]]:
+        """List the playlists by name, with the names of what they refer to."""
+        ...
+
+
 #: Where the programs come from, for the message where one is missing.
 PACKAGES = {
     "gphoto2": "gphoto2",

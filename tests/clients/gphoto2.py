@@ -12,7 +12,7 @@ class Gphoto2:
     Over USB it gives up an empty file between the command to take it and the data.
     """
 
-    abilities: frozenset[str] = frozenset()
+    abilities: frozenset[str] = frozenset({"thumbnails"})
 
     def __init__(self, port: str | None = None) -> None:
         self.name = "gphoto2"
@@ -46,6 +46,17 @@ class Gphoto2:
         # It keeps what has come so far in the folder where it is started.
         self._run(*self._folder(folder), *options, cwd=target.parent)
 
+    def thumbnail(self, path: str, target: Path) -> None:
+        folder, name = split(path)
+        options = ("--get-thumbnail", name, "--filename", str(target), "--force-overwrite")
+        self._run(*self._folder(folder), *options, cwd=target.parent)
+
+    def make_playlist(self, name: str, paths: list[str]) -> None:
+        raise AssertionError("gphoto2 knows no playlists")
+
+    def playlists(self) -> dict[str, list[str]]:
+        raise AssertionError("gphoto2 knows no playlists")
+
     def put(self, source: Path, folder: str) -> None:
         # A source that is a path makes gphoto2 take the whole path for the name.
         self._run(*self._folder(folder), "--upload-file", f"./{source.name}", cwd=source.parent)
@@ -69,4 +80,4 @@ class Gphoto2:
 class Gphoto2PtpIp(Gphoto2):
     """Over TCP it can upload an empty file."""
 
-    abilities = frozenset({"put empty"})
+    abilities = frozenset({"put empty", "thumbnails"})

@@ -8,6 +8,8 @@ from pathlib import Path
 from tests.clients.driver import ClientError, run, split
 
 _NODE = re.compile(r"^( *)(\d+) (.*)$")
+_PLAYLIST = re.compile(r"^ {3}Name: (.*)$")
+_TRACK = re.compile(r"^\s+(\d+):")
 _FILE = re.compile(r"File ID: (\d+)\n\s+Filename: (.*)\n\s+File size (\d+)", re.MULTILINE)
 
 #: Renames or moves by libmtp's own functions: ACTION HANDLE (NAME | STORAGE PARENT).
@@ -44,7 +46,9 @@ class MtpTools:
     """The tools work on handles; `mtp-filetree` finds them. They exit with 0 on many errors."""
 
     name = "mtp-tools"
-    abilities = frozenset({"rename", "move", "get empty", "put empty", "emoji", "sizes"})
+    abilities = frozenset(
+        {"rename", "move", "get empty", "put empty", "emoji", "sizes", "thumbnails", "playlists"}
+    )
 
     def _run(self, *argv: str | Path) -> str:
         output = run(*argv)
@@ -106,3 +110,21 @@ class MtpTools:
 
     def delete(self, path: str) -> None:
         self._run("mtp-delfile", "-n", str(self._handle(path)))
+
+    def thumbnail(self, path: str, target: Path) -> None:
+        self._run("mtp-thumb", "-i", str(self._handle(path)), target)
+
+    def make_playlist(self, name: str, paths: list[str]) -> None:
+        tracks = [word for path in paths for word in ("-i", str(self._handle(path)))]
+        self._run("mtp-newplaylist", *tracks, "-n", name)
+
+    def playlists(self) -> dict[str, list[str]]:
+        names = {node.handle: split(node.path)[1] for node in self._tree()}
+        found: dict[str, list[str]] = {}
+        tracks: list[str] = []
+        for line in self._run("mtp-playlists").splitlines():
+            if match := _PLAYLIST.match(line):
+                tracks = found[match[1]] = []
+            elif match := _TRACK.match(line):
+                tracks.append(names[int(match[1])])
+        return found
