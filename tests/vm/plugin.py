@@ -17,10 +17,8 @@ import pytest
 
 from tests.vm.bridge import Bridge
 
-IN_GUEST = os.environ.get("MTP_APPLIANCE_GUEST") == "1"
-
-#: Where the guest finds its work and leaves its reports.
-SHARED = Path("/run/host")
+#: Where the guest finds its work and leaves its reports; nothing on the host.
+SHARED = os.environ.get("MTP_APPLIANCE_GUEST")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,8 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Become the host's half or the guest's."""
-    if IN_GUEST:
-        config.pluginmanager.register(GuestHalf(config), "guest-half")
+    if SHARED:
+        config.pluginmanager.register(GuestHalf(config, Path(SHARED)), "guest-half")
     else:
         config.pluginmanager.register(HostHalf(config), "host-half")
 
@@ -106,7 +104,18 @@ class HostHalf:
             report = self._config.hook.pytest_report_from_serializable(
                 config=self._config, data=message["report"]
             )
-            yield report
+            yield _revived(report)
+
+
+def _revived(report: pytest.TestReport) -> pytest.TestReport:
+    """Make tuples again of what JSON has made lists of; a skip's reason is taken from one."""
+    if isinstance(report.longrepr, list):
+        report.longrepr = tuple(report.longrepr)
+    file, line, name = report.location
+    report.location = file, line, name
+    report.sections = [(head, text) for head, text in report.sections]
+    report.user_properties = [(key, value) for key, value in report.user_properties]
+    return report
 
 
 def _failure(item: pytest.Item, text: str) -> pytest.TestReport:
@@ -120,19 +129,26 @@ def _failure(item: pytest.Item, text: str) -> pytest.TestReport:
 class GuestHalf:
     """Picks the tests that the host asked for, and writes their reports."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, shared: Path) -> None:
         self._config = config
-        self._wanted: list[str] = json.loads((SHARED / "wanted.json").read_text())
-        self._reports = (SHARED / "reports.jsonl").open("a", buffering=1)
+        self._wanted: list[str] = json.loads((shared / "wanted.json").read_text())
+        self._reports = (shared / "reports.jsonl").open("a", buffering=1)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the tests that are wanted, in the order of the host."""
         found = {each.nodeid: each for each in items}
         items[:] = [found[each] for each in self._wanted if each in found]
+        for each in self._wanted:
+            if each not in found:
+                self._write(nodeid=each, failure="pytest in the guest finds no such test")
+                self._write(nodeid=each, finished=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write a report."""
+        """Write a report; where a test skips is said as the host has it, relative to the root."""
+        if isinstance(report.longrepr, tuple):
+            path, line, reason = report.longrepr
+            report.longrepr = (os.path.relpath(path, self._config.rootpath), line, reason)
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
         self._write(nodeid=report.nodeid, report=data)
 

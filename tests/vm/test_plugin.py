@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Both halves of the plugin, with this machine as the guest: what comes back is what went on."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.vm.image import PROJECT
+
+_CONFTEST = """
+import functools, os, pathlib, subprocess, sys
+import tests.vm.plugin
+
+pytest_plugins = ["tests.vm.plugin"]
+
+
+class ThisMachine:
+    def __init__(self):
+        self.folder = pathlib.Path("shared")
+        self.folder.mkdir()
+
+    def start(self, command):
+        environment = os.environ | {"MTP_APPLIANCE_GUEST": str(self.folder.absolute())}
+        argv = command.replace("python3", sys.executable, 1)
+        output = (self.folder / "output").open("wb")
+        self.process = subprocess.Popen(argv, shell=True, env=environment, stdout=output)
+
+    def running(self):
+        return self.process.poll() is None
+
+    def last_words(self, lines=40):
+        return (self.folder / "output").read_text()
+
+    def stop(self, *, keep=False):
+        self.process.kill()
+        self.process.wait()
+
+
+tests.vm.plugin.Bridge = functools.partial(tests.vm.plugin.Bridge, new_guest=ThisMachine)
+"""
+
+_HEAD = """
+import os, pytest, warnings
+pytestmark = pytest.mark.guest
+"""
+
+
+def _run(folder: Path, body: str, *options: str) -> str:
+    """Run the tests of `body` through both halves; what the host's pytest says."""
+    (folder / "conftest.py").write_text(_CONFTEST)
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = guest\n")
+    (folder / "test_it.py").write_text(_HEAD + body)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *options],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "INTERNALERROR" not in done.stdout
+    return done.stdout
+
+
+def test_a_skip_stays_a_skip_with_its_reason(tmp_path: Path) -> None:
+    said = _run(
+        tmp_path,
+        """
+def test_skips(): pytest.skip("no such client here")
+@pytest.mark.skip(reason="marked so")
+def test_marked(): pass
+@pytest.fixture
+def broken(): pytest.skip("by its fixture")
+def test_fixture(broken): pass
+def test_passes(): pass
+""",
+        "--junitxml=report.xml",
+    )
+    assert "1 passed, 3 skipped" in said
+    for reason in ("no such client here", "marked so", "by its fixture"):
+        assert f": {reason}" in said
+        assert reason in (tmp_path / "report.xml").read_text()
+
+
+def test_an_expected_failure_stays_expected(tmp_path: Path) -> None:
+    said = _run(
+        tmp_path,
+        """
+@pytest.mark.xfail(reason="known", strict=True)
+def test_xfail(): assert 1 == 2
+""",
+    )
+    assert "1 xfailed" in said
+    assert "known" in said
+
+
+def test_a_failure_shows_its_traceback_and_what_was_printed(tmp_path: Path) -> None:
+    said = _run(
+        tmp_path,
+        """
+def test_fails():
+    print("said before")
+    answer = 41
+    assert answer == 42, "the answer"
+""",
+    )
+    assert "1 failed" in said
+    assert "AssertionError: the answer" in said
+    assert "assert answer == 42" in said
+    assert "said before" in said
+
+
+@pytest.mark.parametrize("where", ["set-up", "tear-down"])
+def test_an_error_of_a_fixture_is_an_error(tmp_path: Path, where: str) -> None:
+    before, after = ("1 / 0", "") if where == "set-up" else ("", "1 / 0")
+    said = _run(
+        tmp_path,
+        f"""
+@pytest.fixture
+def thing():
+    {before}
+    yield 1
+    {after}
+def test_errs(thing): pass
+""",
+    )
+    assert "1 error" in said
+    assert "ZeroDivisionError" in said
+
+
+def test_a_test_that_the_guest_does_not_find_fails_alone(tmp_path: Path) -> None:
+    said = _run(
+        tmp_path,
+        """
+if "MTP_APPLIANCE_GUEST" not in os.environ:
+    def test_here_only(): pass
+def test_both(): pass
+""",
+    )
+    assert "1 failed, 1 passed" in said
+    assert "no such test" in said
+
+
+def test_a_guest_that_ends_says_its_last_words(tmp_path: Path) -> None:
+    said = _run(tmp_path, "def test_ends(): os.write(1, b'the end'); os._exit(3)\n", "-s")
+    assert "the guest ended before this test did" in said
+    assert "1 failed" in said
