@@ -9,6 +9,9 @@ import time
 from tests.vm import image
 from tests.vm.machine import Guest
 
+#: Exit status of a program that Ctrl-C has ended, as shells give it.
+_INTERRUPTED = 130
+
 
 def main() -> int:
     """Do what the command line says; its exit status."""
@@ -27,6 +30,9 @@ def main() -> int:
     except image.GuestError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; the guest is off.", file=sys.stderr)
+        return _INTERRUPTED
 
 
 def _do(arguments: argparse.Namespace) -> int:

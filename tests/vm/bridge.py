@@ -56,18 +56,20 @@ class Bridge:
     def start(self) -> None:
         """Boot in the background."""
         self._boots += 1
+        self._position = 0
         try:
             self._guest = self._new_guest()
+            self._give_work(self._guest)
         except GuestError as error:
+            self.stop()
             self._problem = str(error)
-            return
-        self._position = 0
-        folder = self._guest.folder
-        (folder / "wanted.json").write_text(json.dumps(self._wanted))
-        (folder / "reports.jsonl").touch()
+
+    def _give_work(self, guest: Runs) -> None:
+        (guest.folder / "wanted.json").write_text(json.dumps(self._wanted))
+        (guest.folder / "reports.jsonl").touch()
         files = sorted({each.partition("::")[0] for each in self._wanted})
-        argv = ["python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", *files]
-        self._guest.start(shlex.join(argv))
+        options = ("-p", "no:cacheprovider", "-q", "--continue-on-collection-errors")
+        guest.start(shlex.join(["python3", "-m", "pytest", *options, *files]))
 
     def stop(self) -> None:
         """Switch the guest off."""

@@ -2,7 +2,7 @@
 """Starts the guest in QEMU, by emulation only: hardware virtualisation is not asked for.
 
 Host and guest share a folder: `command` is what the guest runs, `output` what it prints, `status`
-its exit status, `console` what the kernel says.
+its exit status, `console` what the kernel says, `qemu` what QEMU itself says.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from tests.vm.image import PROJECT, GuestError, Image, find_program
 _MEMORY = 3072
 _KERNEL_OPTIONS = (
     "root=/dev/vda rw init=/usr/local/sbin/guest-init console=ttyS0 quiet loglevel=4 panic=-1 "
-    "mitigations=off nokaslr random.trust_cpu=on net.ifnames=0"
+    "oops=panic mitigations=off nokaslr random.trust_cpu=on net.ifnames=0"
 )
 
 
@@ -42,12 +42,19 @@ class Guest:
         (self.folder / "command").write_text(command + "\n")
         self.output.touch()
         argv = self._argv("-display", "none", "-serial", f"file:{self.console}")
-        self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+        with (self.folder / "qemu").open("wb") as words:
+            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=words)
 
     def shell(self) -> int:
-        """Boot, and give the terminal to a shell in the guest; QEMU's exit status."""
+        """Boot, and give the terminal to a shell in the guest; QEMU's exit status.
+
+        Ctrl-C is the guest's. Ctrl-A X ends a guest that hangs.
+        """
         (self.folder / "shell").touch()
-        return subprocess.call(self._argv("-nographic"))
+        terminal = ("-chardev", "stdio,id=terminal,mux=on,signal=off")
+        return subprocess.call(
+            self._argv("-display", "none", *terminal, "-serial", "chardev:terminal")
+        )
 
     def running(self) -> bool:
         """Whether the guest has not switched itself off."""
@@ -63,7 +70,7 @@ class Guest:
     def last_words(self, lines: int = 40) -> str:
         """Give the end of the console's log and of what the command printed."""
         parts = []
-        for path in (self.console, self.output):
+        for path in (self.folder / "qemu", self.console, self.output):
             text = path.read_text(errors="replace") if path.exists() else ""
             tail = "\n".join(text.splitlines()[-lines:])
             parts.append(f"--- {path}\n{tail}")

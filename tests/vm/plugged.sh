@@ -15,7 +15,7 @@ This is the virtual Pi, and the PC that it is plugged into. It serves /root/shar
   mtp-detect                 mtp-filetree
   gphoto2 --list-files       aft-mtp-cli ls
   mkdir -p /mnt/m; jmtpfs /mnt/m; ls -R /mnt/m
-`exit` switches it off.
+`exit` switches it off; where it hangs, Ctrl-A X does.
 
 END
         exit 0

@@ -116,3 +116,17 @@ def test_a_guest_that_cannot_be_made_fails_every_test_with_the_reason() -> None:
     for nodeid in ("f::a", "f::b"):
         (failure,) = bridge.messages(nodeid)
         assert "apt install mmdebstrap" in failure["failure"]
+
+
+def test_a_guest_that_cannot_be_started_fails_every_test_with_the_reason(tmp_path: Path) -> None:
+    class NoQemu(PretendedGuest):
+        def start(self, command: str) -> None:
+            raise GuestError("qemu-system-x86_64 is missing: apt install qemu-system-x86")
+
+    guest = NoQemu(tmp_path, [], dies=False)
+    bridge = Bridge(["f::a", "f::b"], 60.0, lambda: guest)
+    bridge.start()
+    for nodeid in ("f::a", "f::b"):
+        (failure,) = bridge.messages(nodeid)
+        assert "apt install qemu" in failure["failure"]
+    assert guest.stopped
