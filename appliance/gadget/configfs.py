@@ -82,7 +82,7 @@ class Gadget:
         if isinstance(step, MakeDirectory):
             made = _make_directory(path)
         elif isinstance(step, Write):
-            _write(path, step.value)
+            set_attribute(path, step.value)
             made = True
         else:
             made = _link(path, self.path / step.target)
@@ -126,8 +126,12 @@ def _link(path: Path, target: Path) -> bool:
     return True
 
 
-def _write(path: Path, value: str) -> None:
-    """Set an attribute in one write, as the kernel's attributes want it."""
+def set_attribute(path: Path, value: str) -> None:
+    """Set an attribute in one write, as the kernel's attributes want it.
+
+    One in any case: where a write fails, a Python file tries it again when it is closed, and a
+    kernel that has failed to bind a network function does not survive the second try.
+    """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         os.write(fd, value.encode())

@@ -7,7 +7,7 @@ from errno import EBUSY, ENODEV
 from pathlib import Path
 
 from appliance.errors import ApplianceError, ExitStatus
-from appliance.gadget.configfs import GADGETS, Gadget
+from appliance.gadget.configfs import GADGETS, Gadget, set_attribute
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def bind(gadget: Gadget, name: str, root: Path = Path("/")) -> None:
         return
     log.info("BIND %s to %s", gadget.name, name)
     try:
-        (gadget.path / "UDC").write_text(name)
+        set_attribute(gadget.path / "UDC", name)
     except OSError as error:
         raise _explain(gadget, name, error, root) from error
 
@@ -66,7 +66,7 @@ def unbind(gadget: Gadget) -> None:
         return
     log.info("UNBIND %s", gadget.name)
     try:
-        (gadget.path / "UDC").write_text("\n")
+        set_attribute(gadget.path / "UDC", "\n")
     except OSError as error:
         if error.errno != ENODEV:  # ENODEV: the kernel has unbound it meanwhile
             raise

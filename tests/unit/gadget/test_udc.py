@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Controllers: found, waited for, held by somebody, bound."""
 
+import contextlib
+import resource
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,3 +93,26 @@ def test_the_error_names_who_is_in_the_way(sys_tree: FakeSys) -> None:
 def test_a_gadget_that_cannot_be_bound(sys_tree: FakeSys) -> None:
     with pytest.raises(ApplianceError, match=r"none cannot use a\.usb"):
         udc.bind(Gadget("none", sys_tree.root), "a.usb", sys_tree.root)
+
+
+def test_what_the_kernel_refuses_is_not_tried_again(sys_tree: FakeSys) -> None:
+    sys_tree.add_gadget("mine")
+    with _nothing_can_be_written(), pytest.raises(ApplianceError):
+        before = _writes()
+        udc.bind(Gadget("mine", sys_tree.root), "a.usb", sys_tree.root)
+    assert _writes() == before + 1
+
+
+@contextlib.contextmanager
+def _nothing_can_be_written() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def _writes() -> int:
+    """System calls of this process that have written something, or tried to."""
+    return int(Path("/proc/self/io").read_text().split("syscw:")[1].split()[0])
