@@ -87,8 +87,8 @@ def _reach(station: Station, target: Path) -> None:
     """Start the next client, twice if need be.
 
     What the controller holds ready for a client that was killed goes to the first read of the next
-    one, before any program can take it back. Most clients shrug; some end and have to be started
-    again, and then everything is in order.
+    one, before any program can take it back. Most clients shrug; aft-mtp-cli takes it for an answer
+    that makes no sense, and ends. The one after it finds everything in order.
     """
     try:
         station.client.get("small.txt", target)

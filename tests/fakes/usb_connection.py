@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from appliance.mtp.codes import ResponseCode
+from appliance.mtp.codes import OperationCode, ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.session import Phase, Session, Step
 from appliance.mtp.transaction import BytesSource, Reply, Request, Sink
@@ -67,6 +67,7 @@ class FakeConnection:
         self._operations = operations
         self._session = Session()
         self._sink: Sink | None = None
+        self.session_open = False
         self.requests: list[Request] = []
         self.calls: list[str] = []
 
@@ -76,6 +77,7 @@ class FakeConnection:
 
     def execute(self, request: Request) -> Reply | Sink:
         self.requests.append(request)
+        self.session_open |= request.code == OperationCode.OPEN_SESSION
         self._session.advance(Step.REQUEST)
         operation = self._operations.get(request.code)
         answer = operation(request) if operation else Reply(ResponseCode.OPERATION_NOT_SUPPORTED)
@@ -100,6 +102,7 @@ class FakeConnection:
     def close(self) -> None:
         self.abandon()
         self.calls.append("close")
+        self.session_open = False
 
     def _received(self) -> None:
         self._sink = None

@@ -82,6 +82,18 @@ def test_killed_before_it_read_a_response(host: Host, times: int) -> None:
     assert_in_step(next_client())
 
 
+@pytest.mark.parametrize("times", [0, 1, 2, 3])
+def test_killed_before_it_read_that_its_session_is_open(host: Host, times: int) -> None:
+    """The next one takes the first response that it finds for its own, as some programs do."""
+    for _ in range(times):
+        host.write(command(Op.OPEN_SESSION, 0, 1))
+        host.die()
+        host = Host()
+    host.write(command(Op.OPEN_SESSION, 0, 1))
+    assert host.response().transaction_id == 0
+    assert_in_step(host)
+
+
 def test_a_torn_upload_is_not_acknowledged(host: Host, share: Path) -> None:
     announce(host, "short", 5000)
     answer = host.send(Op.SEND_OBJECT, data=pattern(4000), length=5012)

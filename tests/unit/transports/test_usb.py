@@ -327,8 +327,31 @@ def snatch(*words: bytes) -> Callable[[FakePipes], None]:
 
 def test_a_response_that_was_taken_for_the_next_ones_is_not_repeated() -> None:
     """The old client left the response to its OpenSession, the new one took it for its own."""
-    stage = Stage(command(OPEN, 0, 1), deaf, command(OPEN, 0, 1), snatch(command(OPEN, 0, 1)),
-                  listening, command(PLAIN, 1))  # fmt: skip
+    stage = Stage(command(OPEN, 0, 1), deaf, command(OPEN, 0, 1), SILENCE,
+                  snatch(command(OPEN, 0, 1)), listening, command(PLAIN, 1))  # fmt: skip
+    stage.connection._operations[OPEN] = lambda _: Reply()
+    assert heard(stage) == [response(OK, 0), response(OK, 0), response(OK, 1)]
+
+
+def test_a_response_in_the_fifo_that_was_taken_for_the_next_ones_is_not_repeated() -> None:
+    """It was reported as sent, although nobody had read it: the new client goes on with it."""
+    stage = Stage(command(OPEN, 0, 1), command(OPEN, 0, 1), command(PLAIN, 1))
+    stage.connection._operations[OPEN] = lambda _: Reply()
+    assert heard(stage) == [response(OK, 0), response(OK, 1)]
+    assert stage.connection.calls.count("close") == 2  # the old client's session, and the cable
+    assert [each.code for each in stage.connection.requests] == [OPEN, OPEN, PLAIN]
+
+
+@pytest.mark.parametrize("noise", [(), (b"",), (b"noise",)])
+def test_who_opens_a_session_twice_and_waits_is_answered(noise: tuple[bytes, ...]) -> None:
+    stage = Stage(command(OPEN, 0, 1), command(OPEN, 0, 1), *noise, SILENCE, command(PLAIN, 1))
+    stage.connection._operations[OPEN] = lambda _: Reply()
+    assert heard(stage) == [response(OK, 0), response(OK, 0), response(OK, 1)]
+
+
+def test_of_clients_that_are_killed_in_a_row_the_last_is_answered() -> None:
+    opened = command(OPEN, 0, 1)
+    stage = Stage(opened, opened, opened, opened, SILENCE, command(PLAIN, 1))
     stage.connection._operations[OPEN] = lambda _: Reply()
     assert heard(stage) == [response(OK, 0), response(OK, 0), response(OK, 1)]
 
