@@ -51,6 +51,7 @@ class Arrivals:
                 folder, _, raw = self._target(storage_id, parent, name)
                 fd = keep(self._lookup.fd(folder), held)
                 handle = self._make(folder, fd, raw, modified)
+                self._lookup.note_own(handle, fd)
             sync(fd)
         return handle
 
@@ -80,6 +81,7 @@ class Arrivals:
     def _publish(self, upload: StagedUpload, *, folder: int, raw: bytes) -> int:
         """Rename a staged file to its name; a descriptor of its folder, for the caller to close."""
         with self._lock, creating():
+            self._lookup.volume_above(folder).require_writable()
             fd = os.dup(self._lookup.fd(folder))
             try:
                 with self._lookup.own_change(folder, fd):
@@ -89,4 +91,5 @@ class Arrivals:
                 raise
             upload.replaced = self._lookup.forget_twin(folder, raw)
             self._table.enter(upload.handle, folder, raw, is_folder=False)
+            self._lookup.note_own(upload.handle, fd)
             return fd

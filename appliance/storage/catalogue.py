@@ -15,7 +15,7 @@ from contextlib import ExitStack
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import Entry, ObjectRecord, StorageRecord
+from appliance.mtp.ports import ChangeListener, Entry, ObjectRecord, StorageRecord
 from appliance.storage.arrival import Arrivals
 from appliance.storage.describing import Describing
 from appliance.storage.directories import keep
@@ -27,6 +27,7 @@ from appliance.storage.removal import Removal, empty
 from appliance.storage.source import FileContent
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Folder, check
+from appliance.storage.watching import start_watching
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,12 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Catalogue:
-    """Storages that are served together. May be used from several threads."""
+    """Storages that are served together. May be used from several threads.
 
-    def __init__(self, folders: Sequence[Folder]) -> None:
+    `watch`: whether to follow what happens in folders that have been listed, by a thread.
+    """
+
+    def __init__(self, folders: Sequence[Folder], *, watch: bool = False) -> None:
         check(folders)
         self._lock = threading.RLock()
         self._lookup = Lookup(folders)
@@ -45,6 +49,7 @@ class Catalogue:
         self._relocation = Relocation(self._lookup, self._lock)
         self._describing = Describing(self._lookup, self._lock)
         self._editing = Editing(self._lookup, self._lock)
+        self._watching = start_watching(self._lookup, self._lock) if watch else None
 
     def __enter__(self) -> "Catalogue":
         return self
@@ -53,16 +58,20 @@ class Catalogue:
         self.close()
 
     def close(self) -> None:
-        """Close all directories and leave nothing behind in the storages."""
+        """End the watch, close all directories and leave nothing behind in the storages."""
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.stop()
         with self._lock:
-            for volume in self._lookup.volumes.values():
+            for volume in self._lookup.volumes:
                 volume.close()
 
     # What there is
 
     def storage_ids(self) -> Sequence[int]:
         """Ids in the order of the folders."""
-        return tuple(self._lookup.volumes)
+        with self._lock:
+            return tuple(each.storage_id for each in self._lookup.volumes if each.is_present)
 
     def storage(self, storage_id: int) -> StorageRecord:
         """Describe a storage as it is now."""
@@ -79,7 +88,9 @@ class Catalogue:
                 if error.code is not ResponseCode.INVALID_OBJECT_HANDLE:
                     raise
                 raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, error.detail) from None
-            return self._table.children(folder)[:]
+            listed = self._table.children(folder)[:]
+        self._lookup.announcements.deliver()
+        return listed
 
     def tree(self, storage_id: int) -> Sequence[int]:
         """List a storage with all folders in it; a folder that cannot be read is as if empty."""
@@ -161,12 +172,15 @@ class Catalogue:
                 name, is_folder = self._table.name(handle), self._table.is_folder(handle)
                 folder = self._table.parent(handle)
                 fd = keep(self._lookup.fd(folder), held)
+                leaving = held.enter_context(ExitStack())
+                leaving.enter_context(self._lookup.own.leaving(handle))
             with reporting():
                 removal = empty(fd, name) if is_folder else Removal()
             with self._lock:
                 if removal.error is None:
                     with self._lookup.own_change(folder, fd):
                         removal.attempt(name, fd, is_folder=is_folder)
+                leaving.close()
                 self._settle_removal(handle, removal)
 
     def edit(self, handle: int) -> InPlaceEdit:
@@ -180,6 +194,10 @@ class Catalogue:
     def set_protected(self, handle: int, *, protected: bool) -> None:
         """Take an object's write bits away, or give them back."""
         self._editing.set_protected(handle, protected=protected)
+
+    def listen(self, listener: ChangeListener) -> None:
+        """Tell `listener` of all changes that no method here was called for."""
+        self._lookup.announcements.listen(listener)
 
     # The pieces
 

@@ -20,22 +20,20 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAX_SIZE = (1 << 63) - 1
 _WRITE_BITS = 0o222
 
-#: Told when a file of ours has changed: its handle and a descriptor.
-Note = Callable[[int, int], None]
-
-
-def ignore(handle: int, fd: int) -> None:
-    """Be a `Note` that nobody reads."""
-
 
 class InPlaceEdit:
-    """The `Edit` of the ports; for one thread. Owns the descriptor."""
+    """The `Edit` of the ports; for one thread. Owns the descriptor.
 
-    def __init__(self, handle: int, fd: int, volume: Volume, note: Note) -> None:
-        self._handle = handle
+    `ended` is told of the edit and its descriptor when all is written.
+    """
+
+    def __init__(
+        self, handle: int, fd: int, volume: Volume, ended: "Callable[[InPlaceEdit, int], None]"
+    ) -> None:
+        self.handle = handle
         self._fd = fd
         self._volume = volume
-        self._note = note
+        self._ended = ended
 
     def write(self, offset: int, data: memoryview) -> None:
         """Put `data` at `offset`."""
@@ -59,7 +57,7 @@ class InPlaceEdit:
         try:
             with reporting():
                 os.fsync(fd)
-                self._note(self._handle, fd)
+                self._ended(self, fd)
         finally:
             os.close(fd)
 
@@ -71,12 +69,14 @@ class InPlaceEdit:
         """Refuse what the storage cannot hold, holes included; the descriptor."""
         if self._fd < 0:
             raise MtpError(ResponseCode.GENERAL_ERROR, "the edit has ended already")
+        self._volume.require_present()
         if end > _MAX_SIZE:
             raise MtpError(ResponseCode.OBJECT_TOO_LARGE, f"{end} bytes")
         with reporting():
             growth = end - os.fstat(self._fd).st_size
-        if growth > 0:
-            self._volume.require_space(growth)
+            space = os.fstatvfs(self._fd)
+        if growth > space.f_bavail * space.f_frsize:
+            raise MtpError(ResponseCode.STORE_FULL, f"{growth} bytes more")
         return self._fd
 
 
@@ -86,7 +86,6 @@ class Editing:
     def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
         self._lookup = lookup
         self._lock = lock
-        self.note: Note = ignore
 
     def edit(self, handle: int) -> InPlaceEdit:
         """Open a file for change in place."""
@@ -96,7 +95,9 @@ class Editing:
                 raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, f"{handle:X} is a folder")
             volume = self._writable(handle)
             self._lookup.require_unprotected(handle)
-            return InPlaceEdit(handle, self._open(handle, _WRITE), volume, self.note)
+            edit = InPlaceEdit(handle, self._open(handle, _WRITE), volume, self._ended)
+            self._lookup.own.begin_edit(edit)
+            return edit
 
     def set_modified(self, handle: int, modified: float) -> None:
         """Set the date of the last change."""
@@ -110,6 +111,10 @@ class Editing:
         with self._lock:
             self._writable(handle)
             self._change(handle, partial(_set_protected, protected=protected))
+
+    def _ended(self, edit: InPlaceEdit, fd: int) -> None:
+        with self._lock:
+            self._lookup.own.end_edit(edit, os.fstat(fd))
 
     def _writable(self, handle: int) -> Volume:
         volume = self._lookup.volume_of(handle)
@@ -134,7 +139,7 @@ class Editing:
             with reporting():
                 change(fd)
                 os.fsync(fd)
-                self.note(handle, fd)
+                self._lookup.own.note(handle, os.fstat(fd))
         finally:
             os.close(fd)
 

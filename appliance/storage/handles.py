@@ -8,7 +8,7 @@ has a row too, whose handle no initiator ever hears of.
 
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
@@ -35,6 +35,8 @@ class HandleTable:
         self._loose: set[int] = set()  # folders whose children hold rows that went elsewhere
         self._indices: OrderedDict[int, NameIndex] = OrderedDict()
         self.marks: dict[int, ScanMark] = {}
+        #: Told of each folder that had been scanned, when its row is forgotten.
+        self.on_forget: Callable[[int], None] = _nothing
 
     # Rows
 
@@ -155,11 +157,12 @@ class HandleTable:
         self._indices.move_to_end(folder)
         return index.find(name)
 
-    def merge(self, folder: int, found: dict[bytes, bool]) -> None:
+    def merge(self, folder: int, found: dict[bytes, bool]) -> tuple[list[int], range]:
         """Make a folder's rows what a scan found: names and whether they are folders.
 
-        `found` is used up.
+        `found` is used up. Gives the rows that were forgotten, and those that are new.
         """
+        gone: list[int] = []
         self._indices.pop(folder, None)
         for each in self.children(folder)[:]:
             name = self._names[each]
@@ -168,9 +171,10 @@ class HandleTable:
                 del found[name]
             else:
                 self.drop(each)
-        self._add_all(folder, sorted(found), found)
+                gone.append(each)
+        return gone, self._add_all(folder, sorted(found), found)
 
-    def _add_all(self, folder: int, names: list[bytes], is_folder: dict[bytes, bool]) -> None:
+    def _add_all(self, folder: int, names: list[bytes], is_folder: dict[bytes, bool]) -> range:
         first = len(self._names)
         if first + len(names) - 1 > _MAX_HANDLE:
             raise MtpError(ResponseCode.GENERAL_ERROR, "all handles have been given")
@@ -178,7 +182,9 @@ class HandleTable:
         self._parents.extend(array("I", [folder]) * len(names))
         self._flags.extend(_ALIVE | is_folder[name] for name in names)  # True is _FOLDER
         rows = self._children.setdefault(folder, array("I"))
-        rows.extend(array("I", range(first, len(self._names))))
+        added = range(first, len(self._names))
+        rows.extend(array("I", added))
+        return added
 
     def _present(self, folder: int, rows: "array[int]") -> Iterator[int]:
         parents, flags = self._parents, self._flags
@@ -211,4 +217,9 @@ class HandleTable:
         self._children.pop(handle, None)
         self._indices.pop(handle, None)
         self._loose.discard(handle)
-        self.marks.pop(handle, None)
+        if self.marks.pop(handle, None) is not None:
+            self.on_forget(handle)
+
+
+def _nothing(folder: int) -> None:
+    """Be what is told where nobody cares."""

@@ -5,19 +5,23 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import Entry
+from appliance.mtp.ports import ChangeKind, Entry
+from appliance.storage.announcing import Announcements
 from appliance.storage.errors import is_gone, reporting, translate
 from appliance.storage.handles import HandleTable
 from appliance.storage.names import may_be_made_up, to_pc
+from appliance.storage.own import OwnChanges
 from appliance.storage.removal import is_protected
 from appliance.storage.scanning import ScanMark, is_recent, scan
 from appliance.storage.volume import Folder, Volume
+from appliance.storage.volumes import Volumes
+from appliance.storage.watcher import Unwatched, Watcher
 
 #: For blocks that make something: what is gone then is the folder, and a name may not do.
 creating = partial(
@@ -30,20 +34,22 @@ class Lookup:
 
     def __init__(self, folders: Sequence[Folder]) -> None:
         self.table = HandleTable()
-        self.volumes: dict[int, Volume] = {}
-        for number, folder in enumerate(folders, start=1):
-            volume = Volume(number << 16 | 1, folder, self.table.add_root())
-            self.volumes[volume.storage_id] = volume
-        self._by_root = {volume.root: volume for volume in self.volumes.values()}
+        self.table.on_forget = self._unfollow
+        self.own = OwnChanges()
+        self.announcements = Announcements()
+        self.watcher: Watcher = Unwatched()
+        self.volumes = Volumes()
+        for folder in folders:
+            self.volumes.add(Volume(self.volumes.new_id(), folder, self.table.add_root()))
+
+    def _unfollow(self, folder: int) -> None:
+        self.watcher.unfollow(folder)
 
     # Storages and folders
 
     def volume(self, storage_id: int) -> Volume:
-        """Find a storage."""
-        try:
-            return self.volumes[storage_id]
-        except KeyError:
-            raise MtpError(ResponseCode.INVALID_STORAGE_ID, f"no storage {storage_id:X}") from None
+        """Find a storage; StoreNotAvailable where it is away."""
+        return self.volumes.present(storage_id)
 
     def volume_of(self, handle: int) -> Volume:
         """Find the storage where an object lies."""
@@ -51,8 +57,8 @@ class Lookup:
         return self.volume_above(handle)
 
     def volume_above(self, folder: int) -> Volume:
-        """Find the storage of a row, be it alive or a root's."""
-        return self._by_root[self.table.place(folder)[0]]
+        """Find the storage of a row, be it alive or a root's; StoreNotAvailable as `volume`."""
+        return self.volumes.above(self.table.place(folder)[0])
 
     def folder(self, storage_id: int, parent: int) -> int:
         """Find the row of a folder; 0 is the storage's root."""
@@ -77,7 +83,7 @@ class Lookup:
         root, names = self.table.place(folder)
         if root != folder and not self.table.is_alive(folder):
             raise FileNotFoundError(errno.ENOENT, "the folder is gone")
-        return self._by_root[root].directories.get(names)
+        return self.volumes.above(root).directories.get(names)
 
     def parent_fd(self, handle: int) -> int:
         """Lend the descriptor of the folder where an object lies, until the next call."""
@@ -146,22 +152,52 @@ class Lookup:
             raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, "lies in the object itself")
 
     def _forget(self, handle: int) -> None:
+        """Drop a row, unless the watch knows where the object has gone."""
+        if not self.table.is_alive(handle):
+            return
+        place = self.table.parent(handle), self.table.name(handle)
+        self.watcher.catch_up()
         if self.table.is_alive(handle):
-            self.table.drop(handle)
+            folder = self.table.parent(handle)
+            if (folder, self.table.name(handle)) == place:
+                self.table.drop(handle)
+                self._tell_unless_leaving(folder, [(ChangeKind.REMOVED, handle)])
 
     # What a folder holds
 
     def refresh(self, folder: int) -> None:
         """Scan a folder if it is not known, or has changed since."""
-        volume = self.volume_above(folder)
+        self.watcher.catch_up()
         with self.watching(folder):
             fd = self.fd(folder)
+            self.watcher.follow(folder, fd)
             mark = self.table.marks.get(folder)
-            if mark is not None and mark.is_current(fd):
-                return
-            mark = ScanMark.take(fd)
-            self.table.merge(folder, scan(fd, hidden_files=volume.hidden_files))
-            self.table.marks[folder] = mark
+            if mark is None or not mark.is_current(fd):
+                self._scan(folder, fd)
+
+    def scan_anew(self, folder: int) -> None:
+        """Scan a folder whatever is known of it. Raises OSError and MtpError."""
+        fd = self.fd(folder)
+        self.watcher.follow(folder, fd)
+        self._scan(folder, fd)
+
+    def _scan(self, folder: int, fd: int) -> None:
+        """Scan a folder; if it was known, what is different is told."""
+        was_known = folder in self.table.marks
+        mark = ScanMark.take(fd)
+        found = scan(fd, hidden_files=self.volume_above(folder).hidden_files)
+        gone, added = self.table.merge(folder, found)
+        self.table.marks[folder] = mark
+        if was_known:
+            removals = ((ChangeKind.REMOVED, each) for each in gone)
+            additions = ((ChangeKind.ADDED, each) for each in added)
+            self._tell_unless_leaving(folder, (*removals, *additions))
+
+    def _tell_unless_leaving(self, folder: int, told: Iterable[tuple[ChangeKind, int]]) -> None:
+        """Tell of changes in a folder, but for what we are deleting ourselves."""
+        if not self.own.is_leaving(self.table.ancestors(folder)):
+            for kind, handle in told:
+                self.announcements.tell(kind, handle)
 
     def refresh_below(self, handle: int) -> None:
         """Look at all known folders from this one down, after a part of them has gone."""
@@ -172,6 +208,12 @@ class Lookup:
                 except MtpError:
                     continue  # it is forgotten if it is gone
 
+    def note_own(self, handle: int, fd: int) -> None:
+        """Note what an object, in the open folder `fd`, looks like after a change of our own."""
+        with suppress(OSError):  # gone already
+            status = os.stat(self.table.name(handle), dir_fd=fd, follow_symlinks=False)
+            self.own.note(handle, status)
+
     @contextmanager
     def own_change(self, folder: int, fd: int) -> Iterator[None]:
         """Keep a folder's scan in force over a change that the block makes, and we enter."""
@@ -181,6 +223,7 @@ class Lookup:
         yield
         if before is not None and was_current and is_recent(started):
             self.table.marks[folder] = before.after_own_change(fd)
+        self.watcher.touch(self.volume_above(folder).storage_id)
 
     def workplace(self, volume: Volume) -> int:
         """Lend the descriptor of our place in a storage's workplace; made if need be."""

@@ -67,6 +67,7 @@ class Relocation:
                 refusal = ResponseCode.INVALID_OBJECT_PROP_VALUE
                 raise MtpError(refusal, "the name is taken") from None
         self._table.rename(handle, name)
+        self._lookup.note_own(handle, fd)
 
     def copy(self, handle: int, storage_id: int, parent: int) -> int:
         """Copy an object; the copy's handle."""
@@ -77,6 +78,7 @@ class Relocation:
             with self._staged(journey) as (workplace, staged), self._lock:
                 fd = self._arrive(journey, workplace, staged)
                 copied = self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
+                self._lookup.note_own(copied, fd)
             with reporting():
                 sync(fd)
             return copied
@@ -125,7 +127,7 @@ class Relocation:
                 if error.errno == errno.EXDEV:
                     return ()
                 raise
-        self._settle(journey)
+        self._settle(journey, target_fd)
         return target_fd, origin_fd
 
     def _move_by_copy(self, journey: _Journey) -> None:
@@ -141,7 +143,8 @@ class Relocation:
                 with reporting():
                     syscalls.rename_new(target_fd, journey.name, workplace, staged)
                 raise
-            self._settle(journey)
+            self._settle(journey, target_fd)
+            self._lookup.refresh_below(journey.handle)  # other directories now, to be watched anew
         removal.clear_away(leaving, leftover)
 
     @contextmanager
@@ -180,14 +183,16 @@ class Relocation:
             syscalls.rename_new(origin_fd, name, workplace, leftover)
         return workplace, leftover
 
-    def _settle(self, journey: _Journey) -> None:
+    def _settle(self, journey: _Journey, target_fd: int) -> None:
         """Enter in the table what was moved on the disk."""
         self._lookup.forget_twin(journey.target, journey.name)
-        if self._table.is_alive(journey.handle):
-            self._table.move(journey.handle, journey.target)
+        handle = journey.handle
+        if self._table.is_alive(handle):
+            self._table.move(handle, journey.target)
         else:  # a scan meanwhile has missed it
             is_folder = stat.S_ISDIR(journey.status.st_mode)
-            self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
+            handle = self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
+        self._lookup.note_own(handle, target_fd)
 
 
 def _version(status: os.stat_result) -> tuple[int, int, int]:

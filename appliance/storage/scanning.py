@@ -62,12 +62,17 @@ def scan(fd: int, *, hidden_files: bool) -> dict[bytes, bool]:
     with os.scandir(fd) as entries:
         for entry in entries:
             name = os.fsencode(entry.name)
-            if is_hidden(name) and (not hidden_files or name == STAGING):
+            if not is_shown(name, hidden_files=hidden_files):
                 continue
             kind = _kind(entry, device)
             if kind is not None:
                 found[name] = kind
     return found
+
+
+def is_shown(name: bytes, *, hidden_files: bool) -> bool:
+    """Whether a name on the disk is one that a PC gets to see."""
+    return not is_hidden(name) or (hidden_files and name != STAGING)
 
 
 def _kind(entry: os.DirEntry[str], device: int) -> bool | None:

@@ -80,7 +80,7 @@ class Volume:
         self.storage_id = storage_id
         self.root = root
         self.hidden_files = folder.hidden_files
-        self._name = folder.name
+        self.folder = folder
         self._read_only = folder.read_only
         try:
             self.directories = Directories(folder.path)
@@ -89,10 +89,13 @@ class Volume:
         except (OSError, MtpError) as error:
             raise ApplianceError(f"{folder.path} cannot be served: {error}") from None
         self.staging = staging.Staging(self.directories)
+        self.is_ejected = False
+        self.is_locked = False
+        self.is_removed = False
         self.system = os.fstatvfs(self.directories.get()).f_fsid
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind, and nothing open; harmless when repeated."""
         self.staging.close()
         self.directories.close()
 
@@ -107,6 +110,20 @@ class Volume:
                 b".", os.W_OK, dir_fd=root, effective_ids=True
             )
 
+    @property
+    def is_present(self) -> bool:
+        """Whether initiators may see the storage."""
+        return not (self.is_ejected or self.is_locked or self.is_removed)
+
+    def require_present(self) -> None:
+        """Refuse what needs a storage that was taken away; for any thread."""
+        if not self.is_present:
+            raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, f"{self.folder.name} is away")
+
+    def set_read_only(self, *, read_only: bool) -> None:
+        """Allow changes from now on, or do not."""
+        self._read_only = read_only
+
     def require_writable(self) -> None:
         """Refuse changes where there can be none."""
         if self.read_only:
@@ -118,7 +135,7 @@ class Volume:
             space = os.fstatvfs(self.directories.get())
         return StorageRecord(
             self.storage_id,
-            self._name,
+            self.folder.name,
             capacity=space.f_blocks * space.f_frsize,
             free=space.f_bavail * space.f_frsize,
             read_only=self.read_only,

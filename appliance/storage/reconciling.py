@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making the table what the disk is, at the places where something has happened.
+
+What the kernel told only says where to look, and what may have moved where; what is entered and
+told is what is on the disk now. Not for several threads at once.
+"""
+
+import os
+import stat
+from collections.abc import Iterable
+
+from appliance.mtp.errors import MtpError
+from appliance.mtp.ports import ChangeKind
+from appliance.storage.changes import Place
+from appliance.storage.errors import is_gone
+from appliance.storage.lookup import Lookup
+from appliance.storage.scanning import is_shown
+
+#: A name that no file has; rows that are on their way have it.
+_NOWHERE = b"/"
+
+
+class Reconciler:
+    """Brings places in order, one at a time."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._table = lookup.table
+        self._tell = lookup.announcements.tell
+
+    def look(self, place: Place, *, changed: bool) -> None:
+        """Make the table true of one place, and tell what is different.
+
+        `changed`: whether what is there may have another content than when it was told.
+        """
+        if not self._is_ours(place[0]):
+            return
+        try:
+            seen = self._seen(place)
+        except (OSError, MtpError):
+            return  # its folder is gone, which is another place's business; or it cannot be seen
+        row = self._table.find(*place)
+        if row is not None and (seen is None or not self._is_same(row, *seen)):
+            self._drop(row)
+            row = None
+        if seen is not None and row is None:
+            self._tell(ChangeKind.ADDED, self._table.add(*place, is_folder=seen[1]))
+        elif seen is not None and row is not None and changed:
+            self._tell_content(row, seen[0])
+
+    def move(self, moves: Iterable[tuple[Place, Place]]) -> set[Place]:
+        """Take rows along to where their objects went; the places that have got their rows."""
+        travelling = {
+            target: row
+            for origin, target in moves
+            if (row := self._traveller(origin, target)) is not None
+        }
+        for row in travelling.values():
+            self._table.rename(row, _NOWHERE)
+        arrived: set[Place] = set()
+        while landed := self._land(travelling):
+            arrived |= landed
+        for row in filter(self._table.is_alive, travelling.values()):
+            self._drop(row)
+        return arrived
+
+    def look_all_over(self, folder: int, since: float) -> None:
+        """Scan a folder of whose changes some were lost after a moment (Unix seconds)."""
+        if not self._is_ours(folder):
+            return
+        try:
+            known = self._table.children(folder)[:]
+            self._lookup.scan_anew(folder)
+            for row in known:
+                self._compare(row, since)
+        except (OSError, MtpError):
+            return
+
+    def _is_ours(self, folder: int) -> bool:
+        """Whether somebody has seen a folder, and it is not we who are emptying it."""
+        if folder not in self._table.marks:
+            return False
+        return not self._lookup.own.is_leaving(self._table.ancestors(folder))
+
+    def _seen(self, place: Place) -> tuple[os.stat_result, bool] | None:
+        """Look at a place: what is shown of it, and whether it is a folder."""
+        folder, name = place
+        volume = self._lookup.volume_above(folder)
+        fd = self._lookup.fd(folder)
+        if not is_shown(name, hidden_files=volume.hidden_files):
+            return None
+        try:
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except OSError as error:
+            if is_gone(error):
+                return None
+            raise
+        if stat.S_ISREG(status.st_mode):
+            return status, False
+        return (status, True) if self._lookup.is_folder_of(folder, status) else None
+
+    def _is_same(self, row: int, status: os.stat_result, is_folder: bool) -> bool:
+        """Whether a row can stand for what is there; a scanned folder only for that very one."""
+        if is_folder is not self._table.is_folder(row):
+            return False
+        mark = self._table.marks.get(row)
+        return mark is None or mark.stamp[0] == status.st_ino
+
+    def _drop(self, row: int) -> None:
+        self._table.drop(row)
+        self._tell(ChangeKind.REMOVED, row)
+
+    def _tell_content(self, row: int, status: os.stat_result) -> None:
+        """Tell of another content, if it is not our own doing."""
+        if not self._lookup.own.is_own(row, status):
+            self._lookup.own.forget(row)
+            self._tell(ChangeKind.CONTENT, row)
+
+    def _compare(self, row: int, since: float) -> None:
+        """Tell of a file that was changed after a moment."""
+        if not self._table.is_alive(row) or self._table.is_folder(row):
+            return
+        seen = self._seen((self._table.parent(row), self._table.name(row)))
+        if seen is not None and max(seen[0].st_mtime, seen[0].st_ctime) >= since:
+            self._tell_content(row, seen[0])
+
+    # Moves
+
+    def _traveller(self, origin: Place, target: Place) -> int | None:
+        """Find the row of what has gone from one place to another, if it can go along."""
+        if not self._is_ours(origin[0]) or not self._is_ours(target[0]):
+            return None
+        row = self._table.find(*origin)
+        try:
+            seen = self._seen(target)
+        except (OSError, MtpError):
+            return None
+        if row is None or seen is None or not self._is_same(row, *seen):
+            return None
+        return row if self._lookup.own.may_be(row, seen[0]) else None
+
+    def _land(self, travelling: dict[Place, int]) -> set[Place]:
+        """Let arrive all that can; a folder cannot while its target is still below itself."""
+        landed: set[Place] = set()
+        for target, row in list(travelling.items()):
+            if self._may_land(row, target[0]):
+                del travelling[target]
+                self._arrive(row, target)
+                landed.add(target)
+        return landed
+
+    def _may_land(self, row: int, folder: int) -> bool:
+        if not self._table.is_alive(row) or folder not in self._table.marks:
+            return False
+        return row not in self._table.ancestors(folder)
+
+    def _arrive(self, row: int, target: Place) -> None:
+        folder, name = target
+        twin = self._table.find(folder, name)
+        if twin is not None:
+            self._drop(twin)
+        self._table.rename(row, name)
+        if folder != self._table.parent(row):
+            self._table.move(row, folder)
+        self._tell(ChangeKind.PLACE, row)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the table needs of a watch over its folders, and having none."""
+
+from typing import Protocol
+
+
+class Watcher(Protocol):
+    """Follows what happens in folders; called with the store's lock held."""
+
+    def follow(self, folder: int, fd: int) -> None:
+        """Watch a folder, open as `fd`, from now on; where that cannot be, do without."""
+        ...
+
+    def unfollow(self, folder: int) -> None:
+        """Watch a folder no more; harmless where it was not watched."""
+        ...
+
+    def catch_up(self) -> None:
+        """Bring the table up to what has happened until now."""
+        ...
+
+    def touch(self, storage_id: int) -> None:
+        """Note that a storage's free space may have changed."""
+        ...
+
+
+class Unwatched:
+    """No watch."""
+
+    def follow(self, folder: int, fd: int) -> None:
+        """Do without."""
+
+    def unfollow(self, folder: int) -> None:
+        """Do nothing."""
+
+    def catch_up(self) -> None:
+        """Know of nothing."""
+
+    def touch(self, storage_id: int) -> None:
+        """Not mind."""
