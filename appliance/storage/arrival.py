@@ -10,6 +10,7 @@ from appliance.mtp.errors import MtpError
 from appliance.storage.directories import keep, sync
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, creating
+from appliance.storage.replacing import Replacing, put_in_place
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Volume
 
@@ -21,6 +22,7 @@ class Arrivals:
         self._lookup = lookup
         self._table = lookup.table
         self._lock = lock
+        self._replacing = Replacing(lookup, lock)
 
     def receive(
         self, storage_id: int, parent: int, name: str, *, size: int, modified: float | None
@@ -29,7 +31,8 @@ class Arrivals:
         with self._lock:
             folder, volume, raw = self._target(storage_id, parent, name)
             replaces = self._lookup.replaces(folder, raw)
-            volume.require_space(size)
+        volume.require_space(size)
+        with self._lock:
             handle = self._table.reserve()
             self._lookup.workplace(volume)
             with reporting(gone=ResponseCode.ACCESS_DENIED):
@@ -39,7 +42,8 @@ class Arrivals:
             staged,
             modified=modified,
             replaces=replaces,
-            publish=partial(self._publish, folder=folder, raw=raw),
+            publish=partial(self._publish, volume=volume, folder=folder, raw=raw),
+            make_room=volume.trash.expunge_oldest,
         )
 
     def make_folder(
@@ -78,18 +82,22 @@ class Arrivals:
             raise MtpError(ResponseCode.ACCESS_DENIED, "the name is taken")
         return self._lookup.enter(folder, raw, is_folder=True)
 
-    def _publish(self, upload: StagedUpload, *, folder: int, raw: bytes) -> int:
+    def _publish(self, upload: StagedUpload, *, volume: Volume, folder: int, raw: bytes) -> int:
         """Rename a staged file to its name; a descriptor of its folder, for the caller to close."""
-        with self._lock, creating():
-            self._lookup.volume_above(folder).require_writable()
-            fd = os.dup(self._lookup.fd(folder))
-            try:
-                with self._lookup.own_change(folder, fd):
-                    upload.staged.rename(raw, fd)
-            except OSError:
-                os.close(fd)
-                raise
-            upload.replaced = self._lookup.forget_twin(folder, raw)
-            self._table.enter(upload.handle, folder, raw, is_folder=False)
-            self._lookup.note_own(upload.handle, fd)
-            return fd
+        with ExitStack() as held:
+            slot = self._replacing.reserve(volume, folder, raw, held)
+            with self._lock, creating():
+                self._lookup.volume_above(folder).require_writable()
+                fd = os.dup(self._lookup.fd(folder))
+                try:
+                    with self._lookup.own_change(folder, fd):
+                        put_in_place(upload.staged, raw, fd, volume.trash, slot)
+                except OSError:
+                    os.close(fd)
+                    raise
+                upload.replaced = self._lookup.forget_twin(folder, raw)
+                self._table.enter(upload.handle, folder, raw, is_folder=False)
+                self._lookup.note_own(upload.handle, fd)
+        if slot is not None:
+            volume.trash.keep_within_policy()
+        return fd

@@ -11,20 +11,19 @@ import os
 import threading
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import ChangeListener, Entry, ObjectRecord, StorageRecord
+from appliance.mtp.ports import Change, ChangeListener, Entry, ObjectRecord, StorageRecord
 from appliance.storage.arrival import Arrivals
+from appliance.storage.deletion import Deletion
 from appliance.storage.describing import Describing
-from appliance.storage.directories import keep
 from appliance.storage.editing import Editing, InPlaceEdit
-from appliance.storage.errors import reporting, translate
 from appliance.storage.lookup import Lookup
 from appliance.storage.relocation import Relocation
-from appliance.storage.removal import Removal, empty
+from appliance.storage.restoring import Restoring, TrashItem
 from appliance.storage.source import FileContent
+from appliance.storage.trash import TrashPolicy
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Folder, check
 from appliance.storage.watching import start_watching
@@ -37,18 +36,27 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Catalogue:
     """Storages that are served together. May be used from several threads.
 
-    `watch`: whether to follow what happens in folders that have been listed, by a thread.
+    `watch`: whether to follow what happens in folders that have been listed, by a thread. `trash`:
+    how long what is deleted is kept; None where it is deleted for good.
     """
 
-    def __init__(self, folders: Sequence[Folder], *, watch: bool = False) -> None:
+    def __init__(
+        self,
+        folders: Sequence[Folder],
+        *,
+        watch: bool = False,
+        trash: TrashPolicy | None = None,
+    ) -> None:
         check(folders)
         self._lock = threading.RLock()
-        self._lookup = Lookup(folders)
+        self._lookup = Lookup(folders, self._lock, trash)
         self._table = self._lookup.table
         self._arrivals = Arrivals(self._lookup, self._lock)
         self._relocation = Relocation(self._lookup, self._lock)
         self._describing = Describing(self._lookup, self._lock)
         self._editing = Editing(self._lookup, self._lock)
+        self._deletion = Deletion(self._lookup, self._lock)
+        self._restoring = Restoring(self._lookup, self._lock)
         self._watching = start_watching(self._lookup, self._lock) if watch else None
 
     def __enter__(self) -> "Catalogue":
@@ -165,23 +173,7 @@ class Catalogue:
 
     def delete(self, handle: int) -> None:
         """Delete an object with all in it, shown or not; what has no write bit stays."""
-        with ExitStack() as held:
-            with self._lock, reporting():
-                self._lookup.volume_of(handle).require_writable()
-                self._lookup.require_unprotected(handle)
-                name, is_folder = self._table.name(handle), self._table.is_folder(handle)
-                folder = self._table.parent(handle)
-                fd = keep(self._lookup.fd(folder), held)
-                leaving = held.enter_context(ExitStack())
-                leaving.enter_context(self._lookup.own.leaving(handle))
-            with reporting():
-                removal = empty(fd, name) if is_folder else Removal()
-            with self._lock:
-                if removal.error is None:
-                    with self._lookup.own_change(folder, fd):
-                        removal.attempt(name, fd, is_folder=is_folder)
-                leaving.close()
-                self._settle_removal(handle, removal)
+        self._deletion.delete(handle)
 
     def edit(self, handle: int) -> InPlaceEdit:
         """Begin to change a file in place."""
@@ -199,6 +191,27 @@ class Catalogue:
         """Tell `listener` of all changes that no method here was called for."""
         self._lookup.announcements.listen(listener)
 
+    # The trash
+
+    def trash_list(self) -> Sequence[TrashItem]:
+        """List what has been deleted and can be had back, of all storages, the oldest first."""
+        return self._restoring.items()
+
+    def trash_restore(self, storage_id: int, name: str) -> Sequence[Change]:
+        """Put something back to where it lay, never over something; what to tell of it.
+
+        Raises ApplianceError where nothing of that name is in the trash.
+        """
+        return self._restoring.restore(storage_id, name)
+
+    def trash_empty(self, storage_id: int | None = None, name: str | None = None) -> int:
+        """Delete for good all, all of a storage, or one object of it; how many objects went."""
+        return self._restoring.empty(storage_id, name)
+
+    def trash_purge(self) -> int:
+        """Delete for good what has been in the trash for long enough; how many objects went."""
+        return self._restoring.purge()
+
     # The pieces
 
     def _below(self, storage_id: int, handle: int) -> Sequence[int]:
@@ -210,17 +223,3 @@ class Catalogue:
         except MtpError as error:
             log.info("SKIP    folder %X: %s", handle, error)
             return ()
-
-    def _settle_removal(self, handle: int, removal: Removal) -> None:
-        """Make the table true, and tell what has not gone."""
-        if not self._table.is_alive(handle):
-            return
-        if removal.error is None:
-            self._table.drop(handle)
-            return
-        self._lookup.refresh_below(handle)
-        if removal.removed:
-            raise MtpError(ResponseCode.PARTIAL_DELETION, str(removal.error))
-        if isinstance(removal.error, PermissionError):
-            raise MtpError(ResponseCode.OBJECT_WRITE_PROTECTED, str(removal.error))
-        raise translate(removal.error)

@@ -6,7 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 
 from appliance.mtp.codes import ResponseCode
@@ -19,6 +19,8 @@ from appliance.storage.names import may_be_made_up, to_pc
 from appliance.storage.own import OwnChanges
 from appliance.storage.removal import is_protected
 from appliance.storage.scanning import ScanMark, is_recent, scan
+from appliance.storage.trash import TrashPolicy
+from appliance.storage.trash_place import Place
 from appliance.storage.volume import Folder, Volume
 from appliance.storage.volumes import Volumes
 from appliance.storage.watcher import Unwatched, Watcher
@@ -32,15 +34,27 @@ creating = partial(
 class Lookup:
     """The table of handles together with the storages that it is about."""
 
-    def __init__(self, folders: Sequence[Folder]) -> None:
+    def __init__(
+        self,
+        folders: Sequence[Folder],
+        lock: AbstractContextManager[object],
+        policy: TrashPolicy | None,
+    ) -> None:
         self.table = HandleTable()
         self.table.on_forget = self._unfollow
         self.own = OwnChanges()
         self.announcements = Announcements()
         self.watcher: Watcher = Unwatched()
         self.volumes = Volumes()
+        self._lock = lock
+        self._policy = policy
         for folder in folders:
-            self.volumes.add(Volume(self.volumes.new_id(), folder, self.table.add_root()))
+            self.volumes.add(self.new_volume(folder))
+
+    def new_volume(self, folder: Folder) -> Volume:
+        """Begin to serve a folder; it is not among the storages yet."""
+        number, root = self.volumes.new_id(), self.table.add_root()
+        return Volume(number, folder, root, lock=self._lock, policy=self._policy)
 
     def _unfollow(self, folder: int) -> None:
         self.watcher.unfollow(folder)
@@ -232,6 +246,15 @@ class Lookup:
         root_fd = volume.directories.get()
         with reporting(gone=ResponseCode.ACCESS_DENIED), self.own_change(volume.root, root_fd):
             return volume.staging.lend()
+
+    def trash(self, volume: Volume, held: ExitStack) -> Place:
+        """Open a storage's trash; made if need be. Raises OSError."""
+        place = volume.trash.open(held)
+        if place is None:
+            root_fd = volume.directories.get()
+            with self.own_change(volume.root, root_fd):
+                place = volume.trash.make(held)
+        return place
 
     # Names
 

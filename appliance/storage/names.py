@@ -23,9 +23,12 @@ from zlib import crc32
 
 #: Where uploads lie until they are whole; in the root of each storage, and never shown.
 STAGING = b".mtp-appliance"
+#: What in there outlives the program: what was deleted, and what objects refer to.
+TRASH = b"trash"
+REFERENCES = b"references"
 
 MAX_UNITS = 254
-_MAX_BYTES = 255
+MAX_BYTES = 255
 _MAX_EXTENSION = 16
 _DIGITS = re.compile(r"~[0-9a-f]{8}(\.|$)")
 
@@ -44,8 +47,8 @@ def to_disk(name: str) -> bytes:
         raise BadNameError("reserved")
     if b"/" in raw or b"\0" in raw:
         raise BadNameError("more than one component")
-    if len(raw) > _MAX_BYTES:
-        raise BadNameError(f"{len(raw)} bytes, at most {_MAX_BYTES}")
+    if len(raw) > MAX_BYTES:
+        raise BadNameError(f"{len(raw)} bytes, at most {MAX_BYTES}")
     return raw
 
 
@@ -60,6 +63,15 @@ def to_pc(raw: bytes) -> str:
     return _substitute(raw)
 
 
+def cut_bytes(raw: bytes, size: int) -> bytes:
+    """Shorten a name to a number of bytes, not within a letter."""
+    if len(raw) <= size:
+        return raw
+    while size and raw[size] & 0xC0 == 0x80:  # in the middle of UTF-8's letters
+        size -= 1
+    return raw[:size]
+
+
 def may_be_made_up(name: str) -> bool:
     """Whether a name looks like one that stands for a name that cannot be shown."""
     return _DIGITS.search(name) is not None
@@ -68,6 +80,11 @@ def may_be_made_up(name: str) -> bool:
 def is_hidden(raw: bytes) -> bool:
     """Whether a name is hidden by the custom of Unix."""
     return raw.startswith(b".")
+
+
+def is_component(raw: bytes) -> bool:
+    """Whether bytes that somebody wrote down can be one component of a path in a storage."""
+    return raw not in (b"", b".", b"..") and not {0, 0x2F} & set(raw) and not _means_staging(raw)
 
 
 def _means_staging(raw: bytes) -> bool:

@@ -15,6 +15,7 @@ from appliance.storage import removal, syscalls, trees
 from appliance.storage.directories import keep, sync
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, creating
+from appliance.storage.trash import NO_SPACE
 from appliance.storage.volume import Volume
 
 log = logging.getLogger(__name__)
@@ -150,14 +151,14 @@ class Relocation:
     @contextmanager
     def _staged(self, journey: _Journey) -> Iterator[tuple[int, bytes]]:
         """Copy into the workplace, without the lock; what is still there at the end is removed."""
+        if stat.S_ISREG(journey.status.st_mode):
+            journey.volume.require_space(journey.status.st_size)
         with self._lock:
-            if stat.S_ISREG(journey.status.st_mode):
-                journey.volume.require_space(journey.status.st_size)
             workplace = keep(self._lookup.workplace(journey.volume), journey.held)
             staged = journey.volume.staging.new_name()
         try:
             with reporting():
-                trees.copy(journey.origin_fd, journey.name, workplace, staged)
+                _copy(journey, workplace, staged)
             yield workplace, staged
         finally:
             removal.clear_away(workplace, staged)
@@ -193,6 +194,18 @@ class Relocation:
             is_folder = stat.S_ISDIR(journey.status.st_mode)
             handle = self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
         self._lookup.note_own(handle, target_fd)
+
+
+def _copy(journey: _Journey, workplace: int, staged: bytes) -> None:
+    """Copy; where the disk gets full, anew after room has been made, if there is some to make."""
+    while True:
+        try:
+            trees.copy(journey.origin_fd, journey.name, workplace, staged)
+            return
+        except OSError as error:
+            if error.errno not in NO_SPACE or not journey.volume.trash.expunge_oldest():
+                raise
+        removal.clear_away(workplace, staged)
 
 
 def _version(status: os.stat_result) -> tuple[int, int, int]:

@@ -41,6 +41,11 @@ class ScanMark:
         tick = _TICK if modified % _SECOND else _COARSE_TICK
         return cls(stamp, abs(time.time_ns() - modified) >= tick)
 
+    @classmethod
+    def of_new(cls, fd: int) -> Self:
+        """Give the mark of a directory that we have just made, and know to be empty."""
+        return cls(_stamp(fd), settled=True)
+
     def is_current(self, fd: int) -> bool:
         """Whether the directory is still as it was when it was scanned."""
         return self.settled and _stamp(fd) == self.stamp

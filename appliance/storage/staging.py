@@ -3,7 +3,8 @@
 
 It is a hidden directory in the storage's root, with one directory for each process that serves the
 storage, which the process holds by a lock. What lies in one whose lock is free was left behind by a
-process that is gone - the power was cut - and is removed at the next start.
+process that is gone - the power was cut - and is removed at the next start. Beside these lie the
+trash (`appliance.storage.trash`) and the references, which stay.
 """
 
 import errno
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 
 from appliance.storage import removal
 from appliance.storage.directories import Directories, entries, open_directory, opened
-from appliance.storage.names import STAGING
+from appliance.storage.names import REFERENCES, STAGING, TRASH
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class Staging:
         with opened(root_fd, (STAGING,)) as workplace:
             os.mkdir(name, 0o700, dir_fd=workplace)
             self._fd, self._name = open_directory(name, workplace), name
-        if _lock(self._fd) and self.is_ready:
+        if lock(self._fd) and self.is_ready:
             return True
         self._release()
         return False
@@ -128,7 +129,8 @@ def clean(root_fd: int) -> None:
     try:
         with opened(root_fd, (STAGING,)) as workplace:
             for name, _ in entries(workplace):
-                _clean_one(workplace, name)
+                if name not in (TRASH, REFERENCES):
+                    _clean_one(workplace, name)
         os.rmdir(STAGING, dir_fd=root_fd)
     except FileNotFoundError:
         pass
@@ -152,12 +154,12 @@ def _held(workplace: int, name: bytes) -> Iterator[bool]:
         yield True  # no directory: not of our making
         return
     try:
-        yield _lock(fd)
+        yield lock(fd)
     finally:
         os.close(fd)
 
 
-def _lock(fd: int) -> bool:
+def lock(fd: int) -> bool:
     """Take the lock; False where another process has it.
 
     Where the file system has no locks, there is no telling: it is taken for free.

@@ -9,6 +9,7 @@ import struct
 _libc = ctypes.CDLL(None, use_errno=True)
 _HAS_RENAMEAT2 = hasattr(_libc, "renameat2")  # not every C library has it
 _RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
 _HANDLE_BYTES = 128
 #: File systems without the flag say one of these.
 _NO_FLAG = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -32,12 +33,21 @@ def rename_new(source_fd: int, source: bytes, target_fd: int, target: bytes) -> 
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
-def _renameat2(source_fd: int, source: bytes, target_fd: int, target: bytes) -> int:
+def exchange(first_fd: int, first: bytes, second_fd: int, second: bytes) -> bool:
+    """Let two names change places in one step; False where the file system cannot do that."""
+    error = _renameat2(first_fd, first, second_fd, second, _RENAME_EXCHANGE)
+    if error and error not in _NO_FLAG:
+        raise OSError(error, os.strerror(error))
+    return error == 0
+
+
+def _renameat2(
+    source_fd: int, source: bytes, target_fd: int, target: bytes, flag: int = _RENAME_NOREPLACE
+) -> int:
     """Call it; 0, or the number of the error."""
     if not _HAS_RENAMEAT2:
         return errno.ENOSYS
-    flag = ctypes.c_uint(_RENAME_NOREPLACE)
-    if _libc.renameat2(source_fd, source, target_fd, target, flag) == 0:
+    if _libc.renameat2(source_fd, source, target_fd, target, ctypes.c_uint(flag)) == 0:
         return 0
     return ctypes.get_errno()
 

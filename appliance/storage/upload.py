@@ -10,12 +10,14 @@ from appliance.mtp.errors import MtpError
 from appliance.storage.directories import sync
 from appliance.storage.errors import reporting
 from appliance.storage.staging import StagedFile
+from appliance.storage.trash import NO_SPACE
 
 
 class StagedUpload:
     """The `Upload` of the ports; for one thread.
 
     `publish` renames the staged file, enters it in the table, and gives a descriptor of its folder.
+    `make_room` makes some room on a full disk; False where it cannot.
     """
 
     def __init__(
@@ -26,6 +28,7 @@ class StagedUpload:
         modified: float | None,
         replaces: bool,
         publish: Callable[["StagedUpload"], int],
+        make_room: Callable[[], bool],
     ) -> None:
         self.handle = handle
         self.staged = staged
@@ -33,6 +36,7 @@ class StagedUpload:
         self.replaced = 0
         self._modified = modified
         self._publish = publish
+        self._make_room = make_room
         self._is_open = True
 
     def write(self, data: memoryview) -> None:
@@ -41,7 +45,7 @@ class StagedUpload:
         try:
             with reporting():
                 while data:
-                    data = data[os.write(self.staged.fd, data) :]
+                    data = data[self._write(data) :]
         except MtpError:
             self.discard()
             raise
@@ -73,6 +77,15 @@ class StagedUpload:
         if self._is_open:
             self._is_open = False
             self.staged.remove()
+
+    def _write(self, data: memoryview) -> int:
+        """Write what fits; a full disk is given room first, as long as there is some to give."""
+        while True:
+            try:
+                return os.write(self.staged.fd, data)
+            except OSError as error:
+                if error.errno not in NO_SPACE or not self._make_room():
+                    raise
 
     def _require_open(self) -> None:
         if not self._is_open:

@@ -4,6 +4,7 @@
 import os
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from appliance.errors import ApplianceError
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import StorageRecord
-from appliance.storage import staging
+from appliance.storage import staging, trash_place
 from appliance.storage.directories import Directories
 from appliance.storage.errors import reporting
 from appliance.storage.names import BadNameError, is_hidden, to_disk
+from appliance.storage.trash import Trash, TrashPolicy
 
 #: What a storage's name cannot hold: `/`, control characters, what no UTF-16 can say.
 _UNFIT = re.compile("[/\0-\x1f\x7f\ud800-\udfff]")
@@ -76,7 +78,15 @@ class Volume:
     where it cannot be served.
     """
 
-    def __init__(self, storage_id: int, folder: Folder, root: int) -> None:
+    def __init__(
+        self,
+        storage_id: int,
+        folder: Folder,
+        root: int,
+        *,
+        lock: AbstractContextManager[object],
+        policy: TrashPolicy | None,
+    ) -> None:
         self.storage_id = storage_id
         self.root = root
         self.hidden_files = folder.hidden_files
@@ -86,12 +96,15 @@ class Volume:
             self.directories = Directories(folder.path)
             if not self.read_only:
                 staging.clean(self.directories.get())
+                trash_place.clean(self.directories.get())
         except (OSError, MtpError) as error:
             raise ApplianceError(f"{folder.path} cannot be served: {error}") from None
         self.staging = staging.Staging(self.directories)
         self.is_ejected = False
         self.is_locked = False
         self.is_removed = False
+        self.trash = Trash(self.directories, lock, None if folder.read_only else policy)
+        self._lock = lock
         self.system = os.fstatvfs(self.directories.get()).f_fsid
 
     def close(self) -> None:
@@ -130,22 +143,40 @@ class Volume:
             raise MtpError(ResponseCode.STORE_READ_ONLY)
 
     def record(self) -> StorageRecord:
-        """Describe the storage as it is now; what root alone may still use is not free."""
-        with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
-            space = os.fstatvfs(self.directories.get())
+        """Describe the storage as it is now; what root alone may still use is not free.
+
+        What lies in the trash is free: it goes when the space is needed.
+        """
+        with self._lock:
+            space, read_only = self._space(), self.read_only
+            used = (space.f_blocks - space.f_bfree) * space.f_frsize
+            given_back = 0 if read_only else min(self.trash.size, used)
         return StorageRecord(
             self.storage_id,
             self.folder.name,
             capacity=space.f_blocks * space.f_frsize,
-            free=space.f_bavail * space.f_frsize,
-            read_only=self.read_only,
+            free=space.f_bavail * space.f_frsize + given_back,
+            read_only=read_only,
         )
 
     def require_space(self, size: int) -> None:
-        """Refuse more bytes than there is space for."""
+        """Refuse more bytes than there is space for, and make it where the trash has it.
+
+        Not to be called under the lock: that may take a while.
+        """
         free = self.record().free
-        if size > free:
-            raise MtpError(ResponseCode.STORE_FULL, f"{size} bytes, {free} are free")
+        while size > free or size > self._really_free():
+            if size > free or not self.trash.expunge_oldest():
+                raise MtpError(ResponseCode.STORE_FULL, f"{size} bytes, {free} are free")
+
+    def _space(self) -> os.statvfs_result:
+        with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
+            return os.fstatvfs(self.directories.get())
+
+    def _really_free(self) -> int:
+        with self._lock:
+            space = self._space()
+        return space.f_bavail * space.f_frsize
 
     def name_to_disk(self, name: str, *, refusal: ResponseCode) -> bytes:
         """Check a name that a PC sent; `refusal` is for names that no file here can have."""

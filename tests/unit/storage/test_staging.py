@@ -142,7 +142,7 @@ def test_a_process_that_starts_takes_our_new_place_for_left(
     store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between making the directory and locking it, another process cleans up."""
-    lock = staging._lock
+    lock = staging.lock
     cleaned: list[int] = []
 
     def late(fd: int) -> bool:
@@ -153,7 +153,7 @@ def test_a_process_that_starts_takes_our_new_place_for_left(
             os.close(root_fd)
         return lock(fd)
 
-    monkeypatch.setattr(staging, "_lock", late)
+    monkeypatch.setattr(staging, "lock", late)
     put(store, "file", b"1")
     assert names(store) == ["file"]
 
@@ -162,13 +162,13 @@ def test_another_process_holds_our_new_place_for_a_moment(
     store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([False, False, True])
-    monkeypatch.setattr(staging, "_lock", lambda _: next(answers))
+    monkeypatch.setattr(staging, "lock", lambda _: next(answers))
     put(store, "file", b"1")
     assert names(store) == ["file"]
 
 
 def test_it_is_not_tried_for_ever(store: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "_lock", lambda _: False)
+    monkeypatch.setattr(staging, "lock", lambda _: False)
     with refused(Code.ACCESS_DENIED):
         begin(store, "file")
 

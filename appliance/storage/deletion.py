@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deleting: into the trash where one is kept, else for good.
+
+What has no write bit stays, and with it the folders above it; what else is in those goes. Into the
+trash goes what lies on the storage's own file system and takes no more than the trash may hold.
+Whenever the trash does not work, the object is deleted for good.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+
+from appliance.mtp.codes import ResponseCode
+from appliance.mtp.errors import MtpError
+from appliance.storage import syscalls
+from appliance.storage.directories import Names, entries, keep, opened
+from appliance.storage.errors import reporting, translate
+from appliance.storage.lookup import Lookup
+from appliance.storage.removal import Removal, empty
+from appliance.storage.survey import Survey, look_over
+from appliance.storage.trash import Slot, Trash
+from appliance.storage.trash_place import Place
+from appliance.storage.volume import Volume
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """An object that is to go: where it is known, and the open folder where it lies."""
+
+    handle: int
+    volume: Volume
+    folder: int
+    folder_fd: int
+    path: Names
+    is_folder: bool
+
+    @property
+    def name(self) -> bytes:
+        """Name on the disk."""
+        return self.path[-1]
+
+
+class Deletion:
+    """Deletes objects."""
+
+    def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
+        self._lookup = lookup
+        self._table = lookup.table
+        self._lock = lock
+
+    def delete(self, handle: int, *, for_good: bool = False) -> None:
+        """Delete an object with all in it, shown or not."""
+        with ExitStack() as held:
+            with self._lock, reporting():
+                victim = self._find(handle, held)
+                leaving = held.enter_context(ExitStack())
+                leaving.enter_context(self._lookup.own.leaving(handle))
+            removal = None if for_good else self._throw_away(victim, held)
+            if removal is None:
+                removal = self._remove(victim)
+            with self._lock:
+                leaving.close()
+                self._settle(victim, removal)
+        victim.volume.trash.keep_within_policy()
+
+    def _find(self, handle: int, held: ExitStack) -> Victim:
+        volume = self._lookup.volume_of(handle)
+        volume.require_writable()
+        self._lookup.require_unprotected(handle)
+        folder = self._table.parent(handle)
+        fd = keep(self._lookup.fd(folder), held)
+        path = (*self._table.place(folder)[1], self._table.name(handle))
+        return Victim(handle, volume, folder, fd, path, self._table.is_folder(handle))
+
+    # For good
+
+    def _remove(self, victim: Victim) -> Removal:
+        with reporting():
+            removal = empty(victim.folder_fd, victim.name) if victim.is_folder else Removal()
+        if removal.error is None:
+            with self._lock, self._lookup.own_change(victim.folder, victim.folder_fd):
+                removal.attempt(victim.name, victim.folder_fd, is_folder=victim.is_folder)
+        return removal
+
+    # Into the trash
+
+    def _throw_away(self, victim: Victim, held: ExitStack) -> Removal | None:
+        """Put an object, or what of it can go, into the trash; None where that cannot be."""
+        trash = victim.volume.trash
+        if trash.policy is None:
+            return None
+        try:
+            seen = look_over(victim.folder_fd, victim.name)
+            if (victim.name,) in seen.stays:
+                return Removal(error=seen.error)
+            if seen.size > trash.limit:
+                log.info("TRASH   %a is too large for it", victim.name)
+                return None
+            return self._move_in(victim, seen, self._open_trash(victim.volume, held))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            trash.complain(error)
+            return None
+
+    def _move_in(self, victim: Victim, seen: Survey, place: Place) -> Removal:
+        trash = victim.volume.trash
+        slot = trash.reserve(victim.path, seen.size, place)
+        try:
+            if seen.stays:
+                _put_empty_folder(trash, slot)
+            else:
+                with self._lock, self._lookup.own_change(victim.folder, victim.folder_fd):
+                    trash.put(slot, victim.folder_fd, victim.name)
+        except OSError:
+            slot.abandon()
+            raise
+        return _move_parts(victim, seen, slot) if seen.stays else Removal(removed=1)
+
+    def _open_trash(self, volume: Volume, held: ExitStack) -> Place:
+        with self._lock:
+            return self._lookup.trash(volume, held)
+
+    def _settle(self, victim: Victim, removal: Removal) -> None:
+        """Make the table true, and tell what has not gone."""
+        if not self._table.is_alive(victim.handle):
+            return
+        if removal.error is None:
+            self._table.drop(victim.handle)
+            return
+        self._lookup.refresh_below(victim.handle)
+        if removal.removed:
+            raise MtpError(ResponseCode.PARTIAL_DELETION, str(removal.error))
+        if isinstance(removal.error, PermissionError):
+            raise MtpError(ResponseCode.OBJECT_WRITE_PROTECTED, str(removal.error))
+        raise translate(removal.error)
+
+
+def _put_empty_folder(trash: Trash, slot: Slot) -> None:
+    """Let an empty folder take the slot, to be filled with parts."""
+    name = os.urandom(8).hex().encode()
+    os.mkdir(name, 0o700, dir_fd=slot.place.expunged)
+    trash.put(slot, slot.place.expunged, name)
+
+
+def _move_parts(victim: Victim, seen: Survey, slot: Slot) -> Removal:
+    """Move all but what stays into the folder in the trash, each part to where it lay."""
+    removal = Removal(error=seen.error)
+    for path in sorted(seen.around):  # a folder before what lies in it
+        try:
+            with (
+                opened(victim.folder_fd, path) as origin,
+                _likeness(slot, path) as target,
+            ):
+                for name in _leaving(origin, path, seen):
+                    syscalls.rename_new(origin, name, target, name)
+                    removal.removed += 1
+        except OSError as error:
+            removal.fail(error)
+    if not removal.removed:
+        victim.volume.trash.expunge(slot.name)
+    return removal
+
+
+def _leaving(origin: int, path: Names, seen: Survey) -> list[bytes]:
+    staying = seen.stays | seen.around
+    return [name for name, _ in entries(origin) if (*path, name) not in staying]
+
+
+@contextmanager
+def _likeness(slot: Slot, path: Names) -> Iterator[int]:
+    """Open the folder in the trash that stands for one of the tree; made, but for the top."""
+    with opened(slot.place.files, (slot.name, *path[1:-1])) as above:
+        if len(path) == 1:
+            yield above
+            return
+        os.mkdir(path[-1], 0o700, dir_fd=above)
+        with opened(above, (path[-1],)) as fd:
+            yield fd

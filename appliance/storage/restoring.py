@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person does with the trash: look, put something back, empty it."""
+
+import errno
+import logging
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from dataclasses import dataclass, field
+
+from appliance.errors import ApplianceError
+from appliance.mtp.ports import Change, ChangeKind
+from appliance.storage import trash_info
+from appliance.storage.directories import Names, keep, open_directory, sync
+from appliance.storage.errors import reporting
+from appliance.storage.lookup import Lookup, creating
+from appliance.storage.names import MAX_BYTES, cut_bytes, is_component, is_hidden, to_pc
+from appliance.storage.removal import is_folder
+from appliance.storage.trash_place import Place, describe
+from appliance.storage.volume import Volume
+
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TrashItem:
+    """Something in the trash: its name there, and where in the storage it lay.
+
+    Size in bytes on the disk, time in Unix seconds.
+    """
+
+    storage_id: int
+    name: str
+    path: str
+    deleted: float
+    size: int
+    is_folder: bool
+
+
+@dataclass(slots=True)
+class _Way:
+    """Where somebody who walks down a storage has come: an open folder, and its row if it is shown.
+
+    `made`: rows of what was made.
+    """
+
+    volume: Volume
+    row: int | None
+    fd: int
+    held: ExitStack
+    made: list[int] = field(default_factory=list)
+
+
+class Restoring:
+    """Shows what is in the trash of all storages and gives it back."""
+
+    def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
+        self._lookup = lookup
+        self._table = lookup.table
+        self._lock = lock
+
+    def items(self) -> list[TrashItem]:
+        """List what is in the trash, storage by storage, the oldest first."""
+        return [item for volume in self._volumes() for item in self._items(volume)]
+
+    def restore(self, storage_id: int, name: str) -> Sequence[Change]:
+        """Put an object back to where it lay; what is to be told of it.
+
+        Folders above it are made anew. It never comes over something that is there: `a (2).txt`.
+        Where its folder cannot be, it comes as near to it as can be. Raises MtpError, and
+        ApplianceError where nothing of that name is in the trash.
+        """
+        raw = os.fsencode(name)
+        with ExitStack() as held, self._lock, creating():
+            volume = self._lookup.volume(storage_id)
+            volume.require_writable()
+            place = volume.trash.open(held)
+            path = _path(place, raw) if place else ()
+            if place is None or not path:
+                raise ApplianceError(
+                    f"{name} is not in the trash", hint="see what is: mtp-appliance trash list"
+                )
+            way = _Way(volume, volume.root, keep(volume.directories.get(), held), held)
+            for each in path[:-1]:
+                if not self._descend(way, each):
+                    break
+            self._put_back(way, place, raw, path[-1])
+            sync(way.fd)
+            trash_info.remove(place.info, raw)
+        return tuple(Change(ChangeKind.ADDED, handle) for handle in way.made)
+
+    def empty(self, storage_id: int | None = None, name: str | None = None) -> int:
+        """Remove for good all, all of a storage, or one object of it; how many objects went."""
+        count = 0
+        with self._lock:
+            chosen = self._volumes() if storage_id is None else [self._lookup.volume(storage_id)]
+        for volume in chosen:
+            names = volume.trash.names() if name is None else [os.fsencode(name)]
+            count += sum(map(volume.trash.expunge, names))
+        return count
+
+    def purge(self) -> int:
+        """Remove for good what the policy does not keep any longer; how many objects went."""
+        with reporting():
+            return sum(volume.trash.purge() for volume in self._volumes())
+
+    def _volumes(self) -> list[Volume]:
+        with self._lock:
+            return [each for each in self._lookup.volumes if each.is_present and not each.read_only]
+
+    def _items(self, volume: Volume) -> Iterator[TrashItem]:
+        with ExitStack() as held:
+            place = volume.trash.open(held)
+            if place is None:
+                return
+            for name in volume.trash.names():
+                try:
+                    yield _item(volume.storage_id, place, name)
+                except OSError as error:  # gone meanwhile
+                    log.debug("TRASH   %a is not listed: %s", name, error.strerror)
+
+    def _descend(self, way: _Way, name: bytes) -> bool:
+        """Go one folder down, made where there is none; False where something else is there."""
+        try:
+            with self._own_change(way):
+                os.mkdir(name, dir_fd=way.fd)
+            sync(way.fd)
+            is_new = True
+        except FileExistsError:
+            is_new = False
+        try:
+            fd = open_directory(name, way.fd)
+        except OSError as error:
+            log.info("RESTORE not into %a: %s", name, error.strerror)
+            return False
+        way.held.callback(os.close, fd)
+        if not way.volume.directories.is_here(os.fstat(fd)):
+            return False
+        self._enter(way, name, is_folder=True, is_new=is_new)
+        way.fd = fd
+        return True
+
+    def _put_back(self, way: _Way, place: Place, name: bytes, wanted: bytes) -> None:
+        """Move an object out of the trash, to a name that is free."""
+        folder = is_folder(name, place.files)
+        for free in _possible_names(wanted, is_folder=folder):
+            with suppress(FileExistsError), self._own_change(way):
+                way.volume.trash.take_out(place, name, way.fd, free)
+                log.info("RESTORE %a from the trash as %a", name, free)
+                break
+        else:
+            raise FileExistsError(errno.EEXIST, "too many of that name are there")
+        self._enter(way, free, is_folder=folder, is_new=True)
+
+    def _enter(self, way: _Way, name: bytes, *, is_folder: bool, is_new: bool) -> None:
+        """Know what has been reached, if it is shown."""
+        if way.row is None or (is_hidden(name) and not way.volume.hidden_files):
+            way.row = None
+            return
+        way.row = self._lookup.enter(way.row, name, is_folder=is_folder)
+        if is_new:
+            way.made.append(way.row)
+
+    def _own_change(self, way: _Way) -> AbstractContextManager[None]:
+        return nullcontext() if way.row is None else self._lookup.own_change(way.row, way.fd)
+
+
+def _path(place: Place, name: bytes) -> Names:
+    """Find where an object lay; nothing where it is not there, or is neither file nor folder."""
+    if not is_component(name):
+        return ()
+    with suppress(OSError):
+        mode = os.stat(name, dir_fd=place.files, follow_symlinks=False).st_mode
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+            return describe(place, name).path
+    return ()
+
+
+def _item(storage_id: int, place: Place, name: bytes) -> TrashItem:
+    info = describe(place, name)
+    return TrashItem(
+        storage_id,
+        os.fsdecode(name),
+        "/".join(map(to_pc, info.path)),
+        info.deleted or 0,
+        info.size or 0,
+        is_folder(name, place.files),
+    )
+
+
+def _possible_names(name: bytes, *, is_folder: bool) -> Iterator[bytes]:
+    """Find names to come back under: `a.txt`, `a (2).txt`, `a (3).txt` ..."""
+    yield name
+    stem, dot, extension = name.rpartition(b".")
+    if is_folder or not stem:
+        stem, dot, extension = name, b"", b""
+    for number in range(2, _ATTEMPTS):
+        tail = b" (%d)%s%s" % (number, dot, extension)
+        yield cut_bytes(stem, MAX_BYTES - len(tail)) + tail

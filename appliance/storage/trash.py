@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The trash of a storage: what a PC has deleted or replaced, kept for a while.
+
+Into the trash: the note is brought to the disk, then one rename. Out for good: one rename into
+`expunged`, then the removal. So a power cut at any point leaves the object in one place; a note
+without an object is removed at the next start, and an object without a note has lost its path only.
+What is kept in memory is a number and a time for each object; it is read anew when the directory
+has changed, which is when another program has been there.
+"""
+
+import errno
+import logging
+import os
+import time
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass
+
+from appliance.mtp.errors import MtpError
+from appliance.storage import syscalls, trash_info, trash_place
+from appliance.storage.directories import Directories, Names, entries
+from appliance.storage.names import is_component
+from appliance.storage.removal import clear_away
+from appliance.storage.scanning import ScanMark
+from appliance.storage.trash_info import TrashInfo
+from appliance.storage.trash_place import FILES, Place, describe
+
+log = logging.getLogger(__name__)
+
+_DAY = 86_400
+#: What file systems say when they are full.
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True, slots=True)
+class TrashPolicy:
+    """How long deleted objects are kept: for `days`, as long as all of them together take at most
+    a `share` of the storage's capacity, are at most `count`, and nobody needs the space.
+
+    `replaced`: whether files that an upload replaces are kept too.
+    """
+
+    days: int = 30
+    share: float = 0.1
+    count: int = 10_000
+    replaced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A name in the trash that has its note already; bytes of the object that is to come."""
+
+    place: Place
+    name: bytes
+    size: int
+
+    def abandon(self) -> None:
+        """Give the name up."""
+        trash_info.remove(self.place.info, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An object in the trash: when it came, by the clock that nobody sets, and its bytes."""
+
+    since: float
+    size: int
+
+
+class Trash:
+    """The trash of one storage. `lock` is held while it is looked at or changed.
+
+    `policy` None: nothing comes in any more, and what is there stays until it is emptied.
+    """
+
+    def __init__(
+        self,
+        directories: Directories,
+        lock: AbstractContextManager[object],
+        policy: TrashPolicy | None,
+    ) -> None:
+        self.policy = policy
+        self._directories = directories
+        self._lock = lock
+        self._kept: dict[bytes, _Kept] = {}  # the oldest first
+        self._size = 0
+        self._mark: ScanMark | None = None
+        self._complained = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that the storage would get back; 0 where no trash is kept."""
+        if self.policy is None:
+            return 0
+        with self._lock:
+            self._refresh()
+            return self._size
+
+    @property
+    def limit(self) -> int:
+        """Bytes that the trash may take."""
+        with self._lock:
+            space = os.fstatvfs(self._directories.get())
+        return int(self.policy.share * space.f_blocks * space.f_frsize) if self.policy else 0
+
+    # In
+
+    def make(self, held: ExitStack) -> Place:
+        """Open the trash, made if need be; `clean` leaves it alone meanwhile. Raises OSError."""
+        with self._lock:
+            is_new = trash_place.make(self._directories.get())
+            place = trash_place.open_all(self._directories, held)
+            if is_new:
+                self._begin_empty(place.files)
+            return place
+
+    def reserve(self, path: Names, size: int, place: Place) -> Slot:
+        """Write the note of an object that is to come. Raises OSError, ValueError."""
+        info = TrashInfo(path, time.time(), size)
+        while True:
+            try:
+                name = trash_place.write_note(place, info)
+            except OSError as error:
+                if error.errno not in NO_SPACE or not self.expunge_oldest():
+                    raise
+            else:
+                return Slot(place, name, size)
+
+    def put(self, slot: Slot, source_fd: int, source: bytes) -> None:
+        """Let an object take its slot, in one step. Raises OSError."""
+        with self._lock:
+            was_current = self._mark is not None and self._mark.is_current(slot.place.files)
+            syscalls.rename_new(source_fd, source, slot.place.files, slot.name)
+            self._kept[slot.name] = _Kept(time.monotonic(), slot.size)
+            self._size += slot.size
+            self._settle(slot.place.files, was_current=was_current)
+
+    # Out
+
+    def open(self, held: ExitStack) -> Place | None:
+        """Open the trash; None where there is none."""
+        with self._lock, suppress(OSError):
+            return trash_place.open_all(self._directories, held)
+        return None
+
+    def take_out(self, place: Place, name: bytes, target_fd: int, target: bytes) -> None:
+        """Let an object leave for a free name elsewhere, in one step. Raises OSError."""
+        with self._lock:
+            was_current = self._mark is not None and self._mark.is_current(place.files)
+            syscalls.rename_new(place.files, name, target_fd, target)
+            kept = self._kept.pop(name, None)
+            self._size -= kept.size if kept else 0
+            self._settle(place.files, was_current=was_current)
+
+    def expunge(self, name: bytes) -> bool:
+        """Remove one object for good; False where it has gone or cannot go."""
+        if not is_component(name):
+            return False
+        with ExitStack() as held:
+            out = os.urandom(8).hex().encode()
+            try:
+                place = self.make(held)
+                self.take_out(place, name, place.expunged, out)
+            except OSError as error:
+                log.info("TRASH   %a stays: %s", name, error.strerror)
+                with self._lock:
+                    self._mark = None
+                return False
+            trash_info.remove(place.info, name)
+            clear_away(place.expunged, out)
+            return True
+
+    def names(self) -> list[bytes]:
+        """List what is in it, the oldest first."""
+        with self._lock:
+            self._refresh()
+            return list(self._kept)
+
+    def expunge_oldest(self) -> bool:
+        """Make some room; False where there is none to be made."""
+        return self.policy is not None and any(map(self.expunge, self.names()))
+
+    def purge(self) -> int:
+        """Remove for good what the policy does not keep any longer; how many went."""
+        return sum(map(self.expunge, self._excess()))
+
+    def keep_within_policy(self) -> None:
+        """Purge, after something has come in; what goes wrong with it is for the next time."""
+        with suppress(OSError, MtpError):
+            self.purge()
+
+    def complain(self, error: OSError | ValueError) -> None:
+        """Say, once, that something could not be put into the trash."""
+        why = error.strerror if isinstance(error, OSError) else error
+        level = logging.DEBUG if self._complained else logging.WARNING
+        log.log(level, "TRASH   does not work; what is deleted is gone for good: %s", why)
+        self._complained = True
+
+    def _excess(self) -> list[bytes]:
+        with self._lock:
+            if self.policy is None:
+                return []
+            self._refresh()
+            size, count, limit = self._size, len(self._kept), self.limit
+            oldest = time.monotonic() - self.policy.days * _DAY
+            names = []
+            for name, kept in self._kept.items():
+                if size <= limit and count <= self.policy.count and kept.since >= oldest:
+                    break
+                names.append(name)
+                size, count = size - kept.size, count - 1
+            return names
+
+    # What is known
+
+    def _begin_empty(self, files_fd: int) -> None:
+        """Know a directory that we have just made, which need not be read."""
+        self._kept.clear()
+        self._size = 0
+        self._mark = ScanMark.of_new(files_fd)
+
+    def _settle(self, files_fd: int, *, was_current: bool) -> None:
+        """Keep what is known in force over a change of our own."""
+        if self._mark is not None and was_current:
+            self._mark = self._mark.after_own_change(files_fd)
+
+    def _refresh(self) -> None:
+        """Read what is in the trash, unless it is known."""
+        try:
+            fd = self._directories.get(FILES)
+            if self._mark is None or not self._mark.is_current(fd):
+                mark = ScanMark.take(fd)
+                self._read(dict(entries(fd)))
+                self._size = sum(each.size for each in self._kept.values())
+                self._mark = mark
+        except (OSError, MtpError):  # none is there, or it cannot be read
+            self._kept.clear()
+            self._size = 0
+            self._mark = None
+
+    def _read(self, found: dict[bytes, bool]) -> None:
+        for name in self._kept.keys() - found.keys():
+            del self._kept[name]
+        with ExitStack() as held:
+            place = trash_place.open_all(self._directories, held)
+            for name in found.keys() - self._kept.keys():
+                self._kept[name] = _read_one(place, name)
+        self._kept = dict(sorted(self._kept.items(), key=lambda item: item[1].since))
+
+
+def _read_one(place: Place, name: bytes) -> _Kept:
+    """See since when an object is there: no longer than the clock of today says."""
+    now = time.monotonic()
+    try:
+        info = describe(place, name)
+    except OSError:
+        return _Kept(now, 0)
+    return _Kept(now - max(0.0, time.time() - (info.deleted or 0)), info.size or 0)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The note beside each object in the trash, in the form of freedesktop.org's trash specification.
+
+    [Trash Info]
+    Path=holidays/caf%C3%A9.jpg
+    DeletionDate=2025-01-31T12:00:00
+    X-MTP-Appliance-Size=1048576
+
+The path is relative to the storage's root, its bytes percent-encoded; the date is local time. The
+last line is ours: the bytes that the storage gets back, so that nothing has to be counted again.
+What a note says is not believed further than it can do harm: a path is a row of plain components.
+"""
+
+import errno
+import os
+import re
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from appliance.storage.directories import Names
+from appliance.storage.names import is_component
+
+SUFFIX = b".trashinfo"
+_HEAD = b"[Trash Info]"
+_SIZE = b"X-MTP-Appliance-Size"
+#: Bytes of a note; one that would be longer is not written, and none is read further.
+_MAX_SIZE = 1 << 16
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_NUMBER = re.compile(rb"[0-9]{1,18}")
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class TrashInfo:
+    """Where an object lay (names from the root down; none: not known), when it went, its bytes."""
+
+    path: Names = ()
+    deleted: float | None = None
+    size: int | None = None
+
+
+def encode(info: TrashInfo) -> bytes:
+    """Say it as a note. Raises ValueError where the path is too long for one."""
+    raw = b"/".join(info.path)
+    path = b"".join(b"%c" % each if each in _PLAIN else b"%%%02X" % each for each in raw)
+    date = datetime.fromtimestamp(info.deleted or 0).replace(microsecond=0).isoformat()
+    lines = (
+        _HEAD,
+        b"Path=" + path,
+        b"DeletionDate=" + date.encode(),
+        b"%s=%d" % (_SIZE, info.size or 0),
+    )
+    note = b"\n".join(lines) + b"\n"
+    if len(note) > _MAX_SIZE:
+        raise ValueError(f"a path of {len(raw)} bytes")
+    return note
+
+
+def decode(note: bytes) -> TrashInfo:
+    """Understand as much of a note as can be understood."""
+    values: dict[bytes, bytes] = {}
+    for line in note.split(b"\n"):
+        key, _, value = line.strip().partition(b"=")
+        values.setdefault(key, value)
+    return TrashInfo(
+        _path(values.get(b"Path", b"")),
+        _date(values.get(b"DeletionDate", b"")),
+        _size(values.get(_SIZE, b"")),
+    )
+
+
+def write(info_fd: int, name: bytes, info: TrashInfo) -> None:
+    """Put a new note on the disk. Raises OSError, ValueError where it is too long."""
+    note = encode(info)
+    fd = os.open(name + SUFFIX, _CREATE, 0o600, dir_fd=info_fd)
+    try:
+        if os.write(fd, note) < len(note):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(fd)
+    except OSError:
+        remove(info_fd, name)
+        raise
+    finally:
+        os.close(fd)
+
+
+def remove(info_fd: int, name: bytes) -> None:
+    """Remove a note; harmless where there is none."""
+    with suppress(OSError):
+        os.unlink(name + SUFFIX, dir_fd=info_fd)
+
+
+def read(info_fd: int, name: bytes) -> TrashInfo:
+    """Read a note; what there is none of, or no file, says nothing."""
+    try:
+        fd = os.open(name + SUFFIX, _READ, dir_fd=info_fd)
+    except OSError:
+        return TrashInfo()
+    try:
+        regular = stat.S_ISREG(os.fstat(fd).st_mode)
+        return decode(os.read(fd, _MAX_SIZE)) if regular else TrashInfo()
+    except OSError:
+        return TrashInfo()
+    finally:
+        os.close(fd)
+
+
+def _path(value: bytes) -> Names:
+    raw = _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), value)
+    names = tuple(raw.split(b"/"))
+    return names if all(map(is_component, names)) else ()
+
+
+def _date(value: bytes) -> float | None:
+    try:
+        return datetime.fromisoformat(value.decode("ascii")).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _size(value: bytes) -> int | None:
+    return int(value) if _NUMBER.fullmatch(value) else None

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the trash of a storage lies, and what it looks like there.
+
+It lies in the storage's hidden workplace, so that no name from a PC reaches it, laid out as
+freedesktop.org's trash specification says:
+
+    .mtp-appliance/trash/files/NAME             the object, as it was
+    .mtp-appliance/trash/info/NAME.trashinfo    where it lay and when it went
+    .mtp-appliance/trash/expunged/              what is on its way out for good
+
+What other programs put there is taken for what it is: no link is followed.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from appliance.storage import trash_info
+from appliance.storage.directories import (
+    Directories,
+    Names,
+    entries,
+    keep,
+    open_directory,
+    opened,
+    sync,
+)
+from appliance.storage.names import STAGING, TRASH, cut_bytes, to_pc
+from appliance.storage.removal import clear_away
+from appliance.storage.staging import lock
+from appliance.storage.survey import look_over
+from appliance.storage.trash_info import TrashInfo
+
+_TOP = (STAGING, TRASH)
+FILES, _INFO, _EXPUNGED = ((*_TOP, name) for name in (b"files", b"info", b"expunged"))
+#: Bytes of a name in the trash; room is left for digits and for the note's extension.
+_MAX_NAME = 200
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The trash's directories, open."""
+
+    files: int
+    info: int
+    expunged: int
+
+
+def make(root_fd: int) -> bool:
+    """Make the directories that are missing; whether that for objects was. Raises OSError."""
+    for path in ((STAGING,), _TOP, _INFO, _EXPUNGED):
+        _make(root_fd, path)
+    return _make(root_fd, FILES)
+
+
+def open_all(directories: Directories, held: ExitStack) -> Place:
+    """Open the directories; until `held` ends, `clean` leaves them alone. Raises OSError."""
+    files, expunged = (keep(directories.get(path), held) for path in (FILES, _EXPUNGED))
+    info = open_directory(b".", directories.get(_INFO))
+    held.callback(os.close, info)
+    with suppress(OSError):  # a file system without locks, or another program that starts
+        fcntl.flock(info, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return Place(files, info, expunged)
+
+
+def describe(place: Place, name: bytes) -> TrashInfo:
+    """Say of an object in the trash what its note says, or else the object itself."""
+    info = trash_info.read(place.info, name)
+    status = os.stat(name, dir_fd=place.files, follow_symlinks=False)
+    return TrashInfo(
+        info.path or (name,),
+        status.st_ctime if info.deleted is None else info.deleted,
+        look_over(place.files, name).size if info.size is None else info.size,
+    )
+
+
+def clean(root_fd: int) -> None:
+    """Bring to an end what a power cut has interrupted, unless another program is at work there."""
+    with ExitStack() as held, suppress(OSError):
+        expunged = held.enter_context(opened(root_fd, _EXPUNGED))
+        for name, _ in entries(expunged):
+            clear_away(expunged, name)
+        info = held.enter_context(opened(root_fd, _INFO))
+        files = held.enter_context(opened(root_fd, FILES))
+        if lock(info):
+            _remove_lonely_notes(info, {name for name, _ in entries(files)})
+
+
+def _remove_lonely_notes(info_fd: int, present: set[bytes]) -> None:
+    for note, _ in entries(info_fd):
+        if note.removesuffix(trash_info.SUFFIX) not in present:
+            clear_away(info_fd, note)
+
+
+def write_note(place: Place, info: TrashInfo) -> bytes:
+    """Write a note under a name that is free, which is returned. Raises OSError, ValueError."""
+    for name in _possible_names(info.path[-1]):
+        with suppress(FileExistsError):
+            trash_info.write(place.info, name, info)
+            sync(place.info)
+            return name
+    raise FileExistsError(errno.EEXIST, f"{_ATTEMPTS} names are taken")
+
+
+def _possible_names(name: bytes) -> Iterator[bytes]:
+    """Find names like one: in UTF-8, with room for more, and when that is taken, with digits."""
+    stem = cut_bytes(to_pc(name).encode(), _MAX_NAME)
+    yield stem
+    for _ in range(_ATTEMPTS):
+        yield b"%s~%s" % (stem, os.urandom(4).hex().encode())
+
+
+def _make(root_fd: int, path: Names) -> bool:
+    """Make a directory below the root; False where it is there."""
+    with opened(root_fd, path[:-1]) as parent:
+        try:
+            os.mkdir(path[-1], 0o700, dir_fd=parent)
+        except FileExistsError:
+            return False
+        sync(parent)
+        return True

@@ -1,0 +1,814 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is deleted goes into the trash, and what is in the trash can be had back."""
+
+import errno
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import ApplianceError
+from appliance.mtp.codes import ResponseCode as Code
+from appliance.mtp.ports import Change, ChangeKind
+from appliance.storage import Catalogue, Folder, TrashPolicy, syscalls, trash_info, trash_place
+from appliance.storage import trash as trash_module
+from tests.unit.storage.conftest import Mount
+from tests.unit.storage.helpers import (
+    FIRST,
+    SECOND,
+    WORKPLACE,
+    at_rest,
+    begin,
+    content,
+    find,
+    leftovers,
+    mount,
+    names,
+    open_descriptors,
+    put,
+    refused,
+)
+
+KEPT = TrashPolicy()
+DAY = 86_400
+MIB = 1 << 20
+
+
+@pytest.fixture
+def keeping(root: Path) -> Iterator[Catalogue]:
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        yield store
+
+
+@pytest.fixture
+def tree(root: Path) -> Path:
+    """A folder with files on three levels."""
+    folder = root / "tree"
+    for place in ("", "a", "a/b", "c"):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        (folder / place / "file").write_text(place)
+    return folder
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    if not mount("-t", "tmpfs", "-o", "size=4m", "none", str(place)):
+        pytest.skip("nothing can be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def trash(root: Path, *below: str) -> Path:
+    return root.joinpath(WORKPLACE, "trash", *below)
+
+
+def listed(store: Catalogue) -> list[tuple[str, str]]:
+    return [(item.name, item.path) for item in store.trash_list()]
+
+
+def plant(root: Path, name: str, data: bytes = b"planted", *, note: str | None = None) -> Path:
+    """Put something into the trash behind the program's back."""
+    for folder in ("files", "info", "expunged"):
+        trash(root, folder).mkdir(parents=True, exist_ok=True)
+    if note is not None:
+        trash(root, "info", f"{name}.trashinfo").write_text(note)
+    trash(root, "files", name).write_bytes(data)
+    return trash(root, "files", name)
+
+
+def note(path: str, age: float = 0, size: int | None = None) -> str:
+    date = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() - age))
+    tail = "" if size is None else f"X-MTP-Appliance-Size={size}\n"
+    return f"[Trash Info]\nPath={path}\nDeletionDate={date}\n{tail}"
+
+
+# In
+
+
+@pytest.mark.parametrize("path", ["file", "tree", "tree/a/file", "tree/a"])
+def test_what_is_deleted_comes_back(keeping: Catalogue, root: Path, tree: Path, path: str) -> None:
+    (root / "file").write_text("")
+    before = {each: each.read_bytes() for each in root.rglob("*") if each.is_file()}
+    handle = find(keeping, path)
+    keeping.delete(handle)
+    assert not (root / path).exists()
+    with refused(Code.INVALID_OBJECT_HANDLE):
+        keeping.entry(handle)
+    assert [item.path for item in keeping.trash_list()] == [path]
+    keeping.trash_restore(FIRST, keeping.trash_list()[0].name)
+    after = {each: each.read_bytes() for each in root.rglob("*") if each.is_file()}
+    assert after == before
+    assert keeping.trash_list() == []
+
+
+def test_a_folder_goes_in_one_step(
+    keeping: Catalogue, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise AssertionError("one by one")
+
+    handle = find(keeping, "tree")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", failing)
+        patch.setattr(os, "rmdir", failing)
+        keeping.delete(handle)
+    assert not tree.exists()
+
+
+def test_an_item_says_what_it_is(keeping: Catalogue, tree: Path) -> None:
+    (tree / "a" / "file").write_bytes(bytes(5000))
+    keeping.delete(find(keeping, "tree/a"))
+    keeping.delete(find(keeping, "tree/file"))
+    folder, file = keeping.trash_list()
+    assert (folder.path, folder.is_folder, folder.name) == ("tree/a", True, "a")
+    assert (file.path, file.is_folder) == ("tree/file", False)
+    assert folder.size >= 5000
+    assert abs(folder.deleted - time.time()) < 5
+    assert folder.storage_id == FIRST
+
+
+def test_the_pc_sees_nothing_of_it(keeping: Catalogue, root: Path) -> None:
+    keeping.delete(put(keeping, "file", b"1"))
+    assert trash(root, "files", "file").read_bytes() == b"1"
+    assert names(keeping) == []
+    with refused(Code.INVALID_DATASET):
+        begin(keeping, WORKPLACE)
+    assert list(keeping.tree(FIRST)) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "two words", "ünïcödé", "x" * 255, "é" * 127, "a\nb", "%41", ".hidden", "=["]
+)
+def test_every_name_survives(keeping: Catalogue, root: Path, name: str) -> None:
+    keeping.delete(put(keeping, name, b"1"))
+    keeping.trash_restore(FIRST, keeping.trash_list()[0].name)
+    assert [each.name for each in root.iterdir() if each.name != WORKPLACE] == [name]
+
+
+def test_a_name_that_is_no_text_survives(keeping: Catalogue, root: Path) -> None:
+    raw = os.fsencode(root) + b"/na\xefve"
+    Path(os.fsdecode(raw)).write_text("1")
+    keeping.delete(keeping.children(FIRST, 0)[0])
+    item = keeping.trash_list()[0]
+    item.name.encode()
+    keeping.trash_restore(FIRST, item.name)
+    assert Path(os.fsdecode(raw)).read_text() == "1"
+
+
+def test_the_same_name_again_and_again(keeping: Catalogue) -> None:
+    for number in range(5):
+        keeping.delete(put(keeping, "file", b"%d" % number))
+    assert {path for _, path in listed(keeping)} == {"file"}
+    assert len({name for name, _ in listed(keeping)}) == 5
+
+
+def test_deleting_rescans_nothing(keeping: Catalogue, tree: Path, scans: dict[str, int]) -> None:
+    at_rest(tree)
+    keeping.delete(put(keeping, "first", b"1"))
+    handle, parent = find(keeping, "tree/file"), find(keeping, "tree")
+    scans.clear()
+    keeping.delete(handle)
+    assert names(keeping, parent) == ["a", "c"]
+    assert not scans
+
+
+def test_without_a_policy_nothing_is_kept(store: Catalogue, root: Path, tree: Path) -> None:
+    store.delete(find(store, "tree"))
+    assert not (root / WORKPLACE).exists()
+
+
+def test_a_policy_that_is_taken_back_leaves_what_is_there(root: Path) -> None:
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        store.delete(put(store, "file", b"1"))
+    with Catalogue([Folder(root, "Card")]) as store:
+        store.delete(put(store, "other", b"1"))
+        assert [path for _, path in listed(store)] == ["file"]
+        assert store.trash_purge() == 0
+        assert store.trash_empty() == 1
+    assert list(trash(root).glob("*/*")) == []
+
+
+# What has to stay
+
+
+def test_what_is_protected_in_a_folder_stays_and_the_rest_can_be_had_back(
+    keeping: Catalogue, tree: Path
+) -> None:
+    (tree / "a" / "file").chmod(0o444)
+    handle = find(keeping, "tree")
+    with refused(Code.PARTIAL_DELETION):
+        keeping.delete(handle)
+    assert sorted(str(path.relative_to(tree)) for path in tree.rglob("*")) == ["a", "a/file"]
+    assert [path for _, path in listed(keeping)] == ["tree"]
+    keeping.trash_restore(FIRST, "tree")
+    again = tree.parent / "tree (2)"
+    assert sorted(str(path.relative_to(again)) for path in again.rglob("*")) == [
+        *("a", "a/b", "a/b/file", "c", "c/file", "file"),
+    ]
+
+
+def test_a_folder_of_protected_things_stays_whole(keeping: Catalogue, tree: Path) -> None:
+    inner = tree / "a" / "b"
+    (inner / "file").chmod(0o444)
+    with refused(Code.OBJECT_WRITE_PROTECTED):
+        keeping.delete(find(keeping, "tree/a/b"))
+    assert (inner / "file").exists()
+    assert keeping.trash_list() == []
+
+
+def test_a_protected_object_stays(keeping: Catalogue, tree: Path) -> None:
+    (tree / "file").chmod(0o444)
+    with refused(Code.OBJECT_WRITE_PROTECTED):
+        keeping.delete(find(keeping, "tree/file"))
+    assert keeping.trash_list() == []
+
+
+def test_a_mounted_disk_stays(keeping: Catalogue, tree: Path, mounted: Mount) -> None:
+    (tree / "a" / "b" / "file").unlink()
+    handle = find(keeping, "tree")
+    mounted(tree / "a" / "b")
+    with refused(Code.PARTIAL_DELETION):
+        keeping.delete(handle)
+    assert (tree / "a" / "b").exists()
+
+
+# Where it does not work
+
+
+@pytest.mark.parametrize("where", ["", "trash", "trash/files", "trash/info", "trash/expunged"])
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_something_in_its_place_is_not_followed(
+    keeping: Catalogue,
+    root: Path,
+    canary: Path,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    where: str,
+    what: str,
+) -> None:
+    handles = [put(keeping, name, b"1") for name in ("one", "two")]
+    keeping.close()
+    place = root.joinpath(WORKPLACE, where)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.touch() if what == "file" else place.symlink_to(canary)
+    for handle in handles:
+        keeping.delete(handle)
+    assert names(keeping) == []
+    assert [record.levelname for record in caplog.records].count("WARNING") == 1
+    assert keeping.storage(FIRST).free > 0
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
+@pytest.mark.parametrize("call", ["mkdir", "note", "rename"])
+def test_deletion_works_all_the_same(
+    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, fault: int, call: str
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(fault, os.strerror(fault))
+
+    handle = put(keeping, "file", b"1")
+    with monkeypatch.context() as patch:
+        patch.setattr(*{
+            "mkdir": (os, "mkdir"),
+            "note": (trash_info, "encode"),
+            "rename": (syscalls, "rename_new"),
+        }[call], failing)  # fmt: skip
+        keeping.delete(handle)
+    assert not (root / "file").exists()
+    assert list(trash(root).glob("*/*")) == []
+
+
+def test_another_file_system_has_no_trash(far: Catalogue, second: Path) -> None:
+    """Each storage has its own; what is mounted inside one is not deleted at all."""
+    far._lookup.volumes[SECOND].trash.policy = KEPT
+    (second / "file").write_text("1")
+    far.delete(find(far, "file", storage=SECOND))
+    assert [item.storage_id for item in far.trash_list()] == [SECOND]
+
+
+def test_an_object_larger_than_the_trash_pushes_nothing_out(root: Path) -> None:
+    with Catalogue([Folder(root, "Card")], trash=TrashPolicy(share=1e-12)) as store:
+        store.delete(put(store, "file", b"1" * 5000))
+        assert store.trash_list() == []
+        assert names(store) == []
+
+
+# Replaced
+
+
+def test_what_an_upload_replaces_can_be_had_back(keeping: Catalogue, root: Path) -> None:
+    put(keeping, "file", b"old")
+    handle = put(keeping, "file", b"new")
+    assert content(keeping, handle) == b"new"
+    assert [path for _, path in listed(keeping)] == ["file"]
+    keeping.trash_restore(FIRST, "file")
+    assert (root / "file (2)").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("policy", "old"),
+    [(TrashPolicy(replaced=False), b"old"), (KEPT, b""), (None, b"old")],
+    ids=["not wanted", "empty", "no trash"],
+)
+def test_what_is_not_worth_it_is_replaced(
+    root: Path, policy: TrashPolicy | None, old: bytes
+) -> None:
+    with Catalogue([Folder(root, "Card")], trash=policy) as store:
+        put(store, "file", old)
+        put(store, "file", b"new")
+        assert store.trash_list() == []
+    assert (root / "file").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("fault", [errno.EINVAL, errno.ENOENT, errno.ENOSYS])
+def test_a_file_system_that_cannot_exchange(
+    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    put(keeping, "file", b"old")
+    rename = syscalls._renameat2
+    monkeypatch.setattr(
+        syscalls,
+        "_renameat2",
+        lambda *arguments: fault if len(arguments) == 5 else rename(*arguments),
+    )
+    put(keeping, "file", b"new")
+    assert (root / "file").read_bytes() == b"new"
+    assert keeping.trash_list() == []
+    assert list(trash(root, "info").iterdir()) == []
+
+
+def test_a_folder_that_took_the_name_meanwhile_stays(keeping: Catalogue, root: Path) -> None:
+    put(keeping, "file", b"old")
+    upload = begin(keeping, "file", b"new")
+    rename = keeping._arrivals._replacing.reserve
+    (root / "file").rename(root / "was")
+
+    def late(*arguments: object) -> object:
+        (root / "was").rename(root / "file")
+        slot = rename(*arguments)  # type: ignore[arg-type]
+        (root / "file").unlink()
+        (root / "file").mkdir()
+        return slot
+
+    keeping._arrivals._replacing.reserve = late  # type: ignore[method-assign, assignment]
+    with refused(Code.ACCESS_DENIED):
+        upload.commit()
+    assert (root / "file").is_dir()
+    assert keeping.trash_list() == []
+    assert leftovers(root)
+
+
+# Space and age
+
+
+def test_what_is_in_the_trash_is_free(small: Path) -> None:
+    with Catalogue([Folder(small, "Card")], trash=TrashPolicy(share=1)) as store:
+        handle = put(store, "file", bytes(MIB))
+        before = store.storage(FIRST).free
+        store.delete(handle)
+        after = store.storage(FIRST).free
+        assert MIB - 64 * 1024 <= after - before <= MIB
+        assert os.statvfs(small).f_bavail * os.statvfs(small).f_frsize < after
+
+
+def test_what_is_known_is_not_read_again(keeping: Catalogue, scans: dict[str, int]) -> None:
+    keeping.delete(put(keeping, "file", b"1"))
+    keeping.storage(FIRST)
+    scans.clear()
+    keeping.delete(put(keeping, "other", b"1"))
+    for _ in range(3):
+        keeping.storage(FIRST)
+    assert not scans
+
+
+def test_the_oldest_goes_when_the_space_is_needed(small: Path) -> None:
+    with Catalogue([Folder(small, "Card")], trash=TrashPolicy(share=1)) as store:
+        for name in ("first", "second", "third"):
+            store.delete(put(store, name, bytes(MIB)))
+        put(store, "large", bytes(2 * MIB))
+        assert [path for _, path in listed(store)] == ["third"]
+        with refused(Code.STORE_FULL):
+            put(store, "too large", bytes(3 * MIB))
+        assert [path for _, path in listed(store)] == ["third"]
+
+
+def test_the_oldest_goes_when_an_upload_fills_the_disk(small: Path) -> None:
+    with Catalogue([Folder(small, "Card")], trash=TrashPolicy(share=1)) as store:
+        for name in ("first", "second", "third"):
+            store.delete(put(store, name, bytes(MIB)))
+        upload = store.receive(FIRST, 0, "large", size=None, modified=None)
+        for _ in range(5):
+            upload.write(memoryview(bytes(MIB // 2)))
+        upload.commit()
+        assert (small / "large").stat().st_size == 5 * MIB // 2
+        assert [path for _, path in listed(store)] == ["third"]
+
+
+def test_a_copy_of_a_folder_makes_room_too(small: Path) -> None:
+    with Catalogue([Folder(small, "Card")], trash=TrashPolicy(share=1)) as store:
+        store.delete(put(store, "old", bytes(2 * MIB)))
+        folder = store.make_folder(FIRST, 0, "folder", modified=None)
+        put(store, "file", bytes(3 * MIB // 2), parent=folder)
+        target = store.make_folder(FIRST, 0, "target", modified=None)
+        store.copy(folder, FIRST, target)
+        assert (small / "target" / "folder" / "file").stat().st_size == 3 * MIB // 2
+        assert store.trash_list() == []
+
+
+def test_on_a_full_disk_things_can_be_deleted(small: Path) -> None:
+    with Catalogue([Folder(small, "Card")], trash=TrashPolicy(share=1)) as store:
+        handle = put(store, "first", bytes(MIB))
+        upload = store.receive(FIRST, 0, "rest", size=None, modified=None)
+        while os.statvfs(small).f_bavail:
+            upload.write(memoryview(bytes(4096)))
+        upload.commit()
+        store.delete(handle)
+        assert not (small / "first").exists()
+        put(store, "next", bytes(MIB // 2))
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [
+        (TrashPolicy(days=30, share=1), ["day", "fresh"]),
+        (TrashPolicy(days=365, share=1), ["month", "day", "fresh"]),
+        (TrashPolicy(days=0, share=1), []),
+        (TrashPolicy(days=365, share=1, count=2), ["day", "fresh"]),
+        (TrashPolicy(days=365, share=2.5 / 4), ["day", "fresh"]),
+        (TrashPolicy(days=365, share=0), []),
+    ],
+)
+def test_what_is_kept(small: Path, policy: TrashPolicy, left: list[str]) -> None:
+    for name, days in (("month", 31), ("fresh", 0), ("day", 1)):
+        plant(small, name, bytes(MIB), note=note(name, days * DAY))
+    with Catalogue([Folder(small, "Card")], trash=policy) as store:
+        assert store.trash_purge() == 3 - len(left)
+        assert [name for name, _ in listed(store)] == left
+    assert list(trash(small, "expunged").iterdir()) == []
+    assert len(list(trash(small, "info").iterdir())) == len(left)
+
+
+def test_a_clock_that_is_set_forward_costs_nothing(
+    keeping: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeping.delete(put(keeping, "file", b"1"))
+    later = time.time() + 1000 * DAY
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert keeping.trash_purge() == 0
+
+
+def test_emptying(both: Catalogue, root: Path, second: Path) -> None:
+    for place in (root, second):
+        for name in ("one", "two"):
+            plant(place, name, note=note(name))
+    assert both.trash_empty(FIRST, "one") == 1
+    assert both.trash_empty(FIRST, "one") == 0
+    assert both.trash_empty(SECOND) == 2
+    assert [(item.storage_id, item.name) for item in both.trash_list()] == [(FIRST, "two")]
+    assert both.trash_empty() == 1
+    with refused(Code.INVALID_STORAGE_ID):
+        both.trash_empty(0x00030001)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../info", "../../../share", "/etc", "x\0"])
+def test_no_name_leads_out_of_the_trash(keeping: Catalogue, root: Path, name: str) -> None:
+    keeping.delete(put(keeping, "file", b"1"))
+    assert keeping.trash_empty(FIRST, name) == 0
+    with pytest.raises(ApplianceError):
+        keeping.trash_restore(FIRST, name)
+    assert trash(root, "info", "file.trashinfo").exists()
+
+
+# Out
+
+
+def test_what_is_restored_is_told_of(keeping: Catalogue, root: Path, tree: Path) -> None:
+    keeping.delete(find(keeping, "tree/a/b/file"))
+    keeping.delete(find(keeping, "tree/a"))
+    changes = keeping.trash_restore(FIRST, "file")
+    handles = [find(keeping, path) for path in ("tree/a", "tree/a/b", "tree/a/b/file")]
+    assert changes == tuple(Change(ChangeKind.ADDED, each) for each in handles)
+    assert (tree / "a/b/file").read_text() == "a/b"
+
+
+def test_restoring_rescans_nothing(keeping: Catalogue, tree: Path, scans: dict[str, int]) -> None:
+    at_rest(tree.parent, tree)
+    names(keeping, find(keeping, "tree"))
+    keeping.delete(find(keeping, "tree/file"))
+    scans.clear()
+    (change,) = keeping.trash_restore(FIRST, "file")
+    assert names(keeping, find(keeping, "tree")) == ["a", "c", "file"]
+    assert keeping.entry(change.number).name == "file"
+    assert not scans
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "restored"),
+    [
+        ("a.txt", ["a.txt"], "a (2).txt"),
+        ("a.txt", ["a.txt", "a (2).txt"], "a (3).txt"),
+        (".rc", [".rc"], ".rc (2)"),
+        ("noext", ["noext"], "noext (2)"),
+        ("x" * 255, ["x" * 255], "x" * 251 + " (2)"),
+    ],
+)
+def test_it_comes_over_nothing(
+    keeping: Catalogue, root: Path, name: str, taken: list[str], restored: str
+) -> None:
+    keeping.delete(put(keeping, name, b"deleted"))
+    for each in taken:
+        (root / each).write_text("taken")
+    keeping.trash_restore(FIRST, keeping.trash_list()[0].name)
+    assert (root / restored).read_bytes() == b"deleted"
+    assert all((root / each).read_text() == "taken" for each in taken)
+
+
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_where_its_folder_cannot_be_it_comes_near(
+    keeping: Catalogue, tree: Path, canary: Path, what: str
+) -> None:
+    keeping.delete(find(keeping, "tree/a/b/file"))
+    (tree / "a" / "b").rmdir()
+    if what == "file":
+        (tree / "a" / "b").touch()
+    else:
+        (tree / "a" / "b").symlink_to(canary)
+    keeping.trash_restore(FIRST, "file")
+    assert (tree / "a" / "file (2)").read_text() == "a/b"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../../outside/new",
+        "/etc/new",
+        "a/../../new",
+        "a/%2E%2E/%2e%2e/new",
+        "a%2F..%2F..%2Fnew",
+        f"{WORKPLACE}/trash/info/new",
+        f"{WORKPLACE.upper()}/new",
+        "a%00b",
+        "",
+        ".",
+        "..",
+        "a//b",
+    ],
+)
+def test_a_note_leads_nowhere_outside(root: Path, canary: Path, path: str) -> None:
+    plant(root, "file", note=note(path))
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        assert listed(store) == [("file", "file")]
+        store.trash_restore(FIRST, "file")
+    assert (root / "file").read_bytes() == b"planted"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "[Trash Info]",
+        "no note at all",
+        "Path=%ZZ\nDeletionDate=never\nX-MTP-Appliance-Size=-5",
+        "DeletionDate=0001-01-01T00:00:00\nX-MTP-Appliance-Size=" + "9" * 40,
+        "\0" * 70_000,
+    ],
+)
+def test_a_bad_note_stops_nothing(root: Path, text: str | None) -> None:
+    plant(root, "file", note=text)
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        (item,) = store.trash_list()
+        assert 0 < item.size < MIB
+        assert store.storage(FIRST).free <= store.storage(FIRST).capacity
+        store.trash_restore(FIRST, item.name)
+        assert len(names(store)) == 1
+
+
+def test_a_note_that_exaggerates_makes_no_space(root: Path) -> None:
+    plant(root, "file", note=note("file", size=10**17))
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        record = store.storage(FIRST)
+        assert record.free <= record.capacity
+
+
+def test_links_in_the_trash_are_not_followed(root: Path, canary: Path) -> None:
+    plant(root, "file", note=note("file"))
+    trash(root, "files", "link").symlink_to(canary)
+    trash(root, "files", "folder").mkdir()
+    trash(root, "files", "folder", "link").symlink_to(canary)
+    trash(root, "info", "file.trashinfo").unlink()
+    trash(root, "info", "file.trashinfo").symlink_to(canary / "secret.txt")
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        with pytest.raises(ApplianceError, match="not in the trash"):
+            store.trash_restore(FIRST, "link")
+        assert {path for _, path in listed(store)} == {"file", "folder", "link"}
+        assert store.trash_empty() == 3
+    assert list(trash(root, "files").iterdir()) == []
+
+
+def test_what_cannot_be_restored(keeping: Catalogue) -> None:
+    with pytest.raises(ApplianceError, match="nothing is not in the trash"):
+        keeping.trash_restore(FIRST, "nothing")
+    with refused(Code.INVALID_STORAGE_ID):
+        keeping.trash_restore(SECOND, "nothing")
+
+
+def test_a_read_only_storage_keeps_its_trash_to_itself(root: Path) -> None:
+    plant(root, "file", note=note("file"))
+    with Catalogue([Folder(root, "Card", read_only=True)], trash=KEPT) as store:
+        assert store.trash_list() == []
+        with refused(Code.STORE_READ_ONLY):
+            store.trash_restore(FIRST, "file")
+        assert store.trash_empty() == 0
+    assert trash(root, "files", "file").exists()
+
+
+def test_hidden_names_come_back_unseen(root: Path) -> None:
+    plant(root, "one", note=note(".hidden/one"))
+    plant(root, "two", note=note("folder/.two"))
+    with Catalogue([Folder(root, "Card", hidden_files=False)], trash=KEPT) as store:
+        assert store.trash_restore(FIRST, "one") == ()
+        changes = store.trash_restore(FIRST, "two")
+        assert [store.entry(each.number).name for each in changes] == ["folder"]
+        assert names(store) == ["folder"]
+    assert (root / ".hidden" / "one").exists()
+    assert (root / "folder" / ".two").exists()
+
+
+# Power cuts
+
+
+class PowerCutError(BaseException):
+    """Ends everything, as far as a test can."""
+
+
+STEPS = [
+    (trash_place, "_make"),
+    (trash_info, "encode"),
+    (os, "fsync"),
+    (trash_place, "sync"),
+    (syscalls, "rename_new"),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(1, 6))
+@pytest.mark.parametrize(
+    ("module", "step"), STEPS, ids=["make", "encode", "fsync", "sync", "rename"]
+)
+def test_a_power_cut_while_deleting(
+    root: Path,
+    tree: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    module: object,
+    step: str,
+    number: int,
+    after: bool,
+) -> None:
+    store = Catalogue([Folder(root, "Card")], trash=KEPT)
+    handle = find(store, "tree")
+    original = getattr(module, step)
+    left = [number]
+
+    def cut(*arguments: object, **named: object) -> object:
+        left[0] -= 1
+        if left[0] == 0 and not after:
+            raise PowerCutError
+        result = original(*arguments, **named)
+        if left[0] == 0:
+            raise PowerCutError
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, cut)
+        with suppress(PowerCutError):
+            store.delete(handle)
+    store._lookup.volumes[FIRST].directories.close()  # as the kernel does: no cleaning up
+    check_nothing_is_lost(root, tree)
+
+
+def check_nothing_is_lost(root: Path, tree: Path) -> None:
+    """The tree is in its place or in the trash, whole, once; and nothing else is in the trash."""
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        items = store.trash_list()
+        assert len(items) + tree.exists() == 1
+        for item in items:
+            store.trash_restore(FIRST, item.name)
+        assert sorted(str(path.relative_to(tree)) for path in tree.rglob("*")) == [
+            *("a", "a/b", "a/b/file", "a/file", "c", "c/file", "file"),
+        ]
+    assert list(trash(root).glob("*/*")) == []
+
+
+def test_a_power_cut_while_expunging(
+    root: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        store.delete(find(store, "tree"))
+
+        def cut(*_: object) -> None:
+            raise PowerCutError
+
+        with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+            patch.setattr(trash_module, "clear_away", cut)
+            store.trash_empty()
+    assert list(trash(root, "expunged").iterdir())
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        assert store.trash_list() == []
+    assert list(trash(root).glob("*/*")) == []
+
+
+def test_a_power_cut_while_replacing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        put(store, "file", b"old")
+        upload = begin(store, "file", b"new")
+
+        def cut(*_: object) -> None:
+            raise PowerCutError
+
+        with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+            patch.setattr(trash_module.Trash, "put", cut)
+            upload.commit()
+        assert (root / "file").read_bytes() == b"new"
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        assert names(store) == ["file"]
+    assert list(trash(root).glob("*/*")) == []
+
+
+def test_a_program_that_starts_leaves_our_note_alone(
+    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the note and the object."""
+    handle = put(keeping, "file", b"1")
+    rename = syscalls.rename_new
+
+    def late(*arguments: object) -> None:
+        with Catalogue([Folder(root, "Again")], trash=KEPT) as other:
+            other.storage(FIRST)
+        rename(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(syscalls, "rename_new", late)
+        keeping.delete(handle)
+    assert listed(keeping) == [("file", "file")]
+    assert trash(root, "info", "file.trashinfo").exists()
+
+
+def test_what_another_program_does_there_is_seen(keeping: Catalogue, root: Path) -> None:
+    keeping.delete(put(keeping, "file", b"1"))
+    free = keeping.storage(FIRST).free
+    with Catalogue([Folder(root, "Again")], trash=KEPT) as other:
+        other.delete(put(other, "other", bytes(MIB)))
+        other.trash_empty(FIRST, "file")
+    assert [path for _, path in listed(keeping)] == ["other"]
+    assert keeping.storage(FIRST).free > free - 64 * MIB
+
+
+def test_a_date_in_the_future_is_now(root: Path) -> None:
+    plant(root, "file", note=note("file", -1000 * DAY))
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        assert store.trash_purge() == 0
+        assert len(store.trash_list()) == 1
+
+
+# Threads
+
+
+def test_many_at_once(keeping: Catalogue, root: Path) -> None:
+    failed: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for count in range(20):
+                keeping.delete(put(keeping, f"{number}-{count}", b"1"))
+                keeping.storage(FIRST)
+                if count % 5 == 0:
+                    keeping.trash_restore(FIRST, f"{number}-{count}")
+                if count % 7 == 0:
+                    keeping.trash_empty(FIRST, f"{number}-{count}")
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    before = open_descriptors()
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert sorted(names(keeping)) == sorted(f"{n}-{c}" for n in range(4) for c in (0, 5, 10, 15))
+    assert len(keeping.trash_list()) == 4 * (20 - 4 - 2)
+    assert open_descriptors() - before < 24
+    assert keeping._lookup.volumes[FIRST].trash.size == sum(
+        item.size for item in keeping.trash_list()
+    )
