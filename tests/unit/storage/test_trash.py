@@ -288,7 +288,7 @@ def test_deletion_works_all_the_same(
 
 def test_another_file_system_has_no_trash(far: Catalogue, second: Path) -> None:
     """Each storage has its own; what is mounted inside one is not deleted at all."""
-    far._lookup.volumes[SECOND].trash.policy = KEPT
+    far._lookup.volumes.present(SECOND).trash.policy = KEPT
     (second / "file").write_text("1")
     far.delete(find(far, "file", storage=SECOND))
     assert [item.storage_id for item in far.trash_list()] == [SECOND]
@@ -692,7 +692,7 @@ def test_a_power_cut_while_deleting(
         patch.setattr(module, step, cut)
         with suppress(PowerCutError):
             store.delete(handle)
-    store._lookup.volumes[FIRST].directories.close()  # as the kernel does: no cleaning up
+    store._lookup.volumes.present(FIRST).directories.close()  # as the kernel does: no cleaning up
     check_nothing_is_lost(root, tree)
 
 
@@ -809,6 +809,6 @@ def test_many_at_once(keeping: Catalogue, root: Path) -> None:
     assert sorted(names(keeping)) == sorted(f"{n}-{c}" for n in range(4) for c in (0, 5, 10, 15))
     assert len(keeping.trash_list()) == 4 * (20 - 4 - 2)
     assert open_descriptors() - before < 24
-    assert keeping._lookup.volumes[FIRST].trash.size == sum(
+    assert keeping._lookup.volumes.present(FIRST).trash.size == sum(
         item.size for item in keeping.trash_list()
     )
