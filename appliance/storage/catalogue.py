@@ -11,6 +11,7 @@ import os
 import threading
 from array import array
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
@@ -27,6 +28,9 @@ from appliance.storage.trash import TrashPolicy
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Folder, check
 from appliance.storage.watching import start_watching
+
+if TYPE_CHECKING:
+    from appliance.storage.references import References
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +62,7 @@ class Catalogue:
         self._deletion = Deletion(self._lookup, self._lock)
         self._restoring = Restoring(self._lookup, self._lock)
         self._watching = start_watching(self._lookup, self._lock) if watch else None
+        self._asked_references: References | None = None
 
     def __enter__(self) -> "Catalogue":
         return self
@@ -70,6 +75,8 @@ class Catalogue:
         watching, self._watching = self._watching, None
         if watching is not None:
             watching.stop()
+        if self._asked_references is not None:
+            self._asked_references.close()
         with self._lock:
             for volume in self._lookup.volumes:
                 volume.close()
@@ -191,6 +198,16 @@ class Catalogue:
         """Tell `listener` of all changes that no method here was called for."""
         self._lookup.announcements.listen(listener)
 
+    # References
+
+    def references(self, handle: int) -> Sequence[int]:
+        """List what an object refers to, as far as it is there."""
+        return self._references.get(handle)
+
+    def set_references(self, handle: int, references: Sequence[int]) -> None:
+        """Keep what an object refers to."""
+        self._references.set(handle, references)
+
     # The trash
 
     def trash_list(self) -> Sequence[TrashItem]:
@@ -213,6 +230,16 @@ class Catalogue:
         return self._restoring.purge()
 
     # The pieces
+
+    @property
+    def _references(self) -> "References":
+        """Bring in what only those need who ask for references."""
+        from appliance.storage.references import References  # noqa: PLC0415
+
+        with self._lock:
+            if self._asked_references is None:
+                self._asked_references = References(self._lookup, self._lock)
+            return self._asked_references
 
     def _below(self, storage_id: int, handle: int) -> Sequence[int]:
         with self._lock:

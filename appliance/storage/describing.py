@@ -109,9 +109,15 @@ def _lasting_number(volume: Volume, fd: int, name: bytes) -> int:
 
     Most file systems' lasting names have 64 bits and fit as they are; longer ones are folded.
     """
+    number = number_within(fd, name)
+    if number is None:
+        number = os.stat(name, dir_fd=fd, follow_symlinks=False).st_ino & _64_BITS
+    return ((volume.system & _64_BITS) << 64 | number) or 1
+
+
+def number_within(fd: int, name: bytes) -> int | None:
+    """Find the number of 64 bits that a file keeps in its file system; None where it has none."""
     lasting = syscalls.file_handle(fd, name)
     if lasting is None:
-        inode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_ino
-        lasting = inode.to_bytes(8, "little")
-    folded = int.from_bytes(lasting, "little") % _LARGEST_PRIME_OF_64_BITS
-    return ((volume.system & _64_BITS) << 64 | folded) or 1
+        return None
+    return int.from_bytes(lasting, "little") % _LARGEST_PRIME_OF_64_BITS

@@ -25,7 +25,7 @@ from zlib import crc32
 STAGING = b".mtp-appliance"
 #: What in there outlives the program: what was deleted, and what objects refer to.
 TRASH = b"trash"
-REFERENCES = b"references"
+STATE = b"state"
 
 MAX_UNITS = 254
 MAX_BYTES = 255

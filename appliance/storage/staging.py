@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from appliance.storage import removal
 from appliance.storage.directories import Directories, entries, open_directory, opened
-from appliance.storage.names import REFERENCES, STAGING, TRASH
+from appliance.storage.names import STAGING, STATE, TRASH
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def clean(root_fd: int) -> None:
     try:
         with opened(root_fd, (STAGING,)) as workplace:
             for name, _ in entries(workplace):
-                if name not in (TRASH, REFERENCES):
+                if name not in (STATE, TRASH):
                     _clean_one(workplace, name)
         os.rmdir(STAGING, dir_fd=root_fd)
     except FileNotFoundError:

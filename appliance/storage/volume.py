@@ -91,6 +91,7 @@ class Volume:
         self.root = root
         self.hidden_files = folder.hidden_files
         self.folder = folder
+        self.name = folder.name
         self._read_only = folder.read_only
         try:
             self.directories = Directories(folder.path)
@@ -153,7 +154,7 @@ class Volume:
             given_back = 0 if read_only else min(self.trash.size, used)
         return StorageRecord(
             self.storage_id,
-            self.folder.name,
+            self.name,
             capacity=space.f_blocks * space.f_frsize,
             free=space.f_bavail * space.f_frsize + given_back,
             read_only=read_only,
