@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Change, ChangeListener, Entry, ObjectRecord, StorageRecord
+from appliance.storage import formatting
 from appliance.storage.arrival import Arrivals
 from appliance.storage.deletion import Deletion
 from appliance.storage.describing import Describing
@@ -41,7 +42,8 @@ class Catalogue:
     """Storages that are served together. May be used from several threads.
 
     `watch`: whether to follow what happens in folders that have been listed, by a thread. `trash`:
-    how long what is deleted is kept; None where it is deleted for good.
+    how long what is deleted is kept; None where it is deleted for good. `allow_format`: whether a
+    PC may delete all of a storage at once; `may_format` can be set later, too.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class Catalogue:
         *,
         watch: bool = False,
         trash: TrashPolicy | None = None,
+        allow_format: bool = False,
     ) -> None:
         check(folders)
+        self.may_format = allow_format
         self._lock = threading.RLock()
         self._lookup = Lookup(folders, self._lock, trash)
         self._table = self._lookup.table
@@ -193,6 +197,14 @@ class Catalogue:
     def set_protected(self, handle: int, *, protected: bool) -> None:
         """Take an object's write bits away, or give them back."""
         self._editing.set_protected(handle, protected=protected)
+
+    def format(self, storage_id: int) -> None:
+        """Delete everything that is shown in a storage, as far as it can be."""
+        with self._lock:
+            self._lookup.volume(storage_id)
+        if not self.may_format:
+            raise MtpError(ResponseCode.ACCESS_DENIED, "formatting is not allowed")
+        formatting.empty(self._lookup, self._lock, self._deletion, storage_id)
 
     def listen(self, listener: ChangeListener) -> None:
         """Tell `listener` of all changes that no method here was called for."""

@@ -204,7 +204,7 @@ class References:
         if not mark.storage:
             return volume
         with self._lock:
-            volumes = self._lookup.volumes.values()
+            volumes = [each for each in self._lookup.volumes if each.is_present]
             return next((each for each in volumes if each.name == mark.storage), None)
 
     def _look_at(self, volume: Volume, path: bytes, mark: Mark, is_same: Comparison) -> int:
