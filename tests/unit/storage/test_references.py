@@ -351,7 +351,7 @@ def test_a_power_cut_while_writing(root: Path, monkeypatch: pytest.MonkeyPatch) 
     with monkeypatch.context() as patch, pytest.raises(PowerCutError):
         patch.setattr(staging.StagedFile, "rename", cut)
         store.set_references(made["list.pla"], [])
-    store._lookup.volumes[FIRST].staging._release()
+    store._lookup.volumes.present(FIRST).staging._release()
     with Catalogue([Folder(root, "Card")]) as again:
         assert shown(again) == ["two", "three", "one"]
 
