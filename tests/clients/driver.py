@@ -7,7 +7,9 @@ Paths are relative to the first storage, with "/" between components, "" for its
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 
@@ -81,11 +83,18 @@ PACKAGES = {
     "mtp-detect": "mtp-tools",
     "jmtpfs": "jmtpfs",
     "aft-mtp-cli": "android-file-transfer",
+    "aft-mtp-mount": "android-file-transfer",
     "fusermount": "fuse3",
+    "gio": "libglib2.0-bin",
 }
 
 
-def run(*argv: str | Path, cwd: Path | None = None, timeout: float = 1200) -> str:
+def run(
+    *argv: str | Path,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    timeout: float = 1200,
+) -> str:
     """Run a client program to its end; its output. Fails loudly where it is missing or fails."""
     program = str(argv[0])
     if shutil.which(program) is None:
@@ -93,7 +102,7 @@ def run(*argv: str | Path, cwd: Path | None = None, timeout: float = 1200) -> st
     done = subprocess.run(
         [str(each) for each in argv],
         cwd=cwd,
-        env=os.environ | {"LC_ALL": "C.UTF-8"},
+        env={**os.environ, "LC_ALL": "C.UTF-8", **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

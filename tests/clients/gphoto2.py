@@ -12,7 +12,7 @@ class Gphoto2:
     Over USB it gives up an empty file between the command to take it and the data.
     """
 
-    abilities: frozenset[str] = frozenset({"thumbnails"})
+    abilities: frozenset[str] = frozenset({"thumbnails", "crowd"})
 
     def __init__(self, port: str | None = None) -> None:
         self.name = "gphoto2"
@@ -80,4 +80,4 @@ class Gphoto2:
 class Gphoto2PtpIp(Gphoto2):
     """Over TCP it can upload an empty file."""
 
-    abilities = frozenset({"put empty", "thumbnails"})
+    abilities = frozenset({"put empty", "thumbnails", "crowd"})

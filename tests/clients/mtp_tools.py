@@ -47,7 +47,17 @@ class MtpTools:
 
     name = "mtp-tools"
     abilities = frozenset(
-        {"rename", "move", "get empty", "put empty", "emoji", "sizes", "thumbnails", "playlists"}
+        {
+            "rename",
+            "move",
+            "get empty",
+            "put empty",
+            "emoji",
+            "sizes",
+            "crowd",
+            "thumbnails",
+            "playlists",
+        }
     )
 
     def _run(self, *argv: str | Path) -> str:

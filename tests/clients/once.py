@@ -9,15 +9,19 @@ from pathlib import Path
 
 from tests.clients.aft import Aft
 from tests.clients.driver import Driver
+from tests.clients.file_systems import AftMount, GoMtpfs, Jmtpfs
 from tests.clients.gphoto2 import Gphoto2, Gphoto2PtpIp
-from tests.clients.jmtpfs import Jmtpfs
+from tests.clients.gvfs import Gvfs
 from tests.clients.mtp_tools import MtpTools
 
 USB_CLIENTS: dict[str, type[Driver]] = {
     "mtp-tools": MtpTools,
     "gphoto2-usb": Gphoto2,
+    "gvfs": Gvfs,
     "jmtpfs": Jmtpfs,
+    "go-mtpfs": GoMtpfs,
     "aft": Aft,
+    "aft-mount": AftMount,
 }
 
 

@@ -153,8 +153,10 @@ def test_what_is_no_file_or_folder_is_not_shown(client: Driver, share: Path) -> 
     assert client.names("") == {"file.txt"}
 
 
-def test_five_thousand_files_in_one_folder(client: Driver, share: Path) -> None:
-    names = {f"photo {number:04}.jpg" for number in range(5000)}
+def test_thousands_of_files_in_one_folder(client: Driver, share: Path) -> None:
+    """Hundreds for clients that are slow of themselves: they ask for each file several times."""
+    many = 5000 if "crowd" in client.abilities else 500
+    names = {f"photo {number:04}.jpg" for number in range(many)}
     (share / "many").mkdir()
     for name in names:
         (share / "many" / name).touch()

@@ -14,18 +14,20 @@ import pytest
 
 from tests.clients.conftest import Station
 from tests.clients.driver import ClientError
+from tests.clients.file_systems import MOUNT_PREFIX
 
 _DOWNLOAD = 300 << 20
 _UPLOAD = 128 << 20
 _SOME = 1 << 20
 _PATIENCE = 300.0
-#: How the tests' driver names the folders where it mounts a device.
-_MOUNT_POINT = "/jmtpfs-"
+#: In the environment of a client that is to be killed, and so of all that it starts.
+_VICTIM = "MTP_APPLIANCE_VICTIM"
 
 
 def _start(station: Station, *arguments: str | Path) -> subprocess.Popen[bytes]:
     argv = [sys.executable, "-m", "tests.clients.once", station.name, *map(str, arguments)]
-    return subprocess.Popen(argv, start_new_session=True, stderr=subprocess.DEVNULL)
+    environment = os.environ | {_VICTIM: "1"}
+    return subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL)
 
 
 def _kill_when(process: subprocess.Popen[bytes], under_way: Callable[[], bool]) -> None:
@@ -35,27 +37,24 @@ def _kill_when(process: subprocess.Popen[bytes], under_way: Callable[[], bool]) 
         time.sleep(0.02)
     assert seen, "the transfer did not begin"
     assert process.poll() is None, "the client was done before it could be killed"
-    # A file system client is in the background. It goes first: it would take the end of the
-    # program that writes for the end of the file, and send what it has as the whole.
-    for pid in _file_system_clients():
-        os.kill(pid, signal.SIGKILL)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    # Its daemons are first: a file system client would take the end of the program that writes
+    # for the end of the file, and send what it has as the whole.
+    for pid in {*_victims()} - {process.pid}:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     for line in Path("/proc/mounts").read_text().splitlines():
-        if _MOUNT_POINT in line:
+        if f"/{MOUNT_PREFIX}" in line:
             subprocess.run(["fusermount", "-u", "-z", line.split()[1]], check=False)
 
 
-def _file_system_clients() -> Iterator[int]:
-    """Find the jmtpfs processes of the tests, and nobody else's."""
-    for command in Path("/proc").glob("[0-9]*/cmdline"):
+def _victims() -> Iterator[int]:
+    """Find the client that is to be killed and all that it has started, daemons too."""
+    for environment in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
-            words = command.read_bytes().split(b"\0")
-            if words[0].endswith(b"jmtpfs") and any(
-                _MOUNT_POINT.encode() in each for each in words
-            ):
-                yield int(command.parent.name)
+            if f"{_VICTIM}=1".encode() in environment.read_bytes().split(b"\0"):
+                yield int(environment.parent.name)
 
 
 def _staged(share: Path) -> int:
