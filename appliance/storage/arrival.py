@@ -37,6 +37,7 @@ class Arrivals:
             self._lookup.workplace(volume)
             with reporting(gone=ResponseCode.ACCESS_DENIED):
                 staged = volume.staging.create()
+            stay = volume.stay()
         return StagedUpload(
             handle,
             staged,
@@ -44,6 +45,7 @@ class Arrivals:
             replaces=replaces,
             publish=partial(self._publish, volume=volume, folder=folder, raw=raw),
             make_room=volume.trash.expunge_oldest,
+            stay=stay,
         )
 
     def make_folder(

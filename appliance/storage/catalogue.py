@@ -8,26 +8,25 @@ The lock is held while the table is looked at or changed, not while bytes are mo
 
 import logging
 import os
-import threading
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import Change, ChangeListener, Entry, ObjectRecord, StorageRecord
+from appliance.mtp.ports import Change, Entry, ObjectRecord
 from appliance.storage import formatting
 from appliance.storage.arrival import Arrivals
 from appliance.storage.deletion import Deletion
 from appliance.storage.describing import Describing
 from appliance.storage.editing import Editing, InPlaceEdit
-from appliance.storage.lookup import Lookup
 from appliance.storage.relocation import Relocation
 from appliance.storage.restoring import Restoring, TrashItem
 from appliance.storage.source import FileContent
+from appliance.storage.storages import Storages
 from appliance.storage.trash import TrashPolicy
 from appliance.storage.upload import StagedUpload
-from appliance.storage.volume import Folder, check
+from appliance.storage.volume import Folder
 from appliance.storage.watching import start_watching
 
 if TYPE_CHECKING:
@@ -38,8 +37,8 @@ log = logging.getLogger(__name__)
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class Catalogue:
-    """Storages that are served together. May be used from several threads.
+class Catalogue(Storages):
+    """Storages that are served together, and their objects. May be used from several threads.
 
     `watch`: whether to follow what happens in folders that have been listed, by a thread. `trash`:
     how long what is deleted is kept; None where it is deleted for good. `allow_format`: whether a
@@ -54,10 +53,8 @@ class Catalogue:
         trash: TrashPolicy | None = None,
         allow_format: bool = False,
     ) -> None:
-        check(folders)
+        super().__init__(folders, trash)
         self.may_format = allow_format
-        self._lock = threading.RLock()
-        self._lookup = Lookup(folders, self._lock, trash)
         self._table = self._lookup.table
         self._arrivals = Arrivals(self._lookup, self._lock)
         self._relocation = Relocation(self._lookup, self._lock)
@@ -86,16 +83,6 @@ class Catalogue:
                 volume.close()
 
     # What there is
-
-    def storage_ids(self) -> Sequence[int]:
-        """Ids in the order of the folders."""
-        with self._lock:
-            return tuple(each.storage_id for each in self._lookup.volumes if each.is_present)
-
-    def storage(self, storage_id: int) -> StorageRecord:
-        """Describe a storage as it is now."""
-        with self._lock:
-            return self._lookup.volume(storage_id).record()
 
     def children(self, storage_id: int, parent: int) -> Sequence[int]:
         """List a folder; it is scanned if that was not done or it has changed since."""
@@ -154,7 +141,8 @@ class Catalogue:
                 except MtpError:
                     os.close(fd)
                     raise
-        return FileContent(fd, status.st_size, offset, length)
+            stay = self._lookup.volume_of(handle).stay()
+        return FileContent(fd, status.st_size, offset, length, stay)
 
     # What can be made and changed
 
@@ -205,10 +193,6 @@ class Catalogue:
         if not self.may_format:
             raise MtpError(ResponseCode.ACCESS_DENIED, "formatting is not allowed")
         formatting.empty(self._lookup, self._lock, self._deletion, storage_id)
-
-    def listen(self, listener: ChangeListener) -> None:
-        """Tell `listener` of all changes that no method here was called for."""
-        self._lookup.announcements.listen(listener)
 
     # References
 

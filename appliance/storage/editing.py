@@ -24,15 +24,20 @@ _WRITE_BITS = 0o222
 class InPlaceEdit:
     """The `Edit` of the ports; for one thread. Owns the descriptor.
 
-    `ended` is told of the edit and its descriptor when all is written.
+    `stay` raises MtpError where the storage has gone away. `ended` is told of the edit and its
+    descriptor when all is written.
     """
 
     def __init__(
-        self, handle: int, fd: int, volume: Volume, ended: "Callable[[InPlaceEdit, int], None]"
+        self,
+        handle: int,
+        fd: int,
+        stay: Callable[[], None],
+        ended: "Callable[[InPlaceEdit, int], None]",
     ) -> None:
         self.handle = handle
         self._fd = fd
-        self._volume = volume
+        self._stay = stay
         self._ended = ended
 
     def write(self, offset: int, data: memoryview) -> None:
@@ -69,7 +74,7 @@ class InPlaceEdit:
         """Refuse what the storage cannot hold, holes included; the descriptor."""
         if self._fd < 0:
             raise MtpError(ResponseCode.GENERAL_ERROR, "the edit has ended already")
-        self._volume.require_present()
+        self._stay()
         if end > _MAX_SIZE:
             raise MtpError(ResponseCode.OBJECT_TOO_LARGE, f"{end} bytes")
         with reporting():
@@ -95,7 +100,7 @@ class Editing:
                 raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, f"{handle:X} is a folder")
             volume = self._writable(handle)
             self._lookup.require_unprotected(handle)
-            edit = InPlaceEdit(handle, self._open(handle, _WRITE), volume, self._ended)
+            edit = InPlaceEdit(handle, self._open(handle, _WRITE), volume.stay(), self._ended)
             self._lookup.own.begin_edit(edit)
             return edit
 

@@ -25,10 +25,8 @@ class Followed:
     def add(self, row: int, fd: int) -> None:
         """Watch a folder, open as `fd`; nothing new where that very folder is watched already."""
         number = self._watch.add(fd)
-        if number == self._watches.get(row):
-            return
-        self.remove(row)
-        if number is not None:
+        if number is not None and number != self._watches.get(row):
+            self.remove(row)
             self._watches[row] = number
             self._set(number, (*self.rows(number), row))
 

@@ -52,9 +52,16 @@ class Lookup:
             self.volumes.add(self.new_volume(folder))
 
     def new_volume(self, folder: Folder) -> Volume:
-        """Begin to serve a folder; it is not among the storages yet."""
-        number, root = self.volumes.new_id(), self.table.add_root()
+        """Open a folder that is to be a storage; for any thread."""
+        with self._lock:
+            number, root = self.volumes.new_id(), self.table.add_root()
         return Volume(number, folder, root, lock=self._lock, policy=self._policy)
+
+    def set_trash(self, policy: TrashPolicy | None) -> None:
+        """Keep what is deleted by other rules, in storages to come too."""
+        self._policy = policy
+        for volume in self.volumes:
+            volume.trash.policy = policy
 
     def _unfollow(self, folder: int) -> None:
         self.watcher.unfollow(folder)

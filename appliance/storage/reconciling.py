@@ -16,7 +16,7 @@ from appliance.storage.errors import is_gone
 from appliance.storage.lookup import Lookup
 from appliance.storage.scanning import is_shown
 
-#: A name that no file has; rows that are on their way have it.
+#: A name that no file has: of rows on their way whose place was taken by another one.
 _NOWHERE = b"/"
 
 
@@ -49,19 +49,24 @@ class Reconciler:
             self._tell_content(row, seen[0])
 
     def move(self, moves: Iterable[tuple[Place, Place]]) -> set[Place]:
-        """Take rows along to where their objects went; the places that have got their rows."""
+        """Take rows along to where their objects went; the places that have got their rows.
+
+        A folder's new place may only be reached when others have arrived: so, as often as it helps.
+        """
         travelling = {
             target: row
             for origin, target in moves
-            if (row := self._traveller(origin, target)) is not None
+            if self._is_ours(origin[0]) and (row := self._table.find(*origin)) is not None
         }
-        for row in travelling.values():
-            self._table.rename(row, _NOWHERE)
+        rows = set(travelling.values())
         arrived: set[Place] = set()
-        while landed := self._land(travelling):
+        while landed := {each for each in travelling if self._land(travelling[each], each, rows)}:
             arrived |= landed
-        for row in filter(self._table.is_alive, travelling.values()):
-            self._drop(row)
+            for each in landed:
+                del travelling[each]
+        for row in rows:
+            if self._table.is_alive(row) and self._table.name(row) == _NOWHERE:
+                self._drop(row)
         return arrived
 
     def look_all_over(self, folder: int, since: float) -> None:
@@ -126,40 +131,31 @@ class Reconciler:
 
     # Moves
 
-    def _traveller(self, origin: Place, target: Place) -> int | None:
-        """Find the row of what has gone from one place to another, if it can go along."""
-        if not self._is_ours(origin[0]) or not self._is_ours(target[0]):
-            return None
-        row = self._table.find(*origin)
-        try:
-            seen = self._seen(target)
-        except (OSError, MtpError):
-            return None
-        if row is None or seen is None or not self._is_same(row, *seen):
-            return None
-        return row if self._lookup.own.may_be(row, seen[0]) else None
-
-    def _land(self, travelling: dict[Place, int]) -> set[Place]:
-        """Let arrive all that can; a folder cannot while its target is still below itself."""
-        landed: set[Place] = set()
-        for target, row in list(travelling.items()):
-            if self._may_land(row, target[0]):
-                del travelling[target]
-                self._arrive(row, target)
-                landed.add(target)
-        return landed
-
-    def _may_land(self, row: int, folder: int) -> bool:
-        if not self._table.is_alive(row) or folder not in self._table.marks:
+    def _land(self, row: int, target: Place, travelling: set[int]) -> bool:
+        """Bring a row to its object's new place, if it is there and the object is that row's."""
+        if not self._can_be_at(row, target):
             return False
-        return row not in self._table.ancestors(folder)
-
-    def _arrive(self, row: int, target: Place) -> None:
         folder, name = target
         twin = self._table.find(folder, name)
-        if twin is not None:
+        if twin in travelling:
+            self._table.rename(twin, _NOWHERE)
+        elif twin is not None:
             self._drop(twin)
         self._table.rename(row, name)
         if folder != self._table.parent(row):
             self._table.move(row, folder)
         self._tell(ChangeKind.PLACE, row)
+        return True
+
+    def _can_be_at(self, row: int, target: Place) -> bool:
+        if not self._table.is_alive(row) or not self._is_ours(target[0]):
+            return False
+        if row in self._table.ancestors(target[0]):
+            return False
+        try:
+            seen = self._seen(target)
+        except (OSError, MtpError):
+            return False
+        if seen is None or not self._is_same(row, *seen):
+            return False
+        return self._lookup.own.may_be(row, seen[0])

@@ -156,12 +156,18 @@ class Relocation:
         with self._lock:
             workplace = keep(self._lookup.workplace(journey.volume), journey.held)
             staged = journey.volume.staging.new_name()
+            stay = journey.volume.stay()
         try:
             with reporting():
                 _copy(journey, workplace, staged)
             yield workplace, staged
+        except MtpError:
+            stay()  # where the storage has gone away, that is why
+            raise
         finally:
             removal.clear_away(workplace, staged)
+            with self._lock:
+                journey.volume.tidy()
 
     def _arrive(self, journey: _Journey, workplace: int, staged: bytes) -> int:
         """Rename a copy to its place; the descriptor of its folder."""

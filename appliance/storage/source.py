@@ -2,6 +2,7 @@
 """A file's content on its way out."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from appliance.storage.errors import reporting
@@ -10,11 +11,26 @@ from appliance.storage.errors import reporting
 _WORTH_ADVICE = 1 << 16
 
 
-class FileContent:
-    """A slice of an open regular file, read once from front to back; owns the descriptor."""
+def _nothing() -> None:
+    """Allow a file to be read for ever."""
 
-    def __init__(self, fd: int, size: int, offset: int, length: int | None) -> None:
+
+class FileContent:
+    """A slice of an open regular file, read once from front to back; owns the descriptor.
+
+    `stay` raises MtpError where the file may not be read any more.
+    """
+
+    def __init__(
+        self,
+        fd: int,
+        size: int,
+        offset: int,
+        length: int | None,
+        stay: Callable[[], None] = _nothing,
+    ) -> None:
         self._fd = fd
+        self._stay = stay
         rest = max(0, size - offset)
         self._offset = offset
         self._length = rest if length is None else min(rest, length)
@@ -39,7 +55,8 @@ class FileContent:
         return self._fd
 
     def read_into(self, buffer: memoryview) -> int:
-        """Read the next bytes straight into `buffer`; 0 at the end."""
+        """Read the next bytes straight into `buffer`; 0 at the end, or where it has no room."""
+        self._stay()
         wanted = min(len(buffer), self._end - self._at)
         if wanted <= 0:
             return 0

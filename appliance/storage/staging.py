@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from appliance.mtp.errors import MtpError
 from appliance.storage import removal
 from appliance.storage.directories import Directories, entries, open_directory, opened
 from appliance.storage.names import STAGING, STATE, TRASH
@@ -89,9 +90,9 @@ class Staging:
             raise
 
     def close(self) -> None:
-        """Leave nothing behind, if the storage is still there."""
-        if self.is_ready:
-            with suppress(OSError):
+        """Leave nothing behind, if the storage is still there; may be repeated."""
+        if self._name:
+            with suppress(OSError, MtpError):
                 root_fd = self._directories.get()
                 with opened(root_fd, (STAGING,)) as workplace:
                     removal.clear_away(workplace, self._name)

@@ -17,7 +17,8 @@ class StagedUpload:
     """The `Upload` of the ports; for one thread.
 
     `publish` renames the staged file, enters it in the table, and gives a descriptor of its folder.
-    `make_room` makes some room on a full disk; False where it cannot.
+    `make_room` makes some room on a full disk; False where it cannot. `stay` raises MtpError where
+    the storage has gone away.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class StagedUpload:
         replaces: bool,
         publish: Callable[["StagedUpload"], int],
         make_room: Callable[[], bool],
+        stay: Callable[[], None],
     ) -> None:
         self.handle = handle
         self.staged = staged
@@ -37,12 +39,14 @@ class StagedUpload:
         self._modified = modified
         self._publish = publish
         self._make_room = make_room
+        self._stay = stay
         self._is_open = True
 
     def write(self, data: memoryview) -> None:
         """Append `data`; on an error nothing remains."""
         self._require_open()
         try:
+            self._stay()
             with reporting():
                 while data:
                     data = data[self._write(data) :]
@@ -59,7 +63,9 @@ class StagedUpload:
         self._require_open()
         try:
             with reporting():
+                self._stay()
                 self._settle()
+                self._stay()
                 folder_fd = self._publish(self)
         except BaseException:
             self.discard()

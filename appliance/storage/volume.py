@@ -3,9 +3,10 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from appliance.errors import ApplianceError
@@ -32,10 +33,13 @@ class Folder:
     hidden_files: bool = True
 
 
-def check(folders: Sequence[Folder]) -> None:
-    """Refuse folders that cannot be served, or not together; one line that names the thing."""
-    names: set[str] = set()
-    places: set[tuple[int, int]] = set()
+def check(folders: Sequence[Folder], *, beside: Sequence[Folder] = ()) -> None:
+    """Refuse folders that cannot be served, or not together; one line that names the thing.
+
+    `beside`: what is served already, wherever it is now.
+    """
+    names = {each.name for each in beside}
+    places = {place for each in beside if (place := _place(each)) is not None}
     for folder in folders:
         _check_name(folder, names)
         names.add(folder.name)
@@ -43,6 +47,15 @@ def check(folders: Sequence[Folder]) -> None:
         if (status.st_dev, status.st_ino) in places:
             raise ApplianceError(f"{folder.path} is given twice", hint="serve a folder once")
         places.add((status.st_dev, status.st_ino))
+
+
+def _place(folder: Folder) -> tuple[int, int] | None:
+    """Device and inode; None where there is nothing now."""
+    try:
+        status = folder.path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _check_name(folder: Folder, taken: set[str]) -> None:
@@ -89,24 +102,32 @@ class Volume:
     ) -> None:
         self.storage_id = storage_id
         self.root = root
-        self.hidden_files = folder.hidden_files
         self.folder = folder
         self.name = folder.name
-        self._read_only = folder.read_only
+        self.hidden_files = folder.hidden_files
+        self.wants_read_only = folder.read_only
+        self.is_ejected = False
+        self.is_locked = False
+        self._is_removed = False
+        self._absences = 0
+        self._lock = lock
         try:
             self.directories = Directories(folder.path)
+        except OSError as error:
+            raise ApplianceError(f"{folder.path} cannot be served: {error}") from None
+        self.staging = staging.Staging(self.directories)
+        self.trash = Trash(self.directories, lock, policy)
+        self.open()
+        self.system = os.fstatvfs(self.directories.get()).f_fsid
+
+    def open(self) -> None:
+        """Look whether the storage is there, and remove what an earlier run has left in it."""
+        try:
             if not self.read_only:
                 staging.clean(self.directories.get())
                 trash_place.clean(self.directories.get())
         except (OSError, MtpError) as error:
-            raise ApplianceError(f"{folder.path} cannot be served: {error}") from None
-        self.staging = staging.Staging(self.directories)
-        self.is_ejected = False
-        self.is_locked = False
-        self.is_removed = False
-        self.trash = Trash(self.directories, lock, None if folder.read_only else policy)
-        self._lock = lock
-        self.system = os.fstatvfs(self.directories.get()).f_fsid
+            raise ApplianceError(f"{self.folder.path} cannot be served: {error}") from None
 
     def close(self) -> None:
         """Leave nothing behind, and nothing open; harmless when repeated."""
@@ -116,7 +137,7 @@ class Volume:
     @property
     def read_only(self) -> bool:
         """Whether nothing can be changed: by wish, by the file system, or by permission."""
-        if self._read_only:
+        if self.wants_read_only:
             return True
         root = self.directories.get()
         with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
@@ -124,19 +145,46 @@ class Volume:
                 b".", os.W_OK, dir_fd=root, effective_ids=True
             )
 
+    # Being there
+
     @property
     def is_present(self) -> bool:
         """Whether initiators may see the storage."""
-        return not (self.is_ejected or self.is_locked or self.is_removed)
+        return not (self.is_ejected or self.is_locked or self._is_removed)
+
+    def set_away(
+        self,
+        *,
+        ejected: bool | None = None,
+        locked: bool | None = None,
+        removed: bool | None = None,
+    ) -> None:
+        """Say why initiators may not see the storage, or why no more; None: as before."""
+        self.is_ejected = self.is_ejected if ejected is None else ejected
+        self.is_locked = self.is_locked if locked is None else locked
+        self._is_removed = self._is_removed if removed is None else removed
+        if not self.is_present:
+            self._absences += 1
 
     def require_present(self) -> None:
-        """Refuse what needs a storage that was taken away; for any thread."""
+        """Refuse what needs a storage that is away; for any thread."""
         if not self.is_present:
             raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, f"{self.folder.name} is away")
 
-    def set_read_only(self, *, read_only: bool) -> None:
-        """Allow changes from now on, or do not."""
-        self._read_only = read_only
+    def stay(self) -> Callable[[], None]:
+        """Give a check, for any thread, that the storage was never away since now."""
+        return partial(self._require_stay, self._absences)
+
+    def _require_stay(self, absences: int) -> None:
+        if absences != self._absences:
+            raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, f"{self.folder.name} went away")
+
+    def tidy(self) -> None:
+        """Remove what work that was under way may have made after the storage went away."""
+        if not self.is_present:
+            self.close()
+
+    # What may be done
 
     def require_writable(self) -> None:
         """Refuse changes where there can be none."""

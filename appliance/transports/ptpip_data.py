@@ -15,6 +15,7 @@ from appliance.transports.ptpip_channel import PIECE_SIZE, Channel
 SMALL = 64 * 1024
 #: Bytes of a data packet that sendfile fills.
 FILE_PIECE_SIZE = 1 << 20
+_NO_ROOM = memoryview(b"")
 
 
 class Outlet(Protocol):
@@ -80,14 +81,19 @@ class FileOutlet:
 
     def __init__(self, source: FileSource, channel: Channel) -> None:
         self.failure = Reply(ResponseCode.INCOMPLETE_TRANSFER)
+        self._source = source
         self._fd = source.fileno()
         self._at = source.offset
         self._channel = channel
 
     def prepare(self, wanted: int) -> int:
-        """Look how long the file is now."""
+        """Look how long the file is now, and whether it may still be read."""
         try:
+            self._source.read_into(_NO_ROOM)
             size = os.fstat(self._fd).st_size
+        except MtpError as error:
+            self.failure = Reply(error.code, error.parameters)
+            return 0
         except OSError:
             return 0
         return max(0, min(wanted, size - self._at))

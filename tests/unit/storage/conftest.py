@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from appliance.storage import Catalogue, Folder, scanning, syscalls
-from tests.unit.storage.helpers import mount
+from tests.unit.storage.ear import Ear
+from tests.unit.storage.helpers import FIRST, mount
 
 Mount = Callable[[Path], None]
 
@@ -28,6 +29,20 @@ def root(tmp_path: Path) -> Path:
 def store(root: Path) -> Iterator[Catalogue]:
     with Catalogue([Folder(root, "Card")]) as catalogue:
         yield catalogue
+
+
+@pytest.fixture
+def watched(root: Path) -> Iterator[Catalogue]:
+    """Serve a folder, and follow what happens in it."""
+    with Catalogue([Folder(root, "Card")], watch=True) as catalogue:
+        yield catalogue
+
+
+@pytest.fixture
+def ear(watched: Catalogue, root: Path) -> Ear:
+    """Listen to what happens; the root has been listed."""
+    watched.children(FIRST, 0)
+    return Ear(watched, root)
 
 
 @pytest.fixture
