@@ -3,7 +3,6 @@
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,6 +28,9 @@ examples:
   mtp-appliance serve ~/share
   mtp-appliance serve Music=/srv/music:ro Inbox=/srv/inbox --listen 0.0.0.0
   sudo mtp-appliance serve --usb /srv/share
+  mtp-appliance serve --settings /etc/mtp-appliance/settings.toml
+
+SIGHUP reads the settings file again.
 
 exit status:
   0 ended by SIGINT or SIGTERM; 1 failed; 2 called wrongly; 4 only root may
@@ -62,8 +64,9 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
     try:
-        arguments = make_parser().parse_args(argv)
-        serve(arguments)
+        words = sys.argv[1:] if argv is None else argv
+        arguments = make_parser(words[:1]).parse_args(words)
+        arguments.act(arguments)
     except ApplianceError as error:
         print(f"mtp-appliance: {error}", file=sys.stderr)
         return error.status
@@ -72,8 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return ExitStatus.OK
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
+def make_parser(command: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Describe the command line; in full what belongs to the command that is asked for."""
     parser = Parser(
         prog="mtp-appliance",
         description="Serve folders as an MTP device.",
@@ -92,14 +95,45 @@ def make_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
     )
+    for name, what in (
+        ("storage", "add, remove and change what an appliance serves while it runs"),
+        ("trash", "put back what a PC has deleted"),
+    ):
+        parser_of_it = _control_parser(commands, name, what)
+        if name in command:
+            _describe_control(parser_of_it, name)
     return parser
 
 
+def _control_parser(
+    commands: "argparse._SubParsersAction[Parser]", name: str, what: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=what,
+        description=f"{what.capitalize()}.",
+        formatter_class=Formatter,
+        allow_abbrev=False,
+    )
+
+
+def _describe_control(parser: argparse.ArgumentParser, name: str) -> None:
+    """Describe a command that speaks to an appliance that runs."""
+    from appliance.cli import control  # noqa: PLC0415 - not for those who serve
+
+    (control.add_storage if name == "storage" else control.add_trash)(parser)
+
+
 def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(act=serve)
     add = parser.add_argument
-    add("folders", metavar="FOLDER", nargs="+", type=parse_folder, help="what to serve")
+    add("folders", metavar="FOLDER", nargs="*", type=parse_folder, help="what to serve")
+    add("--settings", type=Path, metavar="FILE",
+        help="serve what this file says (TOML), and change with it")  # fmt: skip
     add("--name", type=parse_name, metavar="FRIENDLY",
         help="what the device is called until a PC gives it another name")  # fmt: skip
+    add("--no-trash", action="store_true", help="delete for good what a PC deletes")
+    add("--allow-format", action="store_true", help="let a PC delete all of a storage at once")
     add("--hide-hidden", action="store_true", help="hide names that begin with a dot")
     add("--state-dir", type=Path, metavar="DIR",
         help="where to keep what a PC has set (the systemd unit's, or ~/.local/state/mtp-appliance)")  # fmt: skip  # noqa: E501
@@ -132,21 +166,14 @@ def _readings(text: str) -> Iterator[FolderArgument]:
             yield FolderArgument(Path(rest.removesuffix(_READ_ONLY)), prefix, read_only=True)
 
 
-_ADDRESS = re.compile(
-    r"\[(?P<six>[^\[\]]+)\](:(?P<a>\d+))?|(?P<bare>[^\[\]]*:[^\[\]]*:[^\[\]]*)|(?P<host>[^:\[\]]+)(:(?P<b>\d+))?"
-)
-
-
 def parse_address(text: str) -> tuple[str, int]:
-    """Read ADDRESS[:PORT]; an IPv6 address with a port stands in brackets."""
-    match = _ADDRESS.fullmatch(text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no ADDRESS[:PORT], such as 0.0.0.0:15740")
-    host = match["six"] or match["bare"] or match["host"]
-    port = int(match["a"] or match["b"] or DEFAULT_PORT)
-    if port > 0xFFFF:
-        raise argparse.ArgumentTypeError(f"{port} is no TCP port: the last one is 65535")
-    return host, port
+    """Read ADDRESS[:PORT]."""
+    from appliance.settings import addresses  # noqa: PLC0415 - seldom needed
+
+    try:
+        return addresses.parse_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def parse_name(text: str) -> str:
@@ -160,6 +187,10 @@ def parse_name(text: str) -> str:
 
 def serve(arguments: argparse.Namespace) -> None:
     """Serve."""
+    if bool(arguments.folders) == bool(arguments.settings):
+        what = "FOLDER and --settings exclude each other" if arguments.settings else "serve what?"
+        hint = "mtp-appliance serve --help"
+        raise ApplianceError(what, hint=hint, status=ExitStatus.USAGE)
     if arguments.udc and not arguments.usb:
         raise ApplianceError("--udc goes with --usb", hint="add --usb", status=ExitStatus.USAGE)
     from appliance import log  # noqa: PLC0415 - not for --help
@@ -176,12 +207,16 @@ def serve(arguments: argparse.Namespace) -> None:
                 Folder(each.path, each.name or storage_name(each.path), each.read_only, show_hidden)
                 for each in arguments.folders
             ),
-            listen=tuple(arguments.listen) or default,
+            listen=tuple(arguments.listen),
             usb=arguments.usb,
             udc=arguments.udc,
             functionfs=arguments.functionfs,
             name=arguments.name or "",
             state_directory=arguments.state_dir,
+            settings=arguments.settings,
+            default_listen=default,
+            trash=not arguments.no_trash,
+            allow_format=arguments.allow_format,
         ),
         announce,
     )

@@ -5,7 +5,8 @@ import logging
 import os
 import select
 import signal
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,21 @@ from appliance.gadget.identity import device_identity
 from appliance.mtp.device import Device
 from appliance.mtp.ptpip_packets import PORT
 from appliance.mtp.responder import Responder
+from appliance.services.control_socket import ControlServer, socket_path
 from appliance.services.host import LinuxHost
+from appliance.services.management import Management
 from appliance.services.notify import notify
+from appliance.services.reloading import (
+    Reloader,
+    add_storages,
+    folder_of,
+    tell_findings,
+    trash_policy,
+)
+from appliance.settings.addresses import parse_address
+from appliance.settings.schema import Settings, StorageSetting
 from appliance.settings.state import State, state_directory
+from appliance.settings.store import SettingsFile
 from appliance.storage import Catalogue, Folder
 
 if TYPE_CHECKING:
@@ -36,16 +49,22 @@ class Options:
 
     `listen` are hosts with TCP ports. With `usb` a gadget is made on the controller named `udc`,
     None for the first one; `functionfs` is where somebody else has mounted FunctionFS.
-    `name` is the friendly name where no PC has given another, "" for the model's.
+    `name` is the friendly name where no PC has given another, "" for the model's. Where neither
+    `listen` nor the settings name an address, `default_listen` holds. `settings` is the file that
+    says the rest, instead of `folders`, `trash` and `allow_format`.
     """
 
-    folders: tuple[Folder, ...]
+    folders: tuple[Folder, ...] = ()
     listen: tuple[tuple[str, int], ...] = ()
+    default_listen: tuple[tuple[str, int], ...] = ()
     usb: bool = False
     udc: str | None = None
     functionfs: Path | None = None
     name: str = ""
     state_directory: Path | None = None
+    settings: Path | None = None
+    trash: bool = True
+    allow_format: bool = False
 
 
 class Stop:
@@ -92,10 +111,14 @@ def serve(options: Options, announce: Announce) -> None:
     """Serve until a signal; raises ApplianceError where that cannot begin."""
     stop = Stop()
     with stop.listening(), ExitStack() as stack:
-        responder = stack.enter_context(_responder(options))
-        lines = _folder_lines(options.folders)
-        if options.listen:
-            lines += serve_ptpip(responder, options, stack)
+        directory = options.state_directory or state_directory()
+        file = None if options.settings is None else SettingsFile(options.settings, directory)
+        settings = _settings(options, file)
+        responder = _responder(options, settings, directory, file, stack)
+        lines = _folder_lines(tuple(map(folder_of, settings.storages)))
+        listen = options.listen or tuple(map(parse_address, settings.listen))
+        if listen or options.default_listen:
+            lines += serve_ptpip(responder, listen or options.default_listen, stack)
         usb = None
         if options.usb or options.functionfs is not None:
             usb = serve_usb(responder, options, stack)
@@ -112,12 +135,55 @@ def serve(options: Options, announce: Announce) -> None:
         notify("STOPPING=1")
 
 
-@contextmanager
-def _responder(options: Options) -> Iterator[Responder]:
-    directory = options.state_directory or state_directory()
-    device = Device(device_identity(), State(directory, default_name=options.name), LinuxHost())
-    with Catalogue(options.folders) as catalogue:
-        yield Responder(device, catalogue)
+def _settings(options: Options, file: SettingsFile | None) -> Settings:
+    """Say what is to be done: what the file says, or else the command line."""
+    if file is not None:
+        reading = file.read()
+        tell_findings(reading, file.path)
+        return reading.settings
+    storages = tuple(
+        StorageSetting(each.path, each.name, each.read_only, each.hidden_files)
+        for each in options.folders
+    )
+    return Settings(storages=storages, trash_keep=options.trash, allow_format=options.allow_format)
+
+
+def _responder(
+    options: Options,
+    settings: Settings,
+    directory: Path,
+    file: SettingsFile | None,
+    stack: ExitStack,
+) -> Responder:
+    """Wire what serves, until `stack` is left."""
+    state = State(directory, default_name=options.name or settings.name)
+    device = Device(device_identity(), state, LinuxHost(clock_settable=settings.set_clock))
+    folders = tuple(map(folder_of, settings.storages))
+    catalogue = stack.enter_context(
+        Catalogue(
+            folders if file is None else (),
+            watch=True,
+            trash=trash_policy(settings),
+            allow_format=settings.allow_format,
+        )
+    )
+    if file is not None:
+        add_storages(catalogue, folders)
+    responder = Responder(device, catalogue)
+    if file is not None:
+        _reload_at_signal(Reloader(file, settings, catalogue, responder), stack)
+    verbs = Management(catalogue, responder, file).verbs()
+    stack.enter_context(ControlServer(socket_path(options.state_directory), verbs))
+    return responder
+
+
+def _reload_at_signal(reloader: Reloader, stack: ExitStack) -> None:
+    """Let SIGHUP reload, beside what is being served, until `stack` is left."""
+
+    def reload(number: int, frame: object) -> None:
+        threading.Thread(target=reloader.reload, name="reload", daemon=True).start()
+
+    stack.callback(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, reload))
 
 
 def _folder_lines(folders: tuple[Folder, ...]) -> list[str]:
@@ -127,13 +193,15 @@ def _folder_lines(folders: tuple[Folder, ...]) -> list[str]:
     ]
 
 
-def serve_ptpip(responder: Responder, options: Options, stack: ExitStack) -> list[str]:
+def serve_ptpip(
+    responder: Responder, listen: Sequence[tuple[str, int]], stack: ExitStack
+) -> list[str]:
     """Serve over PTP/IP until `stack` is left; what to tell a person about it."""
     # Over USB alone this is not needed.
     from appliance.transports.ptpip import PtpIpServer  # noqa: PLC0415
     from appliance.transports.ptpip_listen import Address  # noqa: PLC0415
 
-    server = PtpIpServer(responder, [Address(*each) for each in options.listen])
+    server = PtpIpServer(responder, [Address(*each) for each in listen])
     stack.enter_context(server)
     for address in server.addresses:
         if not address.is_loopback:

@@ -3,7 +3,9 @@
 
 import os
 import socket
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 
 def notify(state: str) -> None:
@@ -16,3 +18,13 @@ def notify(state: str) -> None:
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     with channel, suppress(OSError):  # nobody may listen (any more)
         channel.sendto(state.encode(), address)
+
+
+@contextmanager
+def notify_reloading() -> Iterator[None]:
+    """Tell that the settings are being read again, until the block ends."""
+    notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    try:
+        yield
+    finally:
+        notify("READY=1")

@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from appliance.settings.addresses import parse_address
 from appliance.settings.state import is_name
 
 #: Of the file; a change of meaning of any key makes a new one.
@@ -52,7 +53,12 @@ def _name_or_nothing(value: str) -> str:
 
 
 def _addresses(value: tuple[str, ...]) -> str:
-    return "" if all(each.strip() for each in value) else "holds an empty address"
+    for each in value:
+        try:
+            parse_address(each)
+        except ValueError as error:
+            return f"holds what it cannot: {error}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

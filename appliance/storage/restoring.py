@@ -154,6 +154,8 @@ class Restoring:
         else:
             raise FileExistsError(errno.EEXIST, "too many of that name are there")
         self._enter(way, free, is_folder=folder, is_new=True)
+        if way.row is not None:
+            self._lookup.note_own(way.row, way.fd)
 
     def _enter(self, way: _Way, name: bytes, *, is_folder: bool, is_new: bool) -> None:
         """Know what has been reached, if it is shown."""

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the command line talks to the service that runs: one line each way over a Unix socket.
+
+    {"verb": "storage eject", "arguments": {"storage": "Card"}}
+    {"result": null}   or   {"error": "there is no storage Card", "hint": "..."}
+
+Only root and the user that the service runs as are listened to.
+"""
+
+import json
+import logging
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from appliance.errors import ApplianceError, ExitStatus
+
+log = logging.getLogger(__name__)
+
+Verb = Callable[..., Any]
+
+SOCKET_NAME = "control.sock"
+_MAX_LINE = 1 << 16
+#: Seconds; one who connects and says nothing is in nobody's way for longer.
+_PATIENCE = 5.0
+#: Seconds that the service may take for what it is asked.
+_LONG = 600.0
+_CREDENTIALS = struct.Struct("3i")
+_NOT_RUNNING = "start it: mtp-appliance serve FOLDER"
+
+
+def socket_path(state_directory: Path | None = None) -> Path:
+    """Find where the socket is: with the state, if that has a place of its own; else systemd's
+    runtime directory for the service, or the user's.
+    """
+    if state_directory is not None:
+        return state_directory / SOCKET_NAME
+    for_service = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if for_service:
+        return Path(for_service) / SOCKET_NAME
+    for_user = os.environ.get("XDG_RUNTIME_DIR", "")
+    if for_user.startswith("/"):
+        return Path(for_user) / "mtp-appliance" / SOCKET_NAME
+    if os.geteuid() == 0:
+        return Path("/run/mtp-appliance") / SOCKET_NAME
+    return Path("~/.local/state/mtp-appliance").expanduser() / SOCKET_NAME
+
+
+class ControlServer:
+    """Listens while it is entered; where it cannot, that is logged and the service goes on."""
+
+    def __init__(self, path: Path, verbs: Mapping[str, Verb]) -> None:
+        self._path = path
+        self._verbs = verbs
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._listen()
+        except (OSError, ApplianceError) as error:
+            log.warning("the commands storage and trash cannot be used: %s", error)
+            return self
+        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
+        self._thread.start()
+        log.info("CONTROL at %s", self._path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread is None:
+            self._listener.close()
+            return
+        with suppress(OSError):
+            self._path.unlink()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(_PATIENCE)
+        self._listener.close()
+
+    def _listen(self) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._path.is_socket():
+            if _answers(self._path):
+                raise ApplianceError(f"another appliance listens at {self._path}")
+            self._path.unlink()
+        before = os.umask(0o177)
+        try:
+            self._listener.bind(os.fsencode(self._path))
+        finally:
+            os.umask(before)
+        self._listener.listen(4)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            with connection, suppress(OSError):  # who asked is gone
+                connection.settimeout(_PATIENCE)
+                connection.sendall(_encode(self._answer(connection)))
+
+    def _answer(self, connection: socket.socket) -> dict[str, Any]:
+        try:
+            _require_permission(connection)
+            request = json.loads(_receive_line(connection))
+            verb = self._verbs[request["verb"]]
+            return {"result": verb(**request.get("arguments", {}))}
+        except ApplianceError as error:
+            return {"error": error.message, "hint": error.hint}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            log.info("REFUSED control: %s", error)
+            return {"error": "this is not understood", "hint": "is it the same version?"}
+        except OSError:
+            raise
+        except Exception:
+            log.exception("DEFECT control")
+            return {"error": "the service failed", "hint": "its log has the reason"}
+
+
+def ask(path: Path, verb: str, /, **arguments: Any) -> Any:
+    """Ask the service that listens at `path`; what it says. Raises ApplianceError."""
+    try:
+        with _connect(path) as connection:
+            connection.settimeout(_LONG)
+            connection.sendall(_encode({"verb": verb, "arguments": arguments}))
+            answer = json.loads(_receive_line(connection))
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise ApplianceError(
+            f"no appliance listens at {path}", hint=_NOT_RUNNING, status=ExitStatus.NOT_RUNNING
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ApplianceError(f"{path}: {error}") from None
+    if "error" in answer:
+        raise ApplianceError(answer["error"], hint=answer.get("hint", ""))
+    return answer["result"]
+
+
+def _connect(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(os.fsencode(path))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _answers(path: Path) -> bool:
+    try:
+        _connect(path).close()
+    except OSError:
+        return False
+    return True
+
+
+def _require_permission(connection: socket.socket) -> None:
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, user, _ = _CREDENTIALS.unpack(raw)
+    if user not in (0, os.geteuid()):
+        raise ApplianceError("this user may not do that", hint="use sudo")
+
+
+def _receive_line(connection: socket.socket) -> bytes:
+    data = b""
+    while not data.endswith(b"\n"):
+        part = connection.recv(_MAX_LINE)
+        if not part:
+            raise ValueError("the other side went away")
+        data += part
+        if len(data) > _MAX_LINE << 8:
+            raise ValueError("too long")
+    return data
+
+
+def _encode(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"

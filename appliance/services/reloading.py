@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The settings file, put into force: at the start, and again at each SIGHUP."""
+
+import logging
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from appliance.errors import ApplianceError
+from appliance.mtp.responder import Responder
+from appliance.services.notify import notify_reloading
+from appliance.settings.schema import Effect, Settings, StorageSetting, declared
+from appliance.settings.store import Reading, SettingsFile
+from appliance.storage import Catalogue, Folder, TrashPolicy
+from appliance.storage.storages import StorageState
+
+log = logging.getLogger(__name__)
+
+
+def tell_findings(reading: Reading, path: Path) -> None:
+    """Log what is wrong with a settings file, and what serves instead."""
+    for warning in reading.findings.warnings:
+        log.warning("SETTINGS %s: %s", path, warning)
+    for error in reading.findings.errors:
+        log.warning("SETTINGS %s: %s", path, error)
+    if reading.findings.errors:
+        serving = "what was understood last" if reading.from_good_copy else "the defaults"
+        log.warning("SETTINGS %s is not used; %s", path, f"in force: {serving}")
+
+
+def trash_policy(settings: Settings) -> TrashPolicy | None:
+    """Say what is kept of what is deleted."""
+    if not settings.trash_keep:
+        return None
+    return TrashPolicy(days=settings.trash_days, share=settings.trash_share / 100)
+
+
+def folder_of(storage: StorageSetting) -> Folder:
+    """Say what is to be served."""
+    name = storage.name or storage.path.name or "Files"
+    return Folder(storage.path, name, storage.read_only, storage.hidden_files)
+
+
+def add_storages(catalogue: Catalogue, folders: Iterable[Folder]) -> None:
+    """Serve folders; one that cannot be served is told of, and no reason not to serve the rest."""
+    for folder in folders:
+        try:
+            catalogue.add_storage(folder)
+        except ApplianceError as error:
+            log.warning("SETTINGS %s", error)
+
+
+class Reloader:
+    """Brings a running service to what its settings file says now. For any thread."""
+
+    def __init__(
+        self,
+        file: SettingsFile,
+        settings: Settings,
+        catalogue: Catalogue,
+        responder: Responder,
+    ) -> None:
+        self._file = file
+        self._settings = settings
+        self._catalogue = catalogue
+        self._responder = responder
+        self._lock = threading.Lock()
+
+    def reload(self) -> None:
+        """Read the file; where it has errors, nothing changes but the log."""
+        with self._lock, notify_reloading():
+            reading = self._file.read()
+            if reading.findings.errors:
+                for error in reading.findings.errors:
+                    log.warning("SETTINGS %s: %s; nothing changes", self._file.path, error)
+                return
+            tell_findings(reading, self._file.path)
+            self._apply(reading.settings)
+            self._settings = reading.settings
+            log.info("RELOADED %s", self._file.path)
+
+    def _apply(self, settings: Settings) -> None:
+        self._apply_storages(settings.storages)
+        self._catalogue.set_trash(trash_policy(settings))
+        if settings.allow_format is not self._catalogue.may_format:
+            self._catalogue.may_format = settings.allow_format
+            self._responder.device_info_changed()
+        for name in _changed(self._settings, settings, Effect.RESTART):
+            log.warning("SETTINGS %s takes effect at the next start", name)
+
+    def _apply_storages(self, wanted: Iterable[StorageSetting]) -> None:
+        """Remove what is not wanted, change what is, add what is missing."""
+        by_path = {each.path.resolve(): each for each in wanted}
+        for state in self._catalogue.storages():
+            storage = by_path.get(state.path.resolve())
+            if storage is None or folder_of(storage).name != state.name:
+                self._catalogue.remove_storage(state.storage_id)
+            else:
+                del by_path[state.path.resolve()]
+                self._adjust(state, storage)
+        add_storages(self._catalogue, map(folder_of, by_path.values()))
+
+    def _adjust(self, state: StorageState, storage: StorageSetting) -> None:
+        self._catalogue.set_read_only(state.storage_id, read_only=storage.read_only)
+
+
+def _changed(before: Settings, after: Settings, effect: Effect) -> list[str]:
+    return [
+        key
+        for key, item, setting in declared()
+        if setting.effect is effect and getattr(before, item.name) != getattr(after, item.name)
+    ]

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The socket between the command line and the service."""
+
+import json
+import logging
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.errors import ApplianceError, ExitStatus
+from appliance.services.control_socket import ControlServer, ask, socket_path
+
+
+def fail() -> None:
+    raise ApplianceError("it is broken", hint="mend it")
+
+
+def crash() -> None:
+    raise RuntimeError("a defect")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    verbs: dict[str, Any] = {
+        "add": lambda a, b: a + b,
+        "fail": fail,
+        "crash": crash,
+        "echo": lambda text: text,
+    }
+    with ControlServer(tmp_path / "run" / "c.sock", verbs):
+        yield tmp_path / "run" / "c.sock"
+
+
+def test_asking(path: Path) -> None:
+    assert ask(path, "add", a=1, b=2) == 3
+    text = "\n\0ümläut" * 10_000
+    assert ask(path, "echo", text=text) == text
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_errors_come_as_they_are(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ApplianceError, match=r"it is broken \(mend it\)"):
+        ask(path, "fail")
+    for verb, arguments in (("nothing", {}), ("add", {}), ("add", {"a": 1, "b": "2"})):
+        with pytest.raises(ApplianceError, match="not understood"):
+            ask(path, verb, **arguments)
+    with caplog.at_level(logging.ERROR), pytest.raises(ApplianceError, match="the service failed"):
+        ask(path, "crash")
+    assert ask(path, "add", a=1, b=2) == 3
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"\n", b"hello\n", b"[]\n", b"{}\n", b'{"verb": []}\n', b'{"verb": "add", "arguments": 1}\n'],
+)
+def test_nonsense_is_answered(path: Path, said: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(said)
+        assert "error" in json.loads(client.recv(1 << 16))
+
+
+def test_who_says_nothing_or_goes_away_is_in_nobodys_way(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(b'{"verb": "echo", "arguments": {"text": "')
+    assert ask(path, "add", a=1, b=2) == 3
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with pytest.raises(ApplianceError, match="no appliance listens") as caught:
+        ask(tmp_path / "none.sock", "add")
+    assert caught.value.status is ExitStatus.NOT_RUNNING
+
+
+def test_a_socket_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "c.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with pytest.raises(ApplianceError, match="no appliance listens"):
+        ask(path, "add")
+    with ControlServer(path, {"one": lambda: 1}):
+        assert ask(path, "one") == 1
+    assert not path.exists()
+
+
+def test_the_second_of_two_does_without(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with ControlServer(path, {"add": lambda a, b: 0}):
+        assert "another appliance" in caplog.text
+        assert ask(path, "add", a=1, b=2) == 3
+    assert ask(path, "add", a=1, b=2) == 3
+
+
+def test_a_path_that_is_too_long_is_no_reason_not_to_serve(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ControlServer(tmp_path / ("x" * 200) / "c.sock", {}):
+        assert "cannot be used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"RUNTIME_DIRECTORY": "/run/a:/run/b"}, "/run/a/control.sock"),
+        ({"XDG_RUNTIME_DIR": "/run/user/5"}, "/run/user/5/mtp-appliance/control.sock"),
+    ],
+)
+def test_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str
+) -> None:
+    for name in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert socket_path() == Path(expected)
+    assert socket_path(Path("/state")) == Path("/state/control.sock")

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a settings document may say."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from appliance.settings.schema import Settings, StorageSetting, declared, interpret
+
+GOOD = """
+version = 1
+name = "Küche"
+listen = ["0.0.0.0", "[::1]:15999"]
+allow_format = true
+set_clock = false
+[trash]
+keep = false
+days = 7
+share = 25
+[[storages]]
+path = "/srv/share"
+[[storages]]
+path = "/srv/music"
+name = "Music"
+read_only = true
+hidden_files = false
+"""
+
+
+def test_all_that_can_be_said() -> None:
+    settings, findings = interpret(tomllib.loads(GOOD))
+    assert (findings.errors, findings.warnings) == ([], [])
+    assert settings == Settings(
+        name="Küche",
+        listen=("0.0.0.0", "[::1]:15999"),
+        allow_format=True,
+        set_clock=False,
+        trash_keep=False,
+        trash_days=7,
+        trash_share=25,
+        storages=(
+            StorageSetting(Path("/srv/share")),
+            StorageSetting(Path("/srv/music"), "Music", read_only=True, hidden_files=False),
+        ),
+    )
+
+
+def test_nothing_said_is_the_defaults() -> None:
+    settings, findings = interpret({})
+    assert settings == Settings()
+    assert (findings.errors, findings.warnings) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("document", "complaint"),
+    [
+        ("version = 2", "version: 2 is not known"),
+        ("version = 'x'", "version: 'x'"),
+        ("name = 5", "name: 5 is no text"),
+        ("name = '   '", "name: '   ' is no name"),
+        ("listen = '0.0.0.0'", "listen: '0.0.0.0' is no list"),
+        ("listen = [1]", "listen: (1,) is no list"),
+        ("listen = ['a:99999']", "65535"),
+        ("allow_format = 1", "allow_format: 1 is no true or false"),
+        ("allow_format = 'yes'", "allow_format: 'yes' is no true or false"),
+        ("[trash]\ndays = 0", "trash.days: 0 is not between 1 and 3650"),
+        ("[trash]\ndays = true", "trash.days: True is no whole number"),
+        ("[trash]\ndays = 1.5", "trash.days: 1.5 is no whole number"),
+        ("[trash]\nshare = 100", "trash.share: 100 is not between"),
+        ("storages = 1", "storages: write each as a table"),
+        ("storages = ['/srv']", "storages: write each as a table"),
+        ("[[storages]]", "storages[1].path: is missing"),
+        ("[[storages]]\npath = 1", "storages[1].path: 1 is no text"),
+        ("[[storages]]\npath = 'srv'", "storages[1].path: 'srv' does not begin with /"),
+        ("[[storages]]\npath = '/a'\n[[storages]]\npath = '/b'\nread_only = 'no'", "storages[2].r"),
+    ],
+)
+def test_errors_name_the_key(document: str, complaint: str) -> None:
+    _, findings = interpret(tomllib.loads(document))
+    assert len(findings.errors) == 1, findings.errors
+    assert complaint in findings.errors[0]
+
+
+@pytest.mark.parametrize(
+    ("document", "key"),
+    [
+        ("colour = 'red'", "colour"),
+        ("[trash]\nage = 1", "trash.age"),
+        ("[[storages]]\npath = '/a'\nsize = 1", "storages[1].size"),
+    ],
+)
+def test_unknown_keys_are_odd_but_no_error(document: str, key: str) -> None:
+    _, findings = interpret(tomllib.loads(document))
+    assert findings.errors == []
+    assert findings.warnings == [f"{key}: there is no such setting"]
+
+
+def test_every_setting_is_explained_and_its_default_is_good() -> None:
+    for key, item, setting in declared():
+        assert setting.label, key
+        assert setting.help.endswith("."), key
+        assert setting.check(item.default) == "", key
