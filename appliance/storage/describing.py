@@ -65,9 +65,9 @@ class Describing:
         self, folder: int, handles: Iterable[int], unique_ids: bool
     ) -> Iterator[ObjectRecord | None]:
         """Describe objects that lie in one folder, which is opened once."""
-        volume = self._lookup.volume_above(folder)
         parent = 0 if self._table.is_root(folder) else folder
         try:
+            volume = self._lookup.volume_above(folder)
             fd = self._lookup.fd(folder)
         except (OSError, MtpError):
             yield from (None for _ in handles)

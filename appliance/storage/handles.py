@@ -35,7 +35,7 @@ class HandleTable:
         self._loose: set[int] = set()  # folders whose children hold rows that went elsewhere
         self._indices: OrderedDict[int, NameIndex] = OrderedDict()
         self.marks: dict[int, ScanMark] = {}
-        #: Told of each folder that had been scanned, when its row is forgotten.
+        #: Told of each folder, when its row is forgotten.
         self.on_forget: Callable[[int], None] = _nothing
 
     # Rows
@@ -212,13 +212,14 @@ class HandleTable:
             self._indices[parent].remove(handle)
 
     def _forget(self, handle: int) -> None:
+        if self._flags[handle] & _FOLDER:
+            self.on_forget(handle)
         self._names[handle] = b""
         self._flags[handle] = 0
         self._children.pop(handle, None)
         self._indices.pop(handle, None)
         self._loose.discard(handle)
-        if self.marks.pop(handle, None) is not None:
-            self.on_forget(handle)
+        self.marks.pop(handle, None)
 
 
 def _nothing(folder: int) -> None:

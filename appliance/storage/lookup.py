@@ -220,6 +220,13 @@ class Lookup:
             for kind, handle in told:
                 self.announcements.tell(kind, handle)
 
+    def renew(self, handle: int) -> None:
+        """Scan all known folders from this one down, which are other directories now."""
+        for folder in self.table.scanned_below(handle):
+            self.table.marks.pop(folder, None)
+            self.watcher.unfollow(folder)
+        self.refresh_below(handle)
+
     def refresh_below(self, handle: int) -> None:
         """Look at all known folders from this one down, after a part of them has gone."""
         for folder in self.table.scanned_below(handle):

@@ -145,7 +145,7 @@ class Relocation:
                     syscalls.rename_new(target_fd, journey.name, workplace, staged)
                 raise
             self._settle(journey, target_fd)
-            self._lookup.refresh_below(journey.handle)  # other directories now, to be watched anew
+            self._lookup.renew(journey.handle)
         removal.clear_away(leaving, leftover)
 
     @contextmanager
