@@ -188,7 +188,7 @@ def parse_name(text: str) -> str:
 def serve(arguments: argparse.Namespace) -> None:
     """Serve."""
     if bool(arguments.folders) == bool(arguments.settings):
-        what = "FOLDER and --settings exclude each other" if arguments.settings else "serve what?"
+        what = "name a FOLDER to serve, or --settings FILE; not both"
         hint = "mtp-appliance serve --help"
         raise ApplianceError(what, hint=hint, status=ExitStatus.USAGE)
     if arguments.udc and not arguments.usb:

@@ -68,7 +68,7 @@ class ControlServer:
             return self
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
         self._thread.start()
-        log.info("CONTROL at %s", self._path)
+        log.debug("CONTROL at %s", self._path)
         return self
 
     def __exit__(self, *_: object) -> None:

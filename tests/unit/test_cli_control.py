@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands to an appliance that runs, as a person gives them."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.ptpip_client import PATIENCE, PtpIpClient
+from tests.unit.test_cli import address, run, serving
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Path:
+    folder = tmp_path / "share"
+    folder.mkdir()
+    (folder / "file.txt").write_text("content")
+    (folder / ".hidden").write_text("content")
+    return folder
+
+
+def control(state: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    return run(*words, "--socket", state / "control.sock")
+
+
+@pytest.fixture
+def settings(share: Path, tmp_path: Path) -> Path:
+    file = tmp_path / "settings.toml"
+    file.write_text(f'# mine\n[[storages]]\npath = "{share}"\nname = "Card"\n')
+    return file
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    process: "subprocess.Popen[str]"
+    said: list[str]
+
+
+@pytest.fixture
+def service(settings: Path, tmp_path: Path) -> Iterator[Service]:
+    with serving("--settings", settings, "--state-dir", tmp_path / "state") as (process, said):
+        yield Service(process, said)
+
+
+def names(state: Path) -> list[str]:
+    listed = control(state, "storage", "list", "--json")
+    assert listed.returncode == 0, listed.stderr
+    return [each["name"] for each in json.loads(listed.stdout)]
+
+
+@pytest.mark.usefixtures("service")
+def test_storages_are_added_changed_and_removed(settings: Path, tmp_path: Path) -> None:
+    state, more = tmp_path / "state", tmp_path / "more"
+    more.mkdir()
+    assert names(state) == ["Card"]
+    done = control(state, "storage", "add", more, "--name", "More \x1b[31m")
+    assert "cannot be a storage's name" in done.stderr
+    assert control(state, "storage", "add", more).returncode == 0
+    assert control(state, "storage", "read-only", "more").stdout == "more is read-only\n"
+    assert f'path = "{more}"' in settings.read_text()
+    assert settings.read_text().startswith("# mine\n")
+    listed = control(state, "storage", "list").stdout.splitlines()
+    assert listed[2].split() == ["more", "20001", "in", "read-only", str(more)]
+    assert control(state, "storage", "eject", "more").returncode == 0
+    assert "ejected" in control(state, "storage", "list").stdout
+    assert control(state, "storage", "load", str(more)).returncode == 0
+    done = control(state, "storage", "remove", "20001", "--until-restart")
+    assert done.stdout == "20001 is not served any more, until the next start\n"
+    assert f'path = "{more}"' in settings.read_text()
+    assert names(state) == ["Card"]
+    failed = control(state, "storage", "remove", "more")
+    assert (failed.returncode, len(failed.stderr.splitlines())) == (1, 1)
+    assert "there are: Card" in failed.stderr
+
+
+def test_sighup_reads_the_settings_again(service: Service, settings: Path, tmp_path: Path) -> None:
+    state, more = tmp_path / "state", tmp_path / "more"
+    more.mkdir()
+    good = settings.read_text()
+    settings.write_text(good + f'[[storages]]\npath = "{more}"\n')
+    service.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: names(state) == ["Card", "more"])
+    settings.write_text("[[storages]")
+    service.process.send_signal(signal.SIGHUP)
+    settings_after = good.replace('"Card"', '"Other"')
+    assert names(state) == ["Card", "more"]
+    settings.write_text(settings_after)
+    service.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: names(state) == ["Other"])
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 3 * PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_what_a_pc_deleted_is_put_back(service: Service, share: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with PtpIpClient(address(service.said)) as pc:
+        pc.call(0x1002, 1)
+        pc.call(0x1007, 0xFFFFFFFF, 0, 0xFFFFFFFF)
+        for handle in range(1, 10):
+            pc.call(0x100B, handle)
+    assert not (share / "file.txt").exists()
+    listed = json.loads(control(state, "trash", "list", "--json").stdout)
+    assert {each["path"] for each in listed} == {"file.txt", ".hidden"}
+    assert control(state, "trash", "restore", "file.txt").stdout == "file.txt is back in Card\n"
+    assert (share / "file.txt").read_text() == "content"
+    assert "1 deleted for good" in control(state, "trash", "empty").stdout
+    assert json.loads(control(state, "trash", "list", "--json").stdout) == []
+    failed = control(state, "trash", "restore", "file.txt")
+    assert (failed.returncode, "not in the trash" in failed.stderr) == (1, True)
+
+
+def test_nothing_runs(tmp_path: Path) -> None:
+    for words in (("storage", "list"), ("trash", "empty")):
+        done = control(tmp_path, *words)
+        assert done.returncode == 3
+        assert len(done.stderr.splitlines()) == 1
+        assert "mtp-appliance serve" in done.stderr
