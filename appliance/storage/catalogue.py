@@ -10,16 +10,16 @@ import logging
 import os
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import Change, Entry, ObjectRecord
+from appliance.mtp.ports import Change, Entry, ObjectRecord, Picture
 from appliance.storage import formatting
 from appliance.storage.arrival import Arrivals
 from appliance.storage.deletion import Deletion
 from appliance.storage.describing import Describing
 from appliance.storage.editing import Editing, InPlaceEdit
+from appliance.storage.on_demand import OnDemand
 from appliance.storage.relocation import Relocation
 from appliance.storage.restoring import Restoring, TrashItem
 from appliance.storage.source import FileContent
@@ -28,9 +28,6 @@ from appliance.storage.trash import TrashPolicy
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Folder
 from appliance.storage.watching import start_watching
-
-if TYPE_CHECKING:
-    from appliance.storage.references import References
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +60,7 @@ class Catalogue(Storages):
         self._deletion = Deletion(self._lookup, self._lock)
         self._restoring = Restoring(self._lookup, self._lock)
         self._watching = start_watching(self._lookup, self._lock) if watch else None
-        self._asked_references: References | None = None
+        self._on_demand = OnDemand(self._lookup, self._lock, self.open)
 
     def __enter__(self) -> "Catalogue":
         return self
@@ -73,11 +70,10 @@ class Catalogue(Storages):
 
     def close(self) -> None:
         """End the watch, close all directories and leave nothing behind in the storages."""
+        self._on_demand.close()
         watching, self._watching = self._watching, None
         if watching is not None:
             watching.stop()
-        if self._asked_references is not None:
-            self._asked_references.close()
         with self._lock:
             for volume in self._lookup.volumes:
                 volume.close()
@@ -198,11 +194,28 @@ class Catalogue(Storages):
 
     def references(self, handle: int) -> Sequence[int]:
         """List what an object refers to, as far as it is there."""
-        return self._references.get(handle)
+        return self._on_demand.references.get(handle)
 
     def set_references(self, handle: int, references: Sequence[int]) -> None:
         """Keep what an object refers to."""
-        self._references.set(handle, references)
+        self._on_demand.references.set(handle, references)
+
+    # Pictures
+
+    @property
+    def makes_thumbnails(self) -> bool:
+        """Whether there is what makes thumbnails."""
+        return self._on_demand.makes_thumbnails
+
+    def thumbnail(self, handle: int) -> Picture:
+        """Make a small image of a file, in another process; a folder has none."""
+        if self.entry(handle).is_folder:
+            raise MtpError(ResponseCode.NO_THUMBNAIL_PRESENT)
+        return self._on_demand.thumbnails.get(handle)
+
+    def image_size(self, handle: int) -> tuple[int, int]:
+        """Tell an image's width and height, found out in another process."""
+        return (0, 0) if self.entry(handle).is_folder else self._on_demand.thumbnails.size(handle)
 
     # The trash
 
@@ -226,16 +239,6 @@ class Catalogue(Storages):
         return self._restoring.purge()
 
     # The pieces
-
-    @property
-    def _references(self) -> "References":
-        """Bring in what only those need who ask for references."""
-        from appliance.storage.references import References  # noqa: PLC0415
-
-        with self._lock:
-            if self._asked_references is None:
-                self._asked_references = References(self._lookup, self._lock)
-            return self._asked_references
 
     def _below(self, storage_id: int, handle: int) -> Sequence[int]:
         with self._lock:

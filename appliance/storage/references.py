@@ -256,6 +256,8 @@ class References:
         for volume, page in pages.items():
             before = self._pages.get(volume, _Page())
             if page.book != before.book:
+                if not volume.is_present:
+                    continue
                 self._write_one(volume, page)
             self._pages[volume] = page
 

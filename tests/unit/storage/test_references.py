@@ -219,6 +219,22 @@ def test_a_read_only_storage_tells_but_keeps_nothing(root: Path) -> None:
             store.set_references(find(store, "list.pla"), [])
 
 
+def test_a_storage_that_goes_keeps_its_own(root: Path, second: Path) -> None:
+    folders = [Folder(root, "Card"), Folder(second, "Stick")]
+    with Catalogue(folders) as store:
+        made = fill(store)
+        (second / "list").touch()
+        other = find(store, "list", storage=SECOND)
+        store.set_references(other, [made["one"], other])
+        store.rename(made["one"], "uno")
+        store.remove_storage(FIRST)
+        assert list(store.references(other)) == [other]
+        written = state(root).read_bytes()
+    assert state(root).read_bytes() == written
+    with Catalogue(folders) as store:
+        assert shown(store) == ["two", "three", "uno"]
+
+
 def test_too_many(store: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     made = fill(store)
     monkeypatch.setattr("appliance.storage.references.MAX_MARKS", 6)
