@@ -48,8 +48,11 @@ class Gphoto2:
 
     def thumbnail(self, path: str, target: Path) -> None:
         folder, name = split(path)
-        options = ("--get-thumbnail", name, "--filename", str(target), "--force-overwrite")
+        options = ("--get-thumbnail", name, "--filename", target.name, "--force-overwrite")
         self._run(*self._folder(folder), *options, cwd=target.parent)
+        # It calls the file after the picture's format, whatever it is told.
+        written = target.with_name(f"thumb_{target.stem}{Path(name).suffix}")
+        written.rename(target)
 
     def make_playlist(self, name: str, paths: list[str]) -> None:
         raise AssertionError("gphoto2 knows no playlists")
