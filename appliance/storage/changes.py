@@ -101,7 +101,8 @@ class Changes:
         if departure is None:
             self._appear(place, None, changed=True)
             return
-        changed = departure.changed or departure.origin is None
+        # Back where it was, it may be another one: two that are exchanged look like that.
+        changed = departure.changed or departure.origin in (None, place)
         self._appear(place, departure.origin, changed=changed)
         if departure.growing is not None:
             self._growing[place] = departure.growing
@@ -170,6 +171,7 @@ class Changes:
             self._changed.discard(place)
 
     def _vanish(self, place: Place) -> None:
+        """Note that nothing is there; should there be something all the same, it is another one."""
         self._places[place] = None
         self._growing.pop(place, None)
-        self._changed.discard(place)
+        self._changed.add(place)

@@ -64,6 +64,7 @@ class Deletion:
                 removal = self._remove(victim)
             with self._lock:
                 leaving.close()
+                self._lookup.watcher.look_again(victim.folder, victim.name)
                 self._settle(victim, removal)
         victim.volume.trash.keep_within_policy()
 

@@ -75,19 +75,25 @@ def sync(fd: int) -> None:
 
 
 class Directories:
-    """The directories of one storage; not for several threads at once. Raises OSError if new."""
+    """The directories of one storage; not for several threads at once. Raises OSError if new.
+
+    Shut, it opens nothing, so that nothing stays open of a storage that was taken away.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = os.fsencode(root.resolve(strict=True))
         self._mount = _mount_point(self._root)
         self._open: OrderedDict[Names, int] = OrderedDict()
         self._device = 0
+        self.is_shut = False
 
     def get(self, names: Names = ()) -> int:
         """Lend the descriptor of a directory below the root, until the next call.
 
-        Raises StoreNotAvailable where the root is not there, OSError for the rest.
+        Raises StoreNotAvailable where the root is not there or all is shut, OSError for the rest.
         """
+        if self.is_shut:
+            raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, "the storage is away")
         fd = self._open.pop(names, None)
         if fd is not None and not self.is_at(fd, names):
             os.close(fd)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a handle to what lies on the disk, and back. Not for several threads at once."""
 
-import errno
 import os
 import stat
 import time
@@ -14,15 +13,14 @@ from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind, Entry
 from appliance.storage.announcing import Announcements
 from appliance.storage.errors import is_gone, reporting, translate
-from appliance.storage.handles import HandleTable
 from appliance.storage.names import may_be_made_up, to_pc
 from appliance.storage.own import OwnChanges
 from appliance.storage.removal import is_protected
 from appliance.storage.scanning import ScanMark, is_recent, scan
+from appliance.storage.served import Served
 from appliance.storage.trash import TrashPolicy
 from appliance.storage.trash_place import Place
 from appliance.storage.volume import Folder, Volume
-from appliance.storage.volumes import Volumes
 from appliance.storage.watcher import Unwatched, Watcher
 
 #: For blocks that make something: what is gone then is the folder, and a name may not do.
@@ -31,7 +29,7 @@ creating = partial(
 )
 
 
-class Lookup:
+class Lookup(Served):
     """The table of handles together with the storages that it is about."""
 
     def __init__(
@@ -40,75 +38,14 @@ class Lookup:
         lock: AbstractContextManager[object],
         policy: TrashPolicy | None,
     ) -> None:
-        self.table = HandleTable()
-        self.table.on_forget = self._unfollow
+        super().__init__(folders, lock, policy)
         self.own = OwnChanges()
         self.announcements = Announcements()
         self.watcher: Watcher = Unwatched()
-        self.volumes = Volumes()
-        self._lock = lock
-        self._policy = policy
-        for folder in folders:
-            self.volumes.add(self.new_volume(folder))
-
-    def new_volume(self, folder: Folder) -> Volume:
-        """Open a folder that is to be a storage; for any thread."""
-        with self._lock:
-            number, root = self.volumes.new_id(), self.table.add_root()
-        return Volume(number, folder, root, lock=self._lock, policy=self._policy)
-
-    def set_trash(self, policy: TrashPolicy | None) -> None:
-        """Keep what is deleted by other rules, in storages to come too."""
-        self._policy = policy
-        for volume in self.volumes:
-            volume.trash.policy = policy
+        self.table.on_forget = self._unfollow
 
     def _unfollow(self, folder: int) -> None:
         self.watcher.unfollow(folder)
-
-    # Storages and folders
-
-    def volume(self, storage_id: int) -> Volume:
-        """Find a storage; StoreNotAvailable where it is away."""
-        return self.volumes.present(storage_id)
-
-    def volume_of(self, handle: int) -> Volume:
-        """Find the storage where an object lies."""
-        self.table.check(handle)
-        return self.volume_above(handle)
-
-    def volume_above(self, folder: int) -> Volume:
-        """Find the storage of a row, be it alive or a root's; StoreNotAvailable as `volume`."""
-        return self.volumes.above(self.table.place(folder)[0])
-
-    def folder(self, storage_id: int, parent: int) -> int:
-        """Find the row of a folder; 0 is the storage's root."""
-        volume = self.volume(storage_id)
-        if parent == 0:
-            return volume.root
-        if not self.table.is_alive(parent) or not self.table.is_folder(parent):
-            raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, f"no folder {parent:X}")
-        if self.volume_of(parent) is not volume:
-            raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, "lies in another storage")
-        return parent
-
-    def writable_folder(self, storage_id: int, parent: int) -> tuple[int, Volume]:
-        """Find the row of a folder where something is to be put."""
-        folder = self.folder(storage_id, parent)
-        volume = self.volume(storage_id)
-        volume.require_writable()
-        return folder, volume
-
-    def fd(self, folder: int) -> int:
-        """Lend a folder's descriptor, until the next call. Raises OSError where it is gone."""
-        root, names = self.table.place(folder)
-        if root != folder and not self.table.is_alive(folder):
-            raise FileNotFoundError(errno.ENOENT, "the folder is gone")
-        return self.volumes.above(root).directories.get(names)
-
-    def parent_fd(self, handle: int) -> int:
-        """Lend the descriptor of the folder where an object lies, until the next call."""
-        return self.fd(self.table.parent(handle))
 
     # Objects
 
@@ -218,7 +155,8 @@ class Lookup:
         """Tell of changes in a folder, but for what we are deleting ourselves."""
         if not self.own.is_leaving(self.table.ancestors(folder)):
             for kind, handle in told:
-                self.announcements.tell(kind, handle)
+                if not self.own.is_leaving((handle,)):
+                    self.announcements.tell(kind, handle)
 
     def renew(self, handle: int) -> None:
         """Scan all known folders from this one down, which are other directories now."""

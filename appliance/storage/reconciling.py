@@ -40,6 +40,8 @@ class Reconciler:
         except (OSError, MtpError):
             return  # its folder is gone, which is another place's business; or it cannot be seen
         row = self._table.find(*place)
+        if row is not None and self._lookup.own.is_leaving((row,)):
+            return  # to be looked at again when it has left
         if row is not None and (seen is None or not self._is_same(row, *seen)):
             self._drop(row)
             row = None

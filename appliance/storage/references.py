@@ -128,6 +128,9 @@ class References:
         pages = {volume: _Page(stamp=page.stamp) for volume, page in self._pages.items()}
         with self._lock:
             for volume, page in self._pages.items():
+                if not volume.is_present:
+                    pages[volume] = page
+                    continue
                 for source, targets in page.book.items():
                     if (volume, source) == leaving_out:
                         continue
@@ -141,7 +144,9 @@ class References:
 
     def _home(self, page: _Page, mark: Mark) -> Volume | None:
         handle = page.handles.get(mark, 0)
-        return self._lookup.volume_of(handle) if self._table.is_alive(handle) else None
+        with suppress(MtpError):  # its storage is away
+            return self._lookup.volume_of(handle) if self._table.is_alive(handle) else None
+        return None
 
     def _renew(self, mark: Mark, page: _Page, new: _Page, was: Volume, home: Volume) -> Mark:
         """Say a mark of one page as one of another, with the place where its object is now."""

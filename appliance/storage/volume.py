@@ -3,8 +3,8 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -123,16 +123,30 @@ class Volume:
     def open(self) -> None:
         """Look whether the storage is there, and remove what an earlier run has left in it."""
         try:
-            if not self.read_only:
-                staging.clean(self.directories.get())
-                trash_place.clean(self.directories.get())
+            with self._reachable():
+                if not self.read_only:
+                    staging.clean(self.directories.get())
+                    trash_place.clean(self.directories.get())
         except (OSError, MtpError) as error:
             raise ApplianceError(f"{self.folder.path} cannot be served: {error}") from None
 
     def close(self) -> None:
         """Leave nothing behind, and nothing open; harmless when repeated."""
-        self.staging.close()
-        self.directories.close()
+        with self._reachable():
+            self.staging.close()
+            self.directories.close()
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        """Reach the directories, even of a storage that is away, for the length of a block."""
+        with self._lock:
+            self.directories.is_shut = False
+            try:
+                yield
+            finally:
+                self.directories.is_shut = not self.is_present
+                if self.directories.is_shut:
+                    self.directories.close()
 
     @property
     def read_only(self) -> bool:
@@ -163,6 +177,7 @@ class Volume:
         self.is_ejected = self.is_ejected if ejected is None else ejected
         self.is_locked = self.is_locked if locked is None else locked
         self._is_removed = self._is_removed if removed is None else removed
+        self.directories.is_shut = not self.is_present
         if not self.is_present:
             self._absences += 1
 

@@ -19,6 +19,10 @@ class Watcher(Protocol):
         """Bring the table up to what has happened until now."""
         ...
 
+    def look_again(self, folder: int, name: bytes) -> None:
+        """Look at a name in a folder that was left alone while something of ours was done to it."""
+        ...
+
     def touch(self, storage_id: int) -> None:
         """Note that a storage's free space may have changed."""
         ...
@@ -35,6 +39,9 @@ class Unwatched:
 
     def catch_up(self) -> None:
         """Know of nothing."""
+
+    def look_again(self, folder: int, name: bytes) -> None:
+        """Not look."""
 
     def touch(self, storage_id: int) -> None:
         """Not mind."""

@@ -102,6 +102,11 @@ class Watching:
         while self._look_on():
             pass
 
+    def look_again(self, folder: int, name: bytes) -> None:
+        """Look at a name in a folder soon."""
+        self._places.append(((folder, name), False))
+        self.wake()
+
     def touch(self, storage_id: int) -> None:
         """Look at a storage's free space soon."""
         if self._space.touch(storage_id, time.monotonic()):

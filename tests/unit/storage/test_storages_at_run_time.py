@@ -287,6 +287,27 @@ def test_changes_while_a_storage_is_away_are_found_when_it_is_back(
     assert (Kind.ADDED, find(watched, "stays/later")) in ear.all()
 
 
+def test_references_to_and_from_what_is_away(shelf: Catalogue, root: Path, second: Path) -> None:
+    (root / "here").touch()
+    (second / "there").touch()
+    here, there = find(shelf, "here"), find(shelf, "there", storage=SECOND)
+    shelf.set_references(here, [there])
+    shelf.set_references(there, [here])
+    shelf.eject(SECOND)
+    assert list(shelf.references(here)) == []
+    (root / "more").touch()
+    more = find(shelf, "more")
+    shelf.set_references(more, [here])
+    with refused(Code.STORE_NOT_AVAILABLE):
+        shelf.references(there)
+    with refused(Code.STORE_NOT_AVAILABLE):
+        shelf.set_references(there, [])
+    shelf.load(SECOND)
+    assert list(shelf.references(here)) == [there]
+    assert list(shelf.references(there)) == [here]
+    assert list(shelf.references(more)) == [here]
+
+
 # Roots that vanish
 
 

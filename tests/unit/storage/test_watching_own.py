@@ -10,7 +10,8 @@ import pytest
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.ports import ChangeKind
-from appliance.storage import Catalogue
+from appliance.storage import Catalogue, Folder, syscalls
+from appliance.storage.trash import TrashPolicy
 from tests.unit.storage.ear import Ear
 from tests.unit.storage.helpers import FIRST, SECOND, begin, find, put, refused
 from tests.unit.storage.test_watching import listed
@@ -212,3 +213,47 @@ def test_many_uploads_are_not_told(desk: Desk, ear: Ear, crowd: list[int]) -> No
     assert len(desk.store._lookup.own._notes) <= 1024
     os.utime(desk.root / "upload 1499", (1, 1))
     assert ear.all() == [(CONTENT, crowd[-1])]
+
+
+# With a trash
+
+
+@pytest.fixture
+def keeping(root: Path) -> Iterator[Desk]:
+    """The same desk, but what is deleted and replaced is kept."""
+    (root / "file").write_text("content")
+    (root / "folder").mkdir()
+    (root / "tree" / "inner").mkdir(parents=True)
+    (root / "tree" / "inner" / "deep").write_text("deep")
+    with Catalogue([Folder(root, "Card")], watch=True, trash=TrashPolicy()) as store:
+        found = listed(store)
+        yield Desk(store, root, *(found[each] for each in ("file", "folder", "tree", "inner")))
+
+
+@pytest.mark.parametrize("doing", DOINGS)
+def test_own_doing_is_not_told_where_a_trash_is_kept(keeping: Desk, doing: str) -> None:
+    ear = Ear(keeping.store, keeping.root)
+    DOINGS[doing](keeping)
+    assert ear.all() == []
+
+
+def test_what_is_restored_is_told_by_who_restores_it(keeping: Desk) -> None:
+    keeping.store.delete(keeping.tree)
+    ear = Ear(keeping.store, keeping.root)
+    (item,) = keeping.store.trash_list()
+    restored = keeping.store.trash_restore(FIRST, item.name)
+    assert [each.kind for each in restored] == [ADDED]
+    assert ear.all() == []
+
+
+def test_others_exchange_two_files(desk: Desk, ear: Ear) -> None:
+    other = put(desk.store, "other", b"1")
+    desk.store._lookup.own.forget(other)
+    ear.all()
+    fd = os.open(desk.root, os.O_RDONLY)
+    exchanged = syscalls.exchange(fd, b"file", fd, b"other")
+    os.close(fd)
+    if not exchanged:
+        pytest.skip("the file system exchanges no names")
+    assert {desk.file, other} <= {each for _, each in ear.all()}
+    assert desk.store.record(find(desk.store, "file")).size == 1

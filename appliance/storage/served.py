@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is served: the table, the storages, and the way from a row to an open folder.
+
+Not for several threads at once.
+"""
+
+import errno
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from appliance.mtp.codes import ResponseCode
+from appliance.mtp.errors import MtpError
+from appliance.storage.handles import HandleTable
+from appliance.storage.trash import TrashPolicy
+from appliance.storage.volume import Folder, Volume
+from appliance.storage.volumes import Volumes
+
+
+class Served:
+    """The table of handles and the storages that its rows lie in."""
+
+    def __init__(
+        self,
+        folders: Sequence[Folder],
+        lock: AbstractContextManager[object],
+        policy: TrashPolicy | None,
+    ) -> None:
+        self.table = HandleTable()
+        self.volumes = Volumes()
+        self._lock = lock
+        self._policy = policy
+        for folder in folders:
+            self.volumes.add(self.new_volume(folder))
+
+    def new_volume(self, folder: Folder) -> Volume:
+        """Open a folder that is to be a storage; for any thread."""
+        with self._lock:
+            number, root = self.volumes.new_id(), self.table.add_root()
+        return Volume(number, folder, root, lock=self._lock, policy=self._policy)
+
+    def set_trash(self, policy: TrashPolicy | None) -> None:
+        """Keep what is deleted by other rules, in storages to come too."""
+        self._policy = policy
+        for volume in self.volumes:
+            volume.trash.policy = policy
+
+    def volume(self, storage_id: int) -> Volume:
+        """Find a storage; StoreNotAvailable where it is away."""
+        return self.volumes.present(storage_id)
+
+    def volume_of(self, handle: int) -> Volume:
+        """Find the storage where an object lies."""
+        self.table.check(handle)
+        return self.volume_above(handle)
+
+    def volume_above(self, folder: int) -> Volume:
+        """Find the storage of a row, be it alive or a root's; StoreNotAvailable as `volume`."""
+        return self.volumes.above(self.table.place(folder)[0])
+
+    def folder(self, storage_id: int, parent: int) -> int:
+        """Find the row of a folder; 0 is the storage's root."""
+        volume = self.volume(storage_id)
+        if parent == 0:
+            return volume.root
+        if not self.table.is_alive(parent) or not self.table.is_folder(parent):
+            raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, f"no folder {parent:X}")
+        if self.volume_of(parent) is not volume:
+            raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, "lies in another storage")
+        return parent
+
+    def writable_folder(self, storage_id: int, parent: int) -> tuple[int, Volume]:
+        """Find the row of a folder where something is to be put."""
+        folder = self.folder(storage_id, parent)
+        volume = self.volume(storage_id)
+        volume.require_writable()
+        return folder, volume
+
+    def fd(self, folder: int) -> int:
+        """Lend a folder's descriptor, until the next call. Raises OSError where it is gone."""
+        root, names = self.table.place(folder)
+        if root != folder and not self.table.is_alive(folder):
+            raise FileNotFoundError(errno.ENOENT, "the folder is gone")
+        return self.volumes.above(root).directories.get(names)
+
+    def parent_fd(self, handle: int) -> int:
+        """Lend the descriptor of the folder where an object lies, until the next call."""
+        return self.fd(self.table.parent(handle))
