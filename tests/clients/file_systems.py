@@ -99,10 +99,13 @@ class Jmtpfs(FileSystem):
 
 
 class GoMtpfs(FileSystem):
-    """An implementation of its own. It renames in place only, and sends no empty file."""
+    """An implementation of its own.
+
+    It renames in place only, sends no empty file, and garbles emoji.
+    """
 
     name = "go-mtpfs"
-    abilities = frozenset({"rename", "get empty", "emoji", "sizes"})
+    abilities = frozenset({"rename", "get empty", "sizes"})
 
     def _start(self, point: Path) -> None:
         log = point.with_suffix(".log")

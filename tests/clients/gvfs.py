@@ -7,14 +7,16 @@ import functools
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from tests.clients.driver import ClientError, run, split
 
 #: Set, the volume monitors are left out: they take longer than all the rest.
 _NO_VOLUMES = "GVFS_REMOTE_VOLUME_MONITOR_IGNORE"
+_PATIENCE = 60.0
 _DAEMON = ("dbus-daemon", "--session", "--nofork", "--nosyslog", "--print-address=1")
 
 
@@ -68,6 +70,54 @@ def mounted() -> Iterator[None]:
         yield
     finally:
         gio("mount", "-u", where)
+
+
+Happened = set[tuple[str, str]]
+
+
+@contextlib.contextmanager
+def monitored(folder: str, probe: Path) -> Iterator[Callable[[], Happened]]:
+    """Watch a folder as a file manager does: what has happened ("created"), and to which path.
+
+    `probe` is a file in it, on the device, that is made to see that the watch has begun.
+    """
+    log = Path(session()["XDG_RUNTIME_DIR"]) / "monitor"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            ("gio", "monitor", "-d", uri(folder)),
+            env={**os.environ, **session(), _NO_VOLUMES: "1"},
+            stdout=output,
+        ) as process,
+    ):
+        try:
+            _wait_for_words(log, probe)
+            yield lambda: _happened(log)
+        finally:
+            process.kill()
+
+
+def _wait_for_words(log: Path, probe: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not log.stat().st_size:
+        if time.monotonic() > deadline:
+            raise ClientError("gvfs tells of nothing that happens on the device")
+        probe.touch()
+        time.sleep(0.5)
+        probe.unlink()
+        time.sleep(0.5)
+
+
+def _happened(log: Path) -> Happened:
+    prefix = uri("")
+    words = (line.removeprefix(prefix).rpartition(": ") for line in _last_uris(log))
+    return {(what, unquote(path)) for path, _, what in words}
+
+
+def _last_uris(log: Path) -> Iterator[str]:
+    """Each line is `FOLDER: OBJECT: EVENT`."""
+    for line in log.read_text().splitlines():
+        yield line[line.rindex("mtp://") :]
 
 
 class Gvfs:
