@@ -27,6 +27,7 @@ from appliance.services.reloading import (
     tell_findings,
     trash_policy,
 )
+from appliance.services.upkeep import Upkeep
 from appliance.settings.addresses import parse_address
 from appliance.settings.schema import Settings, StorageSetting
 from appliance.settings.state import State, state_directory
@@ -167,6 +168,7 @@ def _responder(
             allow_format=settings.allow_format,
         )
     )
+    stack.enter_context(Upkeep(catalogue))
     if file is not None:
         add_storages(catalogue, folders)
     responder = Responder(device, catalogue)

@@ -10,6 +10,7 @@ import logging
 import os
 from array import array
 from collections.abc import Iterator, Sequence
+from typing import Self
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
@@ -62,7 +63,7 @@ class Catalogue(Storages):
         self._watching = start_watching(self._lookup, self._lock) if watch else None
         self._on_demand = OnDemand(self._lookup, self._lock, self.open)
 
-    def __enter__(self) -> "Catalogue":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

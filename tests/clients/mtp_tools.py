@@ -12,7 +12,7 @@ _PLAYLIST = re.compile(r"^ {3}Name: (.*)$")
 _TRACK = re.compile(r"^\s+(\d+):")
 _FILE = re.compile(r"File ID: (\d+)\n\s+Filename: (.*)\n\s+File size (\d+)", re.MULTILINE)
 
-#: Renames or moves by libmtp's own functions: ACTION HANDLE (NAME | STORAGE PARENT).
+#: What no tool does, by libmtp's own functions: ACTION HANDLE (NAME | FILE | STORAGE PARENT).
 _LIBMTP = """
 import ctypes, sys
 mtp = ctypes.CDLL("libmtp.so.9")
@@ -25,6 +25,11 @@ device = ctypes.c_void_p(device)
 action, handle = sys.argv[1], ctypes.c_uint32(int(sys.argv[2]))
 if action == "rename":
     failed = mtp.LIBMTP_Set_Object_Filename(device, handle, sys.argv[3].encode())
+elif action == "thumbnail":
+    data, size = ctypes.c_void_p(), ctypes.c_uint()
+    failed = mtp.LIBMTP_Get_Thumbnail(device, handle, ctypes.byref(data), ctypes.byref(size))
+    if not failed:
+        open(sys.argv[3], "wb").write(ctypes.string_at(data, size.value))
 else:
     where = [ctypes.c_uint32(int(each)) for each in sys.argv[3:5]]
     failed = mtp.LIBMTP_Move_Object(device, handle, *where)
@@ -122,7 +127,7 @@ class MtpTools:
         self._run("mtp-delfile", "-n", str(self._handle(path)))
 
     def thumbnail(self, path: str, target: Path) -> None:
-        self._run("mtp-thumb", "-i", str(self._handle(path)), target)
+        run("python3", "-c", _LIBMTP, "thumbnail", str(self._handle(path)), target)
 
     def make_playlist(self, name: str, paths: list[str]) -> None:
         tracks = [word for path in paths for word in ("-i", str(self._handle(path)))]
@@ -134,7 +139,7 @@ class MtpTools:
         tracks: list[str] = []
         for line in self._run("mtp-playlists").splitlines():
             if match := _PLAYLIST.match(line):
-                tracks = found[match[1]] = []
+                tracks = found[match[1].removesuffix(".pla")] = []
             elif match := _TRACK.match(line):
                 tracks.append(names[int(match[1])])
         return found

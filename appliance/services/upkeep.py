@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is done now and then while nobody asks: the trash is looked through."""
+
+import logging
+import threading
+from typing import Self
+
+from appliance.mtp.errors import MtpError
+from appliance.storage import Catalogue
+
+log = logging.getLogger(__name__)
+
+#: Seconds after the start: when the PC has seen its files, and the disk is idle.
+_FIRST = 300.0
+_EVERY = 6 * 3600.0
+
+
+class Upkeep:
+    """Works while it is entered, in a thread that sleeps nearly all the time."""
+
+    def __init__(
+        self, catalogue: Catalogue, *, first: float = _FIRST, every: float = _EVERY
+    ) -> None:
+        self._catalogue = catalogue
+        self._first = first
+        self._every = every
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="upkeep", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        pause = self._first
+        while not self._over.wait(pause):
+            pause = self._every
+            try:
+                count = self._catalogue.trash_purge()
+            except MtpError as error:
+                log.warning("TRASH   could not be looked through: %s", error)
+            else:
+                if count:
+                    log.info("TRASH   %d deleted for good, having been there long enough", count)
