@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("asyncio", "flask", "gpiozero", "functionfs", "libaio", "pyinotify")
+HEAVY = ("asyncio", "flask", "gpiozero", "functionfs", "libaio", "pyinotify", "_hashlib")
 OBJECTS = 10_000
 PEAK_KIB = 25 * 1024
 
@@ -18,7 +18,7 @@ from pathlib import Path
 import appliance.cli, appliance.transports.ptpip
 from appliance.storage import Catalogue, Folder
 
-with Catalogue([Folder(Path(sys.argv[1]), "Card")]) as store:
+with Catalogue([Folder(Path(sys.argv[1]), "Card")], watch=True) as store:
     handles = store.children(store.storage_ids()[0], 0)
     for handle in handles:
         store.record(handle)
@@ -41,7 +41,8 @@ def python(code: str, *arguments: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["appliance.mtp.responder", "appliance.transports.ptpip", "appliance.cli"]
+    "module",
+    ["appliance.mtp.responder", "appliance.transports.ptpip", "appliance.cli", "appliance.storage"],
 )
 def test_importing_brings_in_nothing_heavy(module: str) -> None:
     loaded = python(f"import sys, {module}; print(*sys.modules)")
