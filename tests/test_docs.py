@@ -4,12 +4,15 @@
 import re
 import subprocess
 import sys
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import appliance
 from appliance.mtp.operations import OPERATIONS
+from appliance.settings.schema import Settings, StorageSetting, declared, interpret
 from appliance.storage import names
 
 ROOT = Path(__file__).parent.parent
@@ -55,8 +58,14 @@ def test_readme_names_its_two_commands() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_named_commands_and_options_exist(document: Path) -> None:
     for verb, rest in COMMAND.findall(document.read_text()):
+        first = (rest.split() or [""])[0]
+        words = (
+            [verb, first]
+            if verb in ("storage", "trash") and re.fullmatch("[a-z-]+", first)
+            else [verb]
+        )
         shown = subprocess.run(
-            [sys.executable, "-m", "appliance", verb, "--help"],
+            [sys.executable, "-m", "appliance", *words, "--help"],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -64,6 +73,17 @@ def test_named_commands_and_options_exist(document: Path) -> None:
         )
         assert shown.returncode == 0, f"mtp-appliance {verb}"
         assert set(OPTION.findall(rest)) <= set(OPTION.findall(shown.stdout)), f"{verb}{rest}"
+
+
+def test_the_settings_file_in_the_readme_says_all_that_can_be_said() -> None:
+    example = text("README.md").partition("```toml\n")[2].partition("```")[0]
+    document = tomllib.loads(example)
+    settings, findings = interpret(document)
+    assert (findings.errors, findings.warnings) == ([], [])
+    told = set(document) | {f"trash.{key}" for key in document["trash"]}
+    assert {key for key, _, _ in declared()} <= told
+    assert set(document["storages"][0]) == {item.name for item in fields(StorageSetting)}
+    assert settings.trash_days == Settings().trash_days
 
 
 def test_operations_are_listed() -> None:
