@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Storages that come, go and change while they are used."""
 
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.unit.storage.helpers import (
     WORKPLACE,
     begin,
     find,
+    mount,
     names,
     open_descriptors,
     put,
@@ -370,3 +372,65 @@ def test_storages_come_and_go_under_many_hands(shelf: Catalogue, tmp_path: Path)
     assert [each for each in links if each.name.startswith("place")] == []
     for place in places:
         assert not list(place.glob(f"{WORKPLACE}/*"))
+
+
+# Disks
+
+
+@pytest.fixture
+def stick(second: Path) -> Iterator[Path]:
+    """A disk that is mounted where the second storage is."""
+    if not mount("-t", "tmpfs", "-o", "size=1m", "none", str(second)):
+        pytest.skip("this machine lets us mount nothing")
+    yield second
+    subprocess.run(["umount", "--lazy", str(second)], check=False, capture_output=True)
+
+
+def unmount(place: Path, *options: str) -> None:
+    subprocess.run(["umount", *options, str(place)], check=True)
+
+
+def test_an_ejected_disk_can_be_taken_out(root: Path, stick: Path, watched_or_not: bool) -> None:
+    folders = [Folder(root, "Card"), Folder(stick, "Stick")]
+    with Catalogue(folders, watch=watched_or_not) as store:
+        upload = store.receive(SECOND, 0, "file", size=1, modified=None)
+        upload.write(memoryview(b"1"))
+        upload.commit()
+        listed(store, storage=SECOND)
+        store.eject(SECOND)
+        unmount(stick)
+        with pytest.raises(ApplianceError, match="cannot be served"):
+            store.load(SECOND)
+        assert mount("-t", "tmpfs", "-o", "size=1m", "none", str(stick))
+        (stick / "another").touch()
+        store.load(SECOND)
+        assert names(store, storage=SECOND) == ["another"]
+
+
+def test_a_disk_that_is_torn_out(root: Path, stick: Path, watched_or_not: bool) -> None:
+    folders = [Folder(root, "Card"), Folder(stick, "Stick")]
+    with Catalogue(folders, watch=watched_or_not) as store:
+        (stick / "folder").mkdir()
+        listed(store, storage=SECOND)
+        unmount(stick, "--lazy")
+        assert states(store) == {"Card": State.IN, "Stick": State.MISSING}
+        for act in (
+            lambda: store.children(SECOND, 0),
+            lambda: store.make_folder(SECOND, 0, "new", modified=None),
+        ):
+            with refused(Code.STORE_NOT_AVAILABLE):
+                act()
+        assert list(stick.iterdir()) == []
+        assert mount("-t", "tmpfs", "-o", "size=1m", "none", str(stick))
+        (stick / "another").touch()
+        assert names(store, storage=SECOND) == ["another"]
+        if watched_or_not:
+            store.children(FIRST, 0)
+            ear = Ear(store, root)
+            (stick / "later").mkdir()
+            assert ear.all() == [(Kind.ADDED, find(store, "later", storage=SECOND))]
+
+
+@pytest.fixture(params=[False, True], ids=["unwatched", "watched"])
+def watched_or_not(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
