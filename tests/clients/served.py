@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,11 +62,26 @@ def _wait_for_word(process: subprocess.Popen[str]) -> None:
 
 def wait_for_device() -> None:
     """Wait until the PC's side has found the device on the bus and is done with looking at it."""
+    _wait_until(_is_on_the_bus, "the device did not appear on the bus")
+    subprocess.run(["udevadm", "settle"], check=True)
+
+
+def wait_until_gone() -> None:
+    """Wait until the PC's side has seen that the device is unplugged."""
+    _wait_until(lambda: not _is_on_the_bus(), "the device stays on the bus")
+    subprocess.run(["udevadm", "settle"], check=True)
+
+
+def _is_on_the_bus() -> bool:
+    products = Path("/sys/bus/usb/devices").glob("*/product")
+    return any("MTP Appliance" in each.read_text() for each in products)
+
+
+def _wait_until(is_so: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
-        products = (each.read_text() for each in Path("/sys/bus/usb/devices").glob("*/product"))
-        if any("MTP Appliance" in each for each in products):
-            subprocess.run(["udevadm", "settle"], check=True)
-            return
+        with contextlib.suppress(FileNotFoundError):  # it goes while it is looked at
+            if is_so():
+                return
         time.sleep(0.05)
-    raise ClientError("the device did not appear on the bus")
+    raise ClientError(otherwise)

@@ -19,7 +19,9 @@ from tests.clients.file_systems import MOUNT_PREFIX
 _DOWNLOAD = 300 << 20
 _UPLOAD = 128 << 20
 _SOME = 1 << 20
-_PATIENCE = 300.0
+_PATIENCE = 120.0
+#: Uploads under way in the share: a folder for each process that serves it.
+_STAGED = ".mtp-appliance/[0-9]*-*/*"
 #: In the environment of a client that is to be killed, and so of all that it starts.
 _VICTIM = "MTP_APPLIANCE_VICTIM"
 
@@ -60,7 +62,7 @@ def _victims() -> Iterator[int]:
 def _staged(share: Path) -> int:
     """Bytes that the responder keeps back of uploads under way."""
     total = 0
-    for each in share.glob(".mtp-appliance/*/*"):
+    for each in share.glob(_STAGED):
         with suppress(FileNotFoundError):
             total += each.stat().st_size
     return total
@@ -68,9 +70,9 @@ def _staged(share: Path) -> int:
 
 def _wait_until_nothing_is_staged(share: Path) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while list(share.glob(".mtp-appliance/*/*")) and time.monotonic() < deadline:
+    while list(share.glob(_STAGED)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert list(share.glob(".mtp-appliance/*/*")) == []
+    assert list(share.glob(_STAGED)) == []
 
 
 def _works(station: Station, share: Path, tmp_path: Path) -> None:

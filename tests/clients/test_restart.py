@@ -10,7 +10,8 @@ import pytest
 from appliance.mtp.codes import OperationCode as Op
 from appliance.mtp.wire import Reader, encode_string
 from appliance.transports.ptpip_listen import Address
-from tests.clients.served import free_port, serve
+from tests.clients.once import USB_CLIENTS, make
+from tests.clients.served import free_port, serve, wait_for_device, wait_until_gone
 from tests.fakes.ptpip_client import TcpClient
 from tests.protocol.initiator import Initiator
 
@@ -58,3 +59,18 @@ def test_nothing_of_an_upload_remains_when_the_responder_is_killed(share: Path) 
         assert list(share.glob(".mtp-appliance/*/*")) == []
         assert (share / "file.txt").read_bytes() == b"content"
     assert [each.name for each in share.iterdir()] == ["file.txt"]
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("name", USB_CLIENTS)
+def test_a_client_goes_on_with_a_responder_that_was_killed(share: Path, name: str) -> None:
+    client = make(name)
+    road = ("--usb", "--state-dir", share.parent / "state")
+    with serve(f"Card={share}", *road, share=share, killed=True):
+        wait_for_device()
+        assert client.names("") == {"file.txt"}
+    wait_until_gone()
+    with serve(f"Card={share}", *road, share=share):
+        wait_for_device()
+        client.get("file.txt", share.parent / "got.txt")
+        assert (share.parent / "got.txt").read_bytes() == b"content"
