@@ -10,9 +10,9 @@
 | STORAGE_REMOVED| StoreRemoved                                      |
 | STORAGE_INFO   | StorageInfoChanged                                |
 
-The handle in the third row is the same all the time. A widespread client knows no
-ObjectInfoChanged and would go on with the size and the name that it has: taken away and given
-anew, it asks again.
+What happens on the device gives an object another handle in the third row; what a session does
+leaves it as it is. A widespread client knows no ObjectInfoChanged, and believes what it was told of
+a handle as long as the device is connected: it sees the new size or name only under a new handle.
 
 Spec: MTP 1.1 section 4.8 and appendix G.
 """
@@ -37,6 +37,8 @@ _EVENTS: dict[ChangeKind, tuple[EventCode, ...]] = {
     ChangeKind.STORAGE_INFO: (EventCode.STORAGE_INFO_CHANGED,),
 }
 
+_OF_WHAT_IS_NOW = {EventCode.OBJECT_ADDED}
+
 #: All events that an initiator may hear of; DeviceInfo lists them.
 EVENTS = (
     EventCode.CANCEL_TRANSACTION,
@@ -56,7 +58,10 @@ EVENTS = (
 
 def events_of(change: Change) -> list[Event]:
     """Put a change into the protocol's words."""
-    return [Event(code, (change.number,)) for code in _EVENTS[change.kind]]
+    return [
+        Event(code, (change.now if change.now and code in _OF_WHAT_IS_NOW else change.number,))
+        for code in _EVENTS[change.kind]
+    ]
 
 
 class Audience:

@@ -70,7 +70,7 @@ class ChangeKind(Enum):
     REMOVED = auto()
     #: The content, the size or the dates are others.
     CONTENT = auto()
-    #: The object has another name or lies in another folder; its handle stays.
+    #: The object has another name or lies in another folder.
     PLACE = auto()
     STORAGE_ADDED = auto()
     STORAGE_REMOVED = auto()
@@ -80,10 +80,14 @@ class ChangeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that happened to an object or a storage; `number` is its handle or storage id."""
+    """Something that happened to an object or a storage; `number` is its handle or storage id.
+
+    `now` is the handle that the object has from now on; 0: the same.
+    """
 
     kind: ChangeKind
     number: int
+    now: int = 0
 
 
 ChangeListener = Callable[[Change], None]

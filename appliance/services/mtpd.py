@@ -164,6 +164,7 @@ def _responder(
         Catalogue(
             folders if file is None else (),
             watch=True,
+            renew=True,
             trash=trash_policy(settings),
             allow_format=settings.allow_format,
         )

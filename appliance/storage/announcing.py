@@ -27,9 +27,9 @@ class Announcements:
         """Tell `listener` from now on."""
         self._listeners = (*self._listeners, listener)
 
-    def tell(self, kind: ChangeKind, number: int) -> None:
-        """Note a change."""
-        self._waiting.append(Change(kind, number))
+    def tell(self, kind: ChangeKind, number: int, now: int = 0) -> None:
+        """Note a change; `now` is the handle that an object has from now on, if it is another."""
+        self._waiting.append(Change(kind, number, now))
         self.on_waiting()
 
     def deliver(self) -> None:

@@ -38,7 +38,8 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Catalogue(Storages):
     """Storages that are served together, and their objects. May be used from several threads.
 
-    `watch`: whether to follow what happens in folders that have been listed, by a thread. `trash`:
+    `watch`: whether to follow what happens in folders that have been listed, by a thread. `renew`:
+    whether what it finds changed or moved gets another handle; the old one is still good. `trash`:
     how long what is deleted is kept; None where it is deleted for good. `allow_format`: whether a
     PC may delete all of a storage at once; `may_format` can be set later, too.
     """
@@ -48,6 +49,7 @@ class Catalogue(Storages):
         folders: Sequence[Folder],
         *,
         watch: bool = False,
+        renew: bool = False,
         trash: TrashPolicy | None = None,
         allow_format: bool = False,
     ) -> None:
@@ -60,6 +62,7 @@ class Catalogue(Storages):
         self._editing = Editing(self._lookup, self._lock)
         self._deletion = Deletion(self._lookup, self._lock)
         self._restoring = Restoring(self._lookup, self._lock)
+        self._lookup.renews_handles = renew
         self._watching = start_watching(self._lookup, self._lock) if watch else None
         self._on_demand = OnDemand(self._lookup, self._lock, self.open)
 

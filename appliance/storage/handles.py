@@ -7,7 +7,7 @@ has a row too, whose handle no initiator ever hears of.
 """
 
 from array import array
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 
 from appliance.mtp.codes import ResponseCode
@@ -22,6 +22,10 @@ _INDEXED_FOLDERS = 4
 _FOLDER = 1
 _ROOT = 2
 _ALIVE = 4
+_ALIAS = 8
+
+#: Old handles that go on to mean an object that has another one by now; the oldest end first.
+MOST_ALIASES = 4096
 
 
 class HandleTable:
@@ -34,6 +38,7 @@ class HandleTable:
         self._children: dict[int, array[int]] = {}
         self._loose: set[int] = set()  # folders whose children hold rows that went elsewhere
         self._indices: OrderedDict[int, NameIndex] = OrderedDict()
+        self._aliases: deque[int] = deque()
         self.marks: dict[int, ScanMark] = {}
         #: Told of each folder, when its row is forgotten.
         self.on_forget: Callable[[int], None] = _nothing
@@ -119,6 +124,32 @@ class HandleTable:
         self.children(parent)  # without what was here before, or it would be there twice
         self._attach(handle, parent)
 
+    def renew(self, handle: int) -> int:
+        """Give an object another handle; what lies in a folder keeps its handles.
+
+        Clients that have seen a handle may believe for good what they were told of it. A file's old
+        handle goes on to mean it, unlisted, for those who hold it.
+        """
+        parent, name = self._parents[handle], self._names[handle]
+        self._detach(handle)
+        new = self.add(parent, name, is_folder=self.is_folder(handle))
+        if self.is_folder(handle):
+            self._hand_over(handle, new)
+            self._forget(handle)
+        else:
+            self._flags[handle] |= _ALIAS
+            self._aliases.append(handle)
+        while len(self._aliases) > MOST_ALIASES:
+            self._forget(self._aliases.popleft())
+        return new
+
+    def _hand_over(self, folder: int, new: int) -> None:
+        """Let what is known in a folder lie in another row's, which has not been scanned."""
+        if folder in self._children:
+            self._children[new] = array("I", self.children(folder))
+            for each in self._children[new]:
+                self._parents[each] = new
+
     def drop(self, handle: int) -> None:
         """Forget an object and all below it."""
         if not self.is_root(handle):
@@ -188,7 +219,11 @@ class HandleTable:
 
     def _present(self, folder: int, rows: "array[int]") -> Iterator[int]:
         parents, flags = self._parents, self._flags
-        return (each for each in rows if parents[each] == folder and flags[each] & _ALIVE)
+        return (
+            each
+            for each in rows
+            if parents[each] == folder and flags[each] & (_ALIVE | _ALIAS) == _ALIVE
+        )
 
     def _append(self, flags: int) -> int:
         handle = len(self._names)

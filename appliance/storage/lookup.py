@@ -41,6 +41,7 @@ class Lookup(Served):
         super().__init__(folders, lock, policy)
         self.own = OwnChanges()
         self.announcements = Announcements()
+        self.renews_handles = False
         self.watcher: Watcher = Unwatched()
         self.table.on_forget = self._unfollow
 

@@ -61,15 +61,15 @@ class Reconciler:
             if self._is_ours(origin[0]) and (row := self._table.find(*origin)) is not None
         }
         rows = set(travelling.values())
-        arrived: set[Place] = set()
+        arrived: dict[Place, int] = {}
         while landed := {each for each in travelling if self._land(travelling[each], each, rows)}:
-            arrived |= landed
-            for each in landed:
-                del travelling[each]
+            arrived |= {each: travelling.pop(each) for each in landed}
         for row in rows:
             if self._table.is_alive(row) and self._table.name(row) == _NOWHERE:
                 self._drop(row)
-        return arrived
+        for row in arrived.values():
+            self._tell_anew(ChangeKind.PLACE, row)
+        return set(arrived)
 
     def look_all_over(self, folder: int, since: float) -> None:
         """Scan a folder of whose changes some were lost after a moment (Unix seconds)."""
@@ -121,7 +121,20 @@ class Reconciler:
         """Tell of another content, if it is not our own doing."""
         if not self._lookup.own.is_own(row, status):
             self._lookup.own.forget(row)
-            self._tell(ChangeKind.CONTENT, row)
+            if self._table.is_folder(row):
+                self._tell(ChangeKind.CONTENT, row)
+            else:
+                self._tell_anew(ChangeKind.CONTENT, row)
+
+    def _tell_anew(self, kind: ChangeKind, row: int) -> None:
+        """Tell of an object, under another handle where that is wanted.
+
+        A widespread client believes what it was told of a handle for as long as the device is
+        connected, whatever event comes.
+        """
+        if self._table.is_alive(row):
+            renews = self._lookup.renews_handles
+            self._tell(kind, row, self._table.renew(row) if renews else 0)
 
     def _compare(self, row: int, since: float) -> None:
         """Tell of a file that was changed after a moment."""
@@ -146,7 +159,6 @@ class Reconciler:
         self._table.rename(row, name)
         if folder != self._table.parent(row):
             self._table.move(row, folder)
-        self._tell(ChangeKind.PLACE, row)
         return True
 
     def _can_be_at(self, row: int, target: Place) -> bool:

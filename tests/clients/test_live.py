@@ -16,9 +16,6 @@ from tests.clients.file_systems import FileSystem
 pytestmark = pytest.mark.guest
 
 _PATIENCE = 30.0
-#: libmtp keeps what it knows of a handle until the device is unmounted, whatever events say: what
-#: is another now has to come with another handle. Each of these passes once it does.
-_needs_a_new_handle = pytest.mark.xfail(reason="libmtp believes in an old handle", run=False)
 
 
 def eventually(look: Callable[[], object], expected: object) -> None:
@@ -81,7 +78,6 @@ def test_a_file_made_on_the_device_is_seen(live: Path, path: str) -> None:
     assert content(path) == "new"
 
 
-@_needs_a_new_handle
 @pytest.mark.needs("live")
 @pytest.mark.parametrize("after", ["before, and more", "less", ""], ids=["longer", "shorter", "0"])
 @pytest.mark.parametrize("path", ["file.txt", "folder/inner.txt"])
@@ -94,7 +90,6 @@ def test_a_file_changed_on_the_device_is_read_with_its_new_size(
     eventually(lambda: content(path), after)
 
 
-@_needs_a_new_handle
 @pytest.mark.needs("live")
 def test_a_file_replaced_on_the_device_is_read_anew(live: Path) -> None:
     content("file.txt")
@@ -103,7 +98,6 @@ def test_a_file_replaced_on_the_device_is_read_anew(live: Path) -> None:
     eventually(lambda: is_there("folder/inner.txt"), False)
 
 
-@_needs_a_new_handle
 @pytest.mark.needs("live")
 @pytest.mark.parametrize("name", ["file.txt", "folder"])
 def test_what_is_renamed_on_the_device_has_its_new_name(live: Path, name: str) -> None:

@@ -57,5 +57,5 @@ def responder_for(
     """Serve folders under their own names."""
     fixed = set(read_only)
     declared = [Folder(each, each.name, read_only=each in fixed) for each in folders]
-    with Catalogue(declared, watch=True, allow_format=allow_format) as catalogue:
+    with Catalogue(declared, watch=True, renew=True, allow_format=allow_format) as catalogue:
         yield Responder(Device(IDENTITY, ForgetfulState(), TestHost()), catalogue)

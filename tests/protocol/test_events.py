@@ -37,6 +37,15 @@ def hears_anew(pc: Initiator, handle: int) -> None:
     hears(pc, *((code, handle) for code in ANEW))
 
 
+def hears_of_another_handle(pc: Initiator, old: int) -> int:
+    """What the device changed comes back under a new handle; the old one still means it."""
+    hears(pc, (Event.OBJECT_INFO_CHANGED, old), (Event.OBJECT_REMOVED, old))
+    code, new = pc.event()
+    assert code == Event.OBJECT_ADDED
+    assert new != old
+    return new
+
+
 def nothing_more(pc: Initiator, told_by: Initiator) -> None:
     """Fail where `pc` has been told more than what it has heard."""
     told_by.ask(Op.SET_DEVICE_PROP_VALUE, FRIENDLY_NAME, data=encode_string("something else"))
@@ -186,20 +195,27 @@ def test_what_the_device_deletes_renames_and_moves(pc: Initiator, share: Path) -
     (share / "Docs" / "a.txt").unlink()
     hears(pc, (Event.OBJECT_REMOVED, every["a.txt"]))
     (share / "root.bin").rename(share / "other.bin")
-    hears_anew(pc, every["root.bin"])
-    assert pc.info(every["root.bin"]).name == "other.bin"
+    renamed = hears_of_another_handle(pc, every["root.bin"])
+    assert pc.names()["other.bin"] == renamed
+    assert pc.data(Op.GET_OBJECT, renamed) == (share / "other.bin").read_bytes()
     (share / "Docs" / "deep").rename(share / "deep")
-    hears_anew(pc, every["deep"])
-    assert pc.info(every["deep"]).parent == 0
-    assert pc.info(every["b.jpg"]).parent == every["deep"]
+    moved = hears_of_another_handle(pc, every["deep"])
+    assert pc.info(moved).parent == 0
+    assert pc.names(moved) == {"b.jpg": every["b.jpg"]}
+    assert pc.info(every["b.jpg"]).parent == moved
 
 
 def test_what_the_device_changes(pc: Initiator, share: Path) -> None:
-    handle = pc.names()["root.bin"]
+    old = pc.names()["root.bin"]
     with (share / "root.bin").open("ab") as file:
         file.write(b"grown")
-    hears_anew(pc, handle)
-    assert pc.info(handle).size == 1029
+    new = hears_of_another_handle(pc, old)
+    assert pc.names()["root.bin"] == new
+    for handle in (old, new):
+        assert pc.info(handle).size == 1029
+        assert pc.data(Op.GET_OBJECT, handle) == (share / "root.bin").read_bytes()
+    pc.ask(Op.DELETE_OBJECT, new)
+    assert pc.refused(Op.GET_OBJECT, old) == ResponseCode.INVALID_OBJECT_HANDLE
 
 
 def test_all_sessions_hear_of_the_device(pc: Initiator, other: Initiator, share: Path) -> None:

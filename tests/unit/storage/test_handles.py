@@ -6,7 +6,7 @@ import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
 from appliance.storage import handles
-from appliance.storage.handles import HandleTable
+from appliance.storage.handles import MOST_ALIASES, HandleTable
 from tests.unit.storage.helpers import refused
 
 
@@ -133,3 +133,37 @@ def test_an_object_takes_little_memory() -> None:
     finally:
         tracemalloc.stop()
     assert used / count < most
+
+
+def test_an_object_that_gets_another_handle() -> None:
+    table = HandleTable()
+    root = table.add_root()
+    folder = table.add(root, b"folder", is_folder=True)
+    file = table.add(folder, b"file", is_folder=False)
+    new = table.renew(file)
+    assert list(table.children(folder)) == [new]
+    assert table.find(folder, b"file") == new
+    assert table.is_alive(file)
+    assert (table.parent(file), table.name(file)) == (folder, b"file")
+    table.drop(file)
+    assert list(table.children(folder)) == [new]
+    assert table.find(folder, b"file") == new
+    other = table.renew(folder)
+    assert not table.is_alive(folder)
+    assert list(table.children(root)) == [other]
+    assert list(table.children(other)) == [new]
+    assert table.place(other) == (root, (b"folder",))
+    assert table.parent(new) == other
+    table.drop(other)
+    assert not table.is_alive(new)
+
+
+def test_old_handles_do_not_grow_in_number_without_end() -> None:
+    table = HandleTable()
+    root = table.add_root()
+    first = handle = table.add(root, b"file", is_folder=False)
+    for _ in range(MOST_ALIASES + 10):
+        handle = table.renew(handle)
+    assert not table.is_alive(first)
+    assert table.is_alive(handle - 1)
+    assert list(table.children(root)) == [handle]

@@ -102,6 +102,8 @@ def test_what_was_lost_is_found(
         (root / "folder" / "comes").mkdir()
         (root / "folder" / "changes").write_text("changed")
         (root / "new").mkdir()
+    lost = {(REMOVED, before["goes"]), (CONTENT, before["changes"])}
+    ear.until(lambda: lost <= set(ear.told) and len(rows(ear.told, ADDED)) >= 2)
     told = ear.all()
     assert set(rows(told, REMOVED)) == {before["goes"]}
     assert set(rows(told, ADDED)) == {find(watched, "folder/comes"), find(watched, "new")}
