@@ -89,7 +89,9 @@ class Jmtpfs(FileSystem):
     """libmtp under FUSE."""
 
     name = "jmtpfs"
-    abilities = frozenset({"rename", "move", "get empty", "put empty", "emoji", "sizes"})
+    abilities = frozenset(
+        {"file system", "rename", "move", "get empty", "put empty", "emoji", "sizes"}
+    )
 
     def detect(self) -> str:
         output = run("jmtpfs", "-l")
@@ -105,7 +107,7 @@ class GoMtpfs(FileSystem):
     """
 
     name = "go-mtpfs"
-    abilities = frozenset({"rename", "get empty", "sizes"})
+    abilities = frozenset({"file system", "rename", "get empty", "sizes"})
 
     def _start(self, point: Path) -> None:
         log = point.with_suffix(".log")
@@ -121,7 +123,9 @@ class AftMount(FileSystem):
     """android-file-transfer as a file system; it changes files in place. It garbles emoji."""
 
     name = "aft-mtp-mount"
-    abilities = frozenset({"rename", "move", "get empty", "put empty", "sizes", "edit"})
+    abilities = frozenset(
+        {"file system", "rename", "move", "get empty", "put empty", "sizes", "edit"}
+    )
 
 
 def _wait_for_end(point: Path) -> None:
