@@ -33,7 +33,7 @@ LONGEST = 0.3
 #: The two halves of a move come one after the other; so long (s) one waits for the second.
 PAIRING = 0.05
 #: How often (s) a file that grows is told of.
-GROWTH = 15.0
+GROWTH = 3.0
 #: Places that a moment may have, and files that may grow; beyond, it is over or not looked at.
 MOST_PLACES = 4096
 _MOST_GROWING = 256

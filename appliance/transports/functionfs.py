@@ -112,8 +112,8 @@ class _Function(functionfs.Function):  # type: ignore[misc]
         self._owner.disabled()
 
     def onEnable(self) -> None:  # noqa: N802
-        self.disableRemoteWakeup()
         self._owner.enabled()
+        self.disableRemoteWakeup()
 
     def onDisable(self) -> None:  # noqa: N802
         self._owner.disabled()
@@ -151,13 +151,15 @@ class FunctionFsTransport:
         with ExitStack() as resources:
             resources.enter_context(self._function)
             files = [self._function.getEndpoint(index) for index in range(4)]
+            self._news = select.poll()
+            self._news.register(self._function.ep0, select.POLLIN)
             os.set_blocking(files[_INTERRUPT_IN].fileno(), False)
             self._events = EventPipe(files[_INTERRUPT_IN].fileno())
             resources.callback(self._events.close)
             self._connection.listen(self._events.send)
             resources.callback(self._connection.listen, None)
             self._pipes = EndpointPipes(
-                BulkEndpoint(files[_BULK_IN]), BulkEndpoint(files[_BULK_OUT])
+                BulkEndpoint(files[_BULK_IN]), BulkEndpoint(files[_BULK_OUT]), self._unread
             )
             self._worker = threading.Thread(target=self._work, name="usb", daemon=True)
             self._worker.start()
@@ -192,6 +194,10 @@ class FunctionFsTransport:
                 if error.errno != EIDRM:  # EIDRM: the host gave up a control transfer
                     raise
 
+    def _unread(self) -> bool:
+        """Whether the kernel has events that `serve` has not read yet; asked by the worker."""
+        return bool(self._news.poll(0))
+
     def _work(self) -> None:
         try:
             Conversation(self._pipes, self._connection).run()
@@ -210,15 +216,15 @@ class FunctionFsTransport:
 
     def enabled(self) -> None:
         """Note that a host has configured the device, perhaps again."""
-        log.info("ENABLE")
+        self._pipes.signals.enable()  # at once: the worker must not take this host for the last
         self._events.clear()
-        self._pipes.signals.enable()
+        log.info("ENABLE")
 
     def disabled(self) -> None:
         """Note that the device was unplugged, reset or unbound."""
-        log.info("DISABLE")
-        self._events.clear()
         self._pipes.signals.disable()
+        self._events.clear()
+        log.info("DISABLE")
 
     def suspended(self, *, asleep: bool) -> None:
         """Note that the bus sleeps or is awake again; nothing is lost by it."""

@@ -12,7 +12,7 @@ from errno import EAGAIN, ECONNRESET, ESHUTDOWN
 
 from appliance.transports.aio import AioQueue, AioRequest
 from appliance.transports.functionfs_endpoint import BulkEndpoint
-from appliance.transports.usb_pipes import Reset, Signals, Transfer
+from appliance.transports.usb_pipes import Reset, Signals, Transfer, Unread
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +29,14 @@ _NAP = 0.0005
 
 
 class EndpointPipes:
-    """`BulkPipes` over two FunctionFS endpoints."""
+    """`BulkPipes` over two FunctionFS endpoints; `unread` as of `Signals`."""
 
-    def __init__(self, bulk_in: BulkEndpoint, bulk_out: BulkEndpoint) -> None:
-        self._in = bulk_in
-        self._out = bulk_out
+    def __init__(self, bulk_in: BulkEndpoint, bulk_out: BulkEndpoint, unread: Unread) -> None:
+        self._in, self._out = bulk_in, bulk_out
         self._wake, self._quiet = os.eventfd(0), os.eventfd(0)
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
-        self.signals = Signals(lambda: os.eventfd_write(self._wake, 1))
+        self.signals = Signals(lambda: os.eventfd_write(self._wake, 1), unread)
         self._free_reads = [AioRequest(LARGEST, to_host=False) for _ in range(DEPTH)]
         self._free_buffers = [AioRequest(LARGEST, to_host=True) for _ in range(DEPTH)]
         self._free_smalls = [AioRequest(_SMALL, to_host=True) for _ in range(_SMALLS)]
@@ -162,8 +161,9 @@ class EndpointPipes:
 
     def push(self) -> None:
         """Submit what was gathered."""
-        gathered, self._gathered = self._gathered, []
-        if gathered:
+        if self._gathered:
+            self.signals.settle()
+            gathered, self._gathered = self._gathered, []
             self._queue.submit(gathered)
 
     def flush(self) -> int:

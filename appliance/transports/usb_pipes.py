@@ -13,6 +13,10 @@ log = logging.getLogger(__name__)
 
 #: Seconds by which a cancel may overtake the command that it is about: they come by two endpoints.
 OVERTAKING = 1.0
+#: Whether there are events that the thread of endpoint 0 has not read yet.
+Unread = Callable[[], bool]
+
+_NAP = 0.0005
 
 
 class Interrupt(Exception):  # noqa: N818 - no error: the host's wish
@@ -144,8 +148,9 @@ class BulkPipes(Protocol):
 class Signals:
     """The way from the thread of endpoint 0 to the worker; `wake` ends the worker's wait."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], unread: Unread) -> None:
         self._wake = wake
+        self._unread = unread
         self._changed = threading.Condition()
         self._posted: deque[Interrupt] = deque()
         self._handling = False
@@ -220,6 +225,17 @@ class Signals:
             if not self._is_stale(interrupt):
                 raise interrupt
             self._handling = False
+
+    def settle(self) -> None:
+        """Wait until all that has happened is known here, and raise what has come.
+
+        Before it the connection may be another one already, whose host would take what is meant
+        for the last one for its own.
+        """
+        while self._unread():
+            self.check()
+            time.sleep(_NAP)
+        self.check()
 
     def _is_stale(self, interrupt: Interrupt) -> bool:
         """Whether it is about a transaction that is over since the next one has begun."""

@@ -20,6 +20,7 @@ from appliance.gadget.identity import device_identity
 from appliance.gadget.plan import Network
 from appliance.mtp.device import Device
 from appliance.mtp.responder import Responder
+from appliance.services.host import LinuxHost
 from appliance.services.usb import UsbOptions, usb_transport
 from appliance.settings.state import State
 from appliance.storage import Catalogue, Folder
@@ -27,7 +28,8 @@ from appliance.storage import Catalogue, Folder
 folder = Path(sys.argv[1])
 identity = device_identity()
 with Catalogue([Folder(folder, "Card")]) as store:
-    responder = Responder(Device(identity, State(folder, default_name="")), store)
+    state = State(folder, default_name="")
+    responder = Responder(Device(identity, state, LinuxHost(clock_settable=False)), store)
     with usb_transport(responder, identity, UsbOptions(network=Network(sys.argv[2]))) as transport:
         print("ready", flush=True)
         transport.serve()

@@ -2,6 +2,7 @@
 """The pipes over a kernel that refuses, loses and delays requests as the test says."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from errno import ECONNRESET, EIO, ENOMEM, ESHUTDOWN
 from types import SimpleNamespace
@@ -80,10 +81,18 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     monkeypatch.setattr(functionfs_pipes, "AioQueue", Kernel)
     monkeypatch.setattr(functionfs_pipes, "_NAP", 0.0)
     bulk_in = Endpoint(BULK_IN)
-    pipes = EndpointPipes(bulk_in, Endpoint(BULK_OUT))  # type: ignore[arg-type]
+    news: deque[Callable[[], None]] = deque()  # what endpoint 0's thread does, once it has read
+
+    def unread() -> bool:
+        if news:
+            news.popleft()()
+            return True
+        return False
+
+    pipes = EndpointPipes(bulk_in, Endpoint(BULK_OUT), unread)  # type: ignore[arg-type]
     pipes.signals.enable()
     assert pipes.attach()
-    yield SimpleNamespace(pipes=pipes, kernel=pipes._queue, bulk_in=bulk_in)
+    yield SimpleNamespace(pipes=pipes, kernel=pipes._queue, bulk_in=bulk_in, news=news)
     pipes.detach()
     pipes.close()
 
@@ -106,6 +115,26 @@ def test_small_answers_are_one_submission(rig: SimpleNamespace) -> None:
     assert rig.kernel.submitted == []
     rig.pipes.push()
     assert rig.kernel.submitted == [(BULK_OUT, 512), (BULK_IN, 100), (BULK_IN, 8)]
+
+
+def test_the_next_host_does_not_get_the_last_ones_answer(rig: SimpleNamespace) -> None:
+    rig.news.append(rig.pipes.signals.enable)
+    rig.pipes.post(512)
+    rig.pipes.send_bytes(b"response")
+    with pytest.raises(Disconnected):
+        rig.pipes.push()
+    rig.pipes.detach()
+    assert rig.pipes.attach()
+    rig.pipes.push()
+    assert rig.kernel.submitted == []
+
+
+def test_news_that_change_nothing_do_not_keep_an_answer(rig: SimpleNamespace) -> None:
+    rig.news += [lambda: None] * 3
+    rig.pipes.send_bytes(b"response")
+    rig.pipes.push()
+    assert rig.kernel.submitted == [(BULK_IN, 8)]
+    assert not rig.news
 
 
 def test_large_buffers_go_at_once_and_run_out(rig: SimpleNamespace) -> None:

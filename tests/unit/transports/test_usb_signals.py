@@ -10,7 +10,7 @@ from appliance.transports.usb_pipes import Cancelled, Disconnected, Reset, Signa
 
 @pytest.fixture
 def signals() -> Signals:
-    signals = Signals(lambda: None)
+    signals = Signals(lambda: None, lambda: False)
     signals.enable()
     assert signals.attach()
     return signals
@@ -94,7 +94,7 @@ def test_a_connection_that_was_over_at_once(signals: Signals) -> None:
 
 
 def test_a_worker_waits_for_a_host() -> None:
-    signals = Signals(lambda: None)
+    signals = Signals(lambda: None, lambda: False)
     got: list[bool] = []
     worker = threading.Thread(target=lambda: got.append(signals.attach()))
     worker.start()
