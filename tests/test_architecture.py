@@ -48,19 +48,20 @@ MTP_VALUES = tuple(
 ROOMS: dict[str, tuple[str, ...]] = {
     "appliance.errors": (),
     "appliance.log": ("appliance.errors",),
+    "appliance.places": (),
     "appliance.status": ("appliance.errors",),
     "appliance.thumbnailer": (),
     "appliance.mtp": (),
-    "appliance.settings": ("appliance.errors", *MTP_VALUES),
+    "appliance.settings": ("appliance.errors", "appliance.places", *MTP_VALUES),
     "appliance.storage": ("appliance.errors", *MTP_VALUES),
     "appliance.transports": ("appliance.errors", "appliance.mtp"),
-    "appliance.gadget": ("appliance.errors", "appliance.mtp.device_ports"),
+    "appliance.gadget": ("appliance.errors", "appliance.places", "appliance.mtp.device_ports"),
     "appliance.network": ("appliance.errors",),
-    "appliance.leds": ("appliance.errors", "appliance.status"),
+    "appliance.leds": ("appliance.errors", "appliance.places", "appliance.status"),
     "appliance.services": ("appliance",),
     "appliance.cli": ("appliance",),
     "appliance.__main__": ("appliance.cli",),
-    "webui": ("appliance.settings", "appliance.status", "appliance.errors"),
+    "webui": ("appliance.settings", "appliance.status", "appliance.errors", "appliance.places"),
 }
 
 # Inside what a room may import, what it may not.

@@ -12,7 +12,8 @@ import pytest
 
 import appliance
 from appliance.mtp.operations import OPERATIONS
-from appliance.settings.schema import Settings, StorageSetting, declared, interpret
+from appliance.settings.interpretation import interpret
+from appliance.settings.schema import Settings, StorageSetting, declared
 from appliance.storage import names
 
 ROOT = Path(__file__).parent.parent

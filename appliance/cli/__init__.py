@@ -5,6 +5,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -16,6 +17,12 @@ DEFAULT_PORT = 15740
 _READ_ONLY = ":ro"
 _INTERRUPTED = 130
 _NAME_LENGTH = 100
+
+#: The other commands: each is described by `describe(parser)` in the module of its name.
+COMMANDS = {
+    "storage": "add, remove and change what an appliance serves while it runs",
+    "trash": "put back what a PC has deleted",
+}
 
 _EPILOG = """\
 FOLDER is a path, or NAME=PATH to say under which name it is seen; with :ro
@@ -95,33 +102,17 @@ def make_parser(command: Sequence[str] = ()) -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
     )
-    for name, what in (
-        ("storage", "add, remove and change what an appliance serves while it runs"),
-        ("trash", "put back what a PC has deleted"),
-    ):
-        parser_of_it = _control_parser(commands, name, what)
+    for name, what in COMMANDS.items():
+        parser_of_it = commands.add_parser(
+            name,
+            help=what,
+            description=f"{what[0].upper()}{what[1:]}.",
+            formatter_class=Formatter,
+            allow_abbrev=False,
+        )
         if name in command:
-            _describe_control(parser_of_it, name)
+            import_module(f"{__name__}.{name}").describe(parser_of_it)
     return parser
-
-
-def _control_parser(
-    commands: "argparse._SubParsersAction[Parser]", name: str, what: str
-) -> argparse.ArgumentParser:
-    return commands.add_parser(
-        name,
-        help=what,
-        description=f"{what.capitalize()}.",
-        formatter_class=Formatter,
-        allow_abbrev=False,
-    )
-
-
-def _describe_control(parser: argparse.ArgumentParser, name: str) -> None:
-    """Describe a command that speaks to an appliance that runs."""
-    from appliance.cli import control  # noqa: PLC0415 - not for those who serve
-
-    (control.add_storage if name == "storage" else control.add_trash)(parser)
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:

@@ -5,60 +5,54 @@ A setting is a field of `Settings` with what a person has to know of it. Its key
 field's name, `trash_days` being `days` in the table `trash`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from appliance.settings.addresses import parse_address
-from appliance.settings.state import is_name
+from appliance.settings.checks import (
+    Check,
+    addresses,
+    between,
+    host_name,
+    interface_address,
+    name_or_nothing,
+    pins,
+)
 
 #: Of the file; a change of meaning of any key makes a new one.
 VERSION = 1
-_TABLES = ("trash",)
+TABLES = ("trash", "usb", "network", "leds", "button", "web", "wifi")
 _SETTING = "setting"
-
-Check = Callable[[Any], str]
 
 
 class Effect(Enum):
     """When a change of a setting takes effect on a running appliance."""
 
-    RELOAD = "when the settings are read again"
-    RESTART = "at the next start"
+    RELOAD = "at once"
+    RESTART = "when the service starts anew"
+    REPLUG = "at once; the PC sees the device go and come back"
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a person has to know of one setting; `check` gives a complaint, or nothing."""
+    """What a person has to know of one setting; `check` gives a complaint, or nothing.
+
+    `choices` are all that the value may be, if there are few. `secret`: it is never shown.
+    """
 
     label: str
     help: str
     effect: Effect
     unit: str = ""
     check: Check = lambda value: ""
+    choices: tuple[str, ...] = ()
+    secret: bool = False
 
 
 def _declare(default: Any, setting: Setting) -> Any:
     return field(default=default, metadata={_SETTING: setting})
-
-
-def _between(least: int, most: int) -> Check:
-    return lambda value: "" if least <= value <= most else f"is not between {least} and {most}"
-
-
-def _name_or_nothing(value: str) -> str:
-    return "" if not value or is_name(value) else "is no name of 1 to 254 characters"
-
-
-def _addresses(value: tuple[str, ...]) -> str:
-    for each in value:
-        try:
-            parse_address(each)
-        except ValueError as error:
-            return f"holds what it cannot: {error}"
-    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +75,7 @@ class Settings:
             "Device name",
             "What the device is called until a PC gives it another name; empty for the model's.",
             Effect.RESTART,
-            check=_name_or_nothing,
+            check=name_or_nothing,
         ),
     )
     listen: tuple[str, ...] = _declare(
@@ -90,7 +84,7 @@ class Settings:
             "PTP/IP addresses",
             "Where to serve over the network, each ADDRESS or ADDRESS:PORT. There is no password.",
             Effect.RESTART,
-            check=_addresses,
+            check=addresses,
         ),
     )
     allow_format: bool = _declare(
@@ -120,7 +114,7 @@ class Settings:
     trash_days: int = _declare(
         30,
         Setting(
-            "How long", "After that it is gone.", Effect.RELOAD, "days", check=_between(1, 3650)
+            "How long", "After that it is gone.", Effect.RELOAD, "days", check=between(1, 3650)
         ),
     )
     trash_share: int = _declare(
@@ -130,7 +124,129 @@ class Settings:
             "The oldest goes first; all of it goes when the space is needed.",
             Effect.RELOAD,
             "%",
-            check=_between(1, 90),
+            check=between(1, 90),
+        ),
+    )
+    write_safety: str = _declare(
+        "safe",
+        Setting(
+            "When a file counts as written",
+            "safe: when it is on the card. fast: at once, and on the card within a second; until "
+            "then the light and the status say not to unplug.",
+            Effect.RELOAD,
+            choices=("safe", "fast"),
+        ),
+    )
+    log_level: str = _declare(
+        "normal",
+        Setting(
+            "How much is logged",
+            "verbose: names of files too.",
+            Effect.RELOAD,
+            choices=("quiet", "normal", "verbose"),
+        ),
+    )
+    usb_vendor_id: int = _declare(
+        0x1D6B,
+        Setting(
+            "USB vendor id",
+            "A product that is sold needs one of its own (usb.org).",
+            Effect.REPLUG,
+            check=between(1, 0xFFFF),
+        ),
+    )
+    usb_product_id: int = _declare(
+        0x0104,
+        Setting(
+            "USB product id", "Goes with the vendor id.", Effect.REPLUG, check=between(0, 0xFFFF)
+        ),
+    )
+    usb_controller: str = _declare(
+        "",
+        Setting(
+            "USB device controller",
+            "Its name in /sys/class/udc, where there are several; empty for the first.",
+            Effect.REPLUG,
+        ),
+    )
+    network_function: str = _declare(
+        "ncm",
+        Setting(
+            "USB network",
+            "What the PC sees beside the files: ncm for any PC of today, ecm for older ones, "
+            "rndis for Windows before 10, or none.",
+            Effect.REPLUG,
+            choices=("ncm", "ecm", "rndis", "none"),
+        ),
+    )
+    network_address: str = _declare(
+        "",
+        Setting(
+            "Address on the USB network",
+            "Such as 10.55.0.1/29; empty for one made from the board's serial number.",
+            Effect.REPLUG,
+            check=interface_address,
+        ),
+    )
+    network_host_name: str = _declare(
+        "mtp-appliance",
+        Setting(
+            "Host name",
+            "The settings page is at http://NAME.local on the PC.",
+            Effect.RELOAD,
+            check=host_name,
+        ),
+    )
+    wifi_ptpip: bool = _declare(
+        False,
+        Setting(
+            "Serve over Wi-Fi too",
+            "Over PTP/IP, to everyone in the same network: there is no password.",
+            Effect.RESTART,
+        ),
+    )
+    leds_pins: tuple[int, ...] = _declare(
+        (),
+        Setting(
+            "Pins of LEDs",
+            "GPIO numbers; all of them show the same. None by default.",
+            Effect.RELOAD,
+            check=pins,
+        ),
+    )
+    leds_active_low: bool = _declare(
+        False,
+        Setting("LEDs light up at 0 V", "Where they hang on the supply.", Effect.RELOAD),
+    )
+    leds_pwm: bool = _declare(
+        True,
+        Setting("Dim the LEDs", "Soft light by PWM; off for plain on and off.", Effect.RELOAD),
+    )
+    leds_brightness: int = _declare(
+        100,
+        Setting("Brightness", "Of LEDs that can be dimmed.", Effect.RELOAD, "%", between(1, 100)),
+    )
+    leds_board: bool = _declare(
+        True,
+        Setting("Use the board's own LED", "The one marked ACT shows the same.", Effect.RELOAD),
+    )
+    button_pin: int = _declare(
+        -1,
+        Setting(
+            "Pin of a button",
+            "GPIO number of a button to ground; -1 for none. Pressed shortly it ejects or "
+            "reconnects, held for 7 seconds it resets the settings, never the files.",
+            Effect.RELOAD,
+            check=between(-1, 27),
+        ),
+    )
+    web_password: str = _declare(
+        "",
+        Setting(
+            "Password of the settings page",
+            "Kept as a hash; empty until one has been chosen on the page.",
+            Effect.RELOAD,
+            secret=True,
         ),
     )
     storages: tuple[StorageSetting, ...] = ()
@@ -145,100 +261,4 @@ def declared() -> Iterator[tuple[str, Field[Any], Setting]]:
 
 def _key(name: str) -> str:
     table, underscore, rest = name.partition("_")
-    return f"{table}.{rest}" if underscore and table in _TABLES else name
-
-
-@dataclass(slots=True)
-class Findings:
-    """What is wrong with a document, and what is only odd; one line each, the key first."""
-
-    errors: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
-def interpret(document: Mapping[str, Any]) -> tuple[Settings, Findings]:
-    """Read a document; where something is wrong with a value, its default stands in for it."""
-    findings = Findings()
-    flat = dict(_flatten(document))
-    _check_version(flat.pop("version", VERSION), findings)
-    storages = _storages(flat.pop("storages", []), findings)
-    values: dict[str, Any] = {}
-    for key, item, setting in declared():
-        if key in flat:
-            values[item.name] = _value(key, flat.pop(key), item, setting, findings)
-    findings.warnings += [f"{key}: there is no such setting" for key in flat]
-    return Settings(**values, storages=storages), findings
-
-
-def _flatten(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key, value in document.items():
-        if key in _TABLES and isinstance(value, dict):
-            yield from ((f"{key}.{name}", each) for name, each in value.items())
-        else:
-            yield key, value
-
-
-def _check_version(version: object, findings: Findings) -> None:
-    if version != VERSION:
-        findings.errors.append(f"version: {version!r} is not known here; {VERSION} is")
-
-
-def _value(key: str, value: Any, item: Field[Any], setting: Setting, findings: Findings) -> Any:
-    default = item.default
-    if isinstance(default, tuple) and isinstance(value, list):
-        value = tuple(value)
-    if type(value) is not type(default) or not _are_texts(value):
-        findings.errors.append(f"{key}: {value!r} is no {_KINDS[type(default)]}")
-        return default
-    complaint = setting.check(value)
-    if complaint:
-        findings.errors.append(f"{key}: {value!r} {complaint}")
-        return default
-    return value
-
-
-_KINDS: dict[type, str] = {
-    bool: "true or false",
-    int: "whole number",
-    str: "text in quotes",
-    tuple: "list of texts",
-}
-
-
-def _are_texts(value: object) -> bool:
-    return not isinstance(value, tuple) or all(isinstance(each, str) for each in value)
-
-
-def _storages(tables: object, findings: Findings) -> tuple[StorageSetting, ...]:
-    if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
-        findings.errors.append("storages: write each as a table, headed [[storages]]")
-        return ()
-    found = [_storage(f"storages[{n}]", table, findings) for n, table in enumerate(tables, 1)]
-    return tuple(each for each in found if each is not None)
-
-
-def _storage(where: str, table: dict[str, Any], findings: Findings) -> StorageSetting | None:
-    values: dict[str, Any] = {}
-    for item in fields(StorageSetting):
-        kind = bool if item.default in (True, False) else str
-        if item.name not in table:
-            if item.default is MISSING:
-                findings.errors.append(f"{where}.{item.name}: is missing")
-                return None
-            continue
-        value = table[item.name]
-        if type(value) is not kind:
-            findings.errors.append(f"{where}.{item.name}: {value!r} is no {_KINDS[kind]}")
-            return None
-        values[item.name] = value
-    findings.warnings += [
-        f"{where}.{key}: there is no such setting" for key in table if key not in _STORAGE_KEYS
-    ]
-    values["path"] = Path(values["path"])
-    if not values["path"].is_absolute():
-        findings.errors.append(f"{where}.path: {str(values['path'])!r} does not begin with /")
-        return None
-    return StorageSetting(**values)
-
-
-_STORAGE_KEYS = {item.name for item in fields(StorageSetting)}
+    return f"{table}.{rest}" if underscore and table in TABLES else name

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from appliance.errors import ApplianceError
 from appliance.settings.files import write_atomically
-from appliance.settings.schema import Findings, Settings, StorageSetting, interpret
+from appliance.settings.interpretation import Findings, interpret
+from appliance.settings.schema import Settings, StorageSetting
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.settings.schema import Settings, StorageSetting, declared, interpret
+from appliance.settings.interpretation import interpret
+from appliance.settings.schema import Settings, StorageSetting, declared
 
 GOOD = """
 version = 1

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where things lie on the appliance. Commands take other places as options."""
+
+from pathlib import Path
+
+#: The settings file, for the responder's user to write; people edit it too.
+SETTINGS = Path("/etc/mtp-appliance/settings.toml")
+#: What is kept over restarts.
+STATE = Path("/var/lib/mtp-appliance")
+#: The responder's own: the control socket and the status.
+RUN = Path("/run/mtp-appliance")
+STATUS = RUN / "status.json"
+#: Root's own, so that nobody else decides where root mounts.
+FUNCTIONFS = Path("/run/mtp-appliance-gadget/functionfs")
+#: A line of each unit that failed, named after it; gone when it runs again.
+FAILURES = Path("/run/mtp-appliance-failures")
+#: On the partition of the card that any PC can read: settings for before the first boot.
+BOOT_SETTINGS = Path("/boot/firmware/mtp-appliance.toml")

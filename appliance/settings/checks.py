@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a value of a setting may be: each check gives a complaint in words, or nothing."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any
+
+from appliance.settings.addresses import parse_address
+from appliance.settings.state import is_name
+
+Check = Callable[[Any], str]
+
+#: GPIO numbers on the header of every Raspberry Pi.
+LAST_PIN = 27
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def between(least: int, most: int) -> Check:
+    """Make a check for whole numbers."""
+    return lambda value: "" if least <= value <= most else f"is not between {least} and {most}"
+
+
+def name_or_nothing(value: str) -> str:
+    """Check a friendly name."""
+    return "" if not value or is_name(value) else "is no name of 1 to 254 characters"
+
+
+def addresses(value: tuple[str, ...]) -> str:
+    """Check addresses to listen at."""
+    for each in value:
+        try:
+            parse_address(each)
+        except ValueError as error:
+            return f"holds what it cannot: {error}"
+    return ""
+
+
+def host_name(value: str) -> str:
+    """Check one label of a host name (RFC 1123)."""
+    return "" if _HOST_NAME.fullmatch(value) else "is no name of letters a-z, digits and hyphens"
+
+
+def interface_address(value: str) -> str:
+    """Check an IPv4 address with the length of its network, with room for a PC in it."""
+    if not value:
+        return ""
+    try:
+        interface = ipaddress.IPv4Interface(value)
+    except ValueError:
+        return "is no ADDRESS/LENGTH, such as 10.55.0.1/29"
+    if "/" not in value or not 8 <= interface.network.prefixlen <= 30:
+        return "is no ADDRESS/LENGTH with a length of 8 to 30, such as 10.55.0.1/29"
+    if interface.ip in (interface.network.network_address, interface.network.broadcast_address):
+        return "is the address of the network itself"
+    return "" if interface.is_private else "is not of a private network, such as 10.55.0.1/29"
+
+
+def pins(value: tuple[int, ...]) -> str:
+    """Check GPIO numbers."""
+    if any(not 0 <= pin <= LAST_PIN for pin in value):
+        return f"holds a number that is not between 0 and {LAST_PIN}"
+    return "" if len(set(value)) == len(value) else "holds a number twice"
