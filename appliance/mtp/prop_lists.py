@@ -20,6 +20,7 @@ import struct
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from appliance.mtp.codes import DataType, ObjectPropertyCode, ResponseCode
 from appliance.mtp.errors import MtpError
@@ -135,28 +136,25 @@ class Subjects:
 
 
 class _Column:
-    """One property, prepared for many objects."""
+    """One property, prepared for many objects; `nothing`: what cannot be found out any more."""
 
     def __init__(self, item: ObjectProperty) -> None:
         self.item = item
         self.head = _HEAD.pack(item.code, item.data_type)
         self.get = item.get
-        self.encode = encoder_of(item.data_type)
         self.is_name = item.data_type is DataType.STRING and item.group == GROUP_IDENTITY
         size = size_of(item.data_type)
-        self.is_date = size is None and not self.is_name
-        if self.is_date:
-            size = _DATE_SIZE
-        self.size = _PREFIX + (size or 0)
+        is_date = size is None and not self.is_name
+        self.encode = _encode_date if is_date else encoder_of(item.data_type)
+        self.nothing = _NO_DATE if is_date else bytes(size or 0)
+        self.size = _PREFIX + len(self.nothing)
 
-    def value(self, store: ObjectStore, record: ObjectRecord) -> bytes:
-        """Encode the value; what cannot be found out any more is 0."""
-        try:
-            value = self.get(store, record)
-        except MtpError:
-            return bytes(self.size - _PREFIX)
-        data = self.encode(value)
-        return _NO_DATE if self.is_date and len(data) != _DATE_SIZE else data
+
+@lru_cache(maxsize=64)
+def _encode_date(value: Value) -> bytes:
+    """Encode a date in its one length; files that were made together have the same."""
+    data = encode_string(str(value))
+    return data if len(data) == _DATE_SIZE else _NO_DATE
 
 
 class PropListSource:
@@ -238,7 +236,14 @@ class PropListSource:
         return (None for _ in range(len(self._subjects)))
 
     def _append(self, parts: list[bytes], index: int, record: ObjectRecord) -> None:
-        handle = _HANDLE.pack(record.handle)
+        handle, name = _HANDLE.pack(record.handle), encode_string(record.name)
         store = self._store
         for column in self._columns_of(index):
-            parts += (handle, column.head, column.value(store, record))
+            if column.is_name:
+                value = name
+            else:
+                try:
+                    value = column.encode(column.get(store, record))
+                except MtpError:
+                    value = column.nothing
+            parts += (handle, column.head, value)
