@@ -15,7 +15,7 @@ CORE_LAYERS = (
     ("codes",),
     ("wire", "errors", "formats"),
     ("transaction",),
-    ("ports", "device_ports", "containers", "ptpip_packets", "datasets", "descriptions"),
+    ("ports", "device_ports", "monitor", "containers", "ptpip_packets", "datasets", "descriptions"),
     ("session", "device", "properties"),
     ("audience", "prop_lists"),
     ("operations.context",),

@@ -11,6 +11,7 @@ from appliance.mtp.audience import Audience, EventHandler, events_of
 from appliance.mtp.codes import SENDS_DATA, DevicePropertyCode, EventCode, ResponseCode
 from appliance.mtp.device import Device
 from appliance.mtp.errors import MtpError
+from appliance.mtp.monitor import NOBODY, Monitor, Visit
 from appliance.mtp.operations import OPERATIONS, Context
 from appliance.mtp.ports import Change, ObjectStore
 from appliance.mtp.session import Phase, Session, Step
@@ -22,15 +23,17 @@ log = logging.getLogger(__name__)
 class Responder:
     """What all connections share: the device, its storages, and who is told of changes."""
 
-    def __init__(self, device: Device, store: ObjectStore) -> None:
+    def __init__(self, device: Device, store: ObjectStore, monitor: Monitor = NOBODY) -> None:
         self.device = device
         self.store = store
+        self.monitor = monitor
         self._audience = Audience()
         store.listen(self.changed)
 
-    def connect(self, peer: str) -> "Connection":
-        """Begin to serve an initiator; `peer` names it in the log."""
-        return Connection(Context(self.device, self.store, Session(), self._audience), peer)
+    def connect(self, peer: str, client: str = "") -> "Connection":
+        """Begin to serve an initiator; `peer` names it in the log, `client` is its own name."""
+        visit = Visit(self.monitor, peer, client)
+        return Connection(Context(self.device, self.store, Session(), self._audience, visit), peer)
 
     def device_property_changed(self, code: DevicePropertyCode) -> None:
         """Tell all initiators that a device property has another value, not set by one of them."""
@@ -52,6 +55,7 @@ class Connection:
     def __init__(self, context: Context, peer: str) -> None:
         self._context = context
         self._session = context.session
+        self._visit = context.visit
         self._sink: GuardedSink | None = None
         self.peer = peer
 
@@ -86,6 +90,7 @@ class Connection:
         if sends_data is None:
             sends_data = request.code in SENDS_DATA
         answer = self._run(request, sends_data=sends_data)
+        self._tell()
         if sends_data:
             self._session.advance(Step.WANTS_DATA)
             self._sink = GuardedSink(answer, self, request)
@@ -103,12 +108,17 @@ class Connection:
         """Give up the transaction under way, if any: cancelled, or its initiator is gone."""
         if self._sink is not None:
             self._sink.abort()
+        self._visit.drop()
         self._session.advance(Step.ABANDON)
 
     def close(self) -> None:
         """Give up the transaction under way and close the session; harmless when repeated."""
         self.abandon()
         self._session.close()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._visit.update(is_open=self._session.is_open, name=self._session.client)
 
     def _run(self, request: Request, *, sends_data: bool) -> Reply | Sink:
         try:
@@ -138,6 +148,7 @@ class Connection:
     def _received(self, request: Request, reply: Reply) -> None:
         self._sink = None
         self._session.advance(Step.DATA_COMPLETE)
+        self._tell()
         self._log(request, reply)
 
     def _log(self, request: Request, reply: Reply) -> None:

@@ -69,13 +69,14 @@ class AnnouncedUpload:
 
     `announced` is the size in bytes; None where the initiator did not say one, and a value of the
     32-bit field of ObjectInfo may be the true size modulo 2^32. `arrived` is called when the object
-    is there.
+    is there. `name` is the file's, "" for what is none.
     """
 
     upload: Upload
     announced: int | None
     storage_id: int = 0
     arrived: Callable[[], None] = lambda: None
+    name: str = ""
 
     def commit(self) -> None:
         """Make the object visible, and do what is to be done then."""
@@ -109,6 +110,8 @@ class Session:
     def __init__(self) -> None:
         self.phase = Phase.IDLE
         self.session_id = 0
+        #: What the initiator says that it is, in this session.
+        self.client = ""
         self._upload: AnnouncedUpload | None = None
         self._edits: dict[int, Edit] = {}
 
@@ -135,6 +138,7 @@ class Session:
     def close(self) -> None:
         """Close the session if it is open, with what it left waiting."""
         self.session_id = 0
+        self.client = ""
         self.conclude_upload()
         for handle in list(self._edits):
             try:

@@ -67,8 +67,17 @@ class FileSource(Source, Protocol):
         """Where in the file the slice begins, in bytes."""
         ...
 
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        ...
+
     def fileno(self) -> int:
         """Give the descriptor, for reading only."""
+        ...
+
+    def advance(self, count: int) -> None:
+        """Go on by `count` bytes that were taken by way of the descriptor."""
         ...
 
 

@@ -29,6 +29,7 @@ class FileContent:
         length: int | None,
         stay: Callable[[], None] = _nothing,
     ) -> None:
+        self.size = size
         self._fd = fd
         self._stay = stay
         rest = max(0, size - offset)
@@ -64,6 +65,10 @@ class FileContent:
             count = os.preadv(self._fd, [buffer[:wanted]], self._at)
         self._at += count
         return count
+
+    def advance(self, count: int) -> None:
+        """Go on by bytes that were taken by way of the descriptor."""
+        self._at += count
 
     def close(self) -> None:
         """Close the file; harmless when repeated."""

@@ -13,6 +13,7 @@ import logging
 import os
 import select
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from errno import EIDRM
 from pathlib import Path
@@ -22,6 +23,7 @@ import functionfs
 from functionfs import ch9
 
 from appliance.errors import ApplianceError
+from appliance.mtp.monitor import Road
 from appliance.mtp.responder import Connection, Responder
 from appliance.transports.functionfs_endpoint import BulkEndpoint
 from appliance.transports.functionfs_events import PACKET_SIZE, EventPipe
@@ -89,6 +91,11 @@ def _compatible_id(name: bytes) -> Any:
     return functionfs.OSExtCompatDesc(bFirstInterfaceNumber=0, Reserved1=1, CompatibleID=field)
 
 
+def _milliseconds(seconds: float | None) -> float | None:
+    """Say a time as poll wants it."""
+    return None if seconds is None else seconds * 1000
+
+
 class _Function(functionfs.Function):  # type: ignore[misc]
     """python-functionfs's function with its events passed on, and no transfers of its own.
 
@@ -106,10 +113,12 @@ class _Function(functionfs.Function):  # type: ignore[misc]
 
     def onBind(self) -> None:  # noqa: N802
         log.info("BIND")
+        self._owner.bound()
 
     def onUnbind(self) -> None:  # noqa: N802
         log.info("UNBIND")
         self._owner.disabled()
+        self._owner.unbound()
 
     def onEnable(self) -> None:  # noqa: N802
         self._owner.enabled()
@@ -143,6 +152,7 @@ class FunctionFsTransport:
 
     def __init__(self, mountpoint: Path, responder: Responder) -> None:
         self._connection: Connection = responder.connect("usb")
+        self._monitor = responder.monitor
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._function = _Function(mountpoint, self)
         self._resources = ExitStack()
@@ -174,12 +184,20 @@ class FunctionFsTransport:
         """Let `serve` return; from any thread or signal handler."""
         os.eventfd_write(self._stop, 1)
 
-    def serve(self) -> None:
-        """Serve endpoint 0 until `stop`; everything else goes on in the worker."""
+    @property
+    def is_alive(self) -> bool:
+        """Whether the worker has not ended."""
+        return self._worker.is_alive()
+
+    def serve(self, beat: Callable[[], float | None] = lambda: None) -> None:
+        """Serve endpoint 0 until `stop`; everything else goes on in the worker.
+
+        `beat` is called again and again; it says in how many seconds at the latest.
+        """
         poll = select.poll()
         for source in (self._function.eventfd, self._events, self._stop):
             poll.register(source, select.POLLIN)
-        while self._stop not in {fd for fd, _ in poll.poll()}:
+        while self._stop not in {fd for fd, _ in poll.poll(_milliseconds(beat()))}:
             self._process_events()
             self._events.pump(listening=self._connection.session_open)
         if not self._worker.is_alive():
@@ -214,22 +232,33 @@ class FunctionFsTransport:
 
     # What endpoint 0 says
 
+    def bound(self) -> None:
+        """Note that the device is shown to a host, if one is there."""
+        self._monitor.road(Road.SHOWN)
+
+    def unbound(self) -> None:
+        """Note that the device is not shown any more."""
+        self._monitor.road(Road.HIDDEN)
+
     def enabled(self) -> None:
         """Note that a host has configured the device, perhaps again."""
         self._pipes.signals.enable()  # at once: the worker must not take this host for the last
         self._events.clear()
         log.info("ENABLE")
+        self._monitor.road(Road.CONFIGURED)
 
     def disabled(self) -> None:
         """Note that the device was unplugged, reset or unbound."""
         self._pipes.signals.disable()
         self._events.clear()
         log.info("DISABLE")
+        self._monitor.road(Road.SHOWN)
 
     def suspended(self, *, asleep: bool) -> None:
         """Note that the bus sleeps or is awake again; nothing is lost by it."""
         log.info("SUSPEND" if asleep else "RESUME")
         self._pipes.signals.suspended = asleep
+        self._monitor.road(Road.ASLEEP if asleep else Road.CONFIGURED)
 
     def setup(self, setup: Setup) -> bool:
         """Answer a class request; False where it is none of ours."""

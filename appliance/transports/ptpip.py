@@ -78,6 +78,11 @@ class PtpIpServer:
         """Where the server listens, with the ports that it really has."""
         return [Address.of(listener.getsockname()) for listener in self._listeners]
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether whoever comes is let in."""
+        return all(acceptor.is_alive() for acceptor in self._acceptors)
+
     def start(self) -> None:
         """Serve, in threads of its own."""
         for listener in self._listeners:
@@ -170,7 +175,7 @@ class PtpIpServer:
         kind = channel.head().type
         if kind == PacketType.INIT_COMMAND_REQUEST:
             command = decode_init_command(channel.payload())
-            with self._registered(channel, peer) as initiator:
+            with self._registered(channel, peer, command.name) as initiator:
                 log.info("CONNECTED %s, %a", peer, command.name)
                 try:
                     initiator.serve_commands(self._greeting(initiator.number))
@@ -186,12 +191,12 @@ class PtpIpServer:
         return encode_init_command_ack(number, self._guid, self._responder.device.friendly_name)
 
     @contextmanager
-    def _registered(self, channel: Channel, peer: Address) -> Iterator[Initiator]:
+    def _registered(self, channel: Channel, peer: Address, name: str) -> Iterator[Initiator]:
         with self._lock:
             if len(self._initiators) >= MAX_INITIATORS:
                 raise RefusedError(FailReason.BUSY, f"{MAX_INITIATORS} initiators are connected")
             number = self._last_number = self._last_number % 0xFFFFFFFF + 1
-            connection = self._responder.connect(str(peer))
+            connection = self._responder.connect(str(peer), name)
             initiator = Initiator(number, peer.host, channel, connection)
             self._initiators[number] = initiator
         try:

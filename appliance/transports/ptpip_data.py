@@ -105,6 +105,7 @@ class FileOutlet:
             self._channel.send_piece(memoryview(data))
             sent += len(data)
         self._at += count
+        self._source.advance(sent)
         if sent < count:
             self._channel.send_piece(memoryview(bytes(count - sent)))
         return sent == count

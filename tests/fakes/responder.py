@@ -61,7 +61,7 @@ class ScriptedResponder(Responder):
         """Send an event to all, but for one."""
         self._audience.tell(event, except_for=except_for._session if except_for else None)
 
-    def connect(self, peer: str) -> ScriptedConnection:
+    def connect(self, peer: str, client: str = "") -> ScriptedConnection:
         context = Context(self.device, self.store, Session(), self._audience)
         connection = ScriptedConnection(context, peer, self.operations)
         self.connections.append(connection)

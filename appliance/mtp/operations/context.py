@@ -8,6 +8,7 @@ from appliance.mtp.audience import Audience, events_of
 from appliance.mtp.codes import ALL, DataType, EventCode, ResponseCode
 from appliance.mtp.device import Device
 from appliance.mtp.errors import MtpError
+from appliance.mtp.monitor import NOBODY, Visit
 from appliance.mtp.ports import Change, ChangeKind, Entry, ObjectStore
 from appliance.mtp.session import Session
 from appliance.mtp.transaction import BytesSource, Event, Reply, Request, Sink
@@ -25,6 +26,7 @@ class Context:
     store: ObjectStore
     session: Session
     audience: Audience = field(default_factory=Audience)
+    visit: Visit = field(default_factory=lambda: Visit(NOBODY, ""))
 
     def tell_others(self, kind: ChangeKind, number: int) -> None:
         """Tell the other initiators what this one has done."""

@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 
 from appliance.mtp.audience import EVENTS
-from appliance.mtp.codes import ALL, EventCode, OperationCode, ResponseCode
+from appliance.mtp.codes import ALL, DevicePropertyCode, EventCode, OperationCode, ResponseCode
 from appliance.mtp.datasets import DeviceInfo
 from appliance.mtp.device import DeviceProperty
 from appliance.mtp.errors import MtpError
@@ -81,4 +81,6 @@ def _set(context: Context, item: DeviceProperty, value: Value | None) -> None:
     if item.set is None or (value is None and not item.resettable):
         raise MtpError(ResponseCode.ACCESS_DENIED, f"{item.code.name} cannot be set")
     item.set(value)
+    if item.code is DevicePropertyCode.SESSION_INITIATOR_INFO:
+        context.session.client = str(value or "")
     context.tell_others_of(EventCode.DEVICE_PROP_CHANGED, item.code)

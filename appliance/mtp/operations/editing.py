@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.mtp.monitor import Direction, Movement
 from appliance.mtp.operations.context import Context
 from appliance.mtp.ports import ChangeKind, Edit
 from appliance.mtp.transaction import Reply, Request, Sink
@@ -45,21 +46,36 @@ def send_partial_object(context: Context, request: Request) -> Sink:
     handle, announced = request.parameter(0), request.parameter(3)
     offset = request.parameter(1) | request.parameter(2) << 32
     begun = context.session.edit_of(handle)
-    if begun is not None:
-        return _PartSink(begun, offset, announced, end=lambda: None)
-    edit = _edit(context, handle)
-    return _PartSink(edit, offset, announced, end=edit.commit)
+    edit = begun or _edit(context, handle)
+    name, visit = context.store.entry(handle).name, context.visit
+    movement = visit.begin(handle, name, Direction.OUT, None, part=True)
+
+    def end() -> None:
+        visit.end(movement, whole=False)
+        if begun is None:
+            edit.commit()
+
+    return _PartSink(edit, offset, announced, movement, end=end)
 
 
 class _PartSink:
     """Writes what comes straight into the file."""
 
-    def __init__(self, edit: Edit, offset: int, announced: int, *, end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        edit: Edit,
+        offset: int,
+        announced: int,
+        movement: Movement,
+        *,
+        end: Callable[[], None],
+    ) -> None:
         self.expected: int | None = announced
         self._edit = edit
         self._offset = offset
         self._announced = announced
         self._received = 0
+        self._movement = movement
         self._end = end
 
     def write(self, data: memoryview) -> None:
@@ -68,6 +84,7 @@ class _PartSink:
             raise MtpError(ResponseCode.INVALID_PARAMETER, f"more than {self._announced} bytes")
         self._edit.write(self._offset + self._received, data)
         self._received += len(data)
+        self._movement.done += len(data)
 
     def finish(self) -> Reply:
         """End, and say how many bytes were written."""

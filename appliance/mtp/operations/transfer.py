@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from appliance.mtp.codes import ALL, EventCode, FormatCode, ProtectionStatus, ResponseCode
 from appliance.mtp.datasets import SIZE_UNKNOWN, ObjectInfo
 from appliance.mtp.errors import MtpError
+from appliance.mtp.monitor import Direction, Movement
 from appliance.mtp.operations.context import Context, DatasetSink, destination
 from appliance.mtp.ports import ChangeKind, Upload
 from appliance.mtp.session import AnnouncedUpload
@@ -18,7 +19,7 @@ from appliance.mtp.wire import WireError
 
 def get_object(context: Context, request: Request) -> Reply:
     """Send the whole content of the object in parameter 1."""
-    return Reply(source=_open(context, request.parameter(0)))
+    return Reply(source=_open(context, request.parameter(0), part=False))
 
 
 def get_partial_object(context: Context, request: Request) -> Reply:
@@ -35,10 +36,14 @@ def get_partial_object_64(context: Context, request: Request) -> Reply:
     return Reply(parameters=(source.length,), source=source)
 
 
-def _open(context: Context, handle: int, offset: int = 0, length: int | None = None) -> FileSource:
-    if context.store.entry(handle).is_folder:
+def _open(
+    context: Context, handle: int, offset: int = 0, length: int | None = None, *, part: bool = True
+) -> FileSource:
+    entry = context.store.entry(handle)
+    if entry.is_folder:
         raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, f"object {handle:X} is a folder")
-    return context.store.open(handle, offset, length)
+    source = context.store.open(handle, offset, length)
+    return context.visit.giving(handle, entry.name, source, part=part)
 
 
 def send_object_info(context: Context, request: Request) -> Sink:
@@ -95,7 +100,7 @@ def announce(context: Context, new: NewObject, size: int | None) -> int:
             context.tell_others(ChangeKind.REMOVED, upload.replaced)
         context.tell_others(ChangeKind.ADDED, upload.handle)
 
-    context.session.announce(AnnouncedUpload(upload, size, new.storage_id, arrived))
+    context.session.announce(AnnouncedUpload(upload, size, new.storage_id, arrived, new.name))
     return upload.handle
 
 
@@ -144,7 +149,9 @@ class ObjectSink:
         self._context = context
         self._announced = announced
         self._upload: Upload = announced.upload
-        self._received = 0
+        self._movement = Movement(self._upload.handle, announced.name, Direction.OUT, self.expected)
+        if announced.name:
+            context.visit.follow(self._movement)
 
     @property
     def expected(self) -> int | None:
@@ -158,19 +165,19 @@ class ObjectSink:
         except MtpError as error:
             _tell_if_full(self._context, self._announced.storage_id, error)
             raise
-        self._received += len(data)
+        self._movement.done += len(data)
 
     def finish(self) -> Reply:
         """Make the object visible if all that was announced is there."""
-        if not self._announced.matches(self._received):
+        received, announced = self._movement.done, self._announced.announced
+        if not self._announced.matches(received):
             self._upload.discard()
-            announced = self._announced.announced
-            raise MtpError(
-                ResponseCode.INCOMPLETE_TRANSFER, f"{self._received} of {announced} bytes"
-            )
+            raise MtpError(ResponseCode.INCOMPLETE_TRANSFER, f"{received} of {announced} bytes")
         self._announced.commit()
+        self._context.visit.end(self._movement, whole=True)
         return Reply()
 
     def abort(self) -> None:
         """Forget the content."""
         self._upload.discard()
+        self._context.visit.end(self._movement, whole=False)
