@@ -5,21 +5,25 @@ The responder writes the file, whole and at once, whenever something in it chang
 settings page and `mtp-appliance status` read it. Beside it lies `status.lock`, which the writer
 holds for as long as it lives: so a file that nobody writes any more is known at once.
 
-Sizes are bytes, rates bytes a second, times Unix seconds. Keys of later versions are ignored, and
-missing ones have their default, so readers and writers of different versions understand each other.
+Sizes are bytes, rates bytes a second, times Unix seconds. Keys of later versions are ignored,
+missing ones have their default, and words that this version does not know read as the nearest that
+it does; so readers and writers of different versions understand each other.
 """
 
 import fcntl
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from appliance.errors import ApplianceError, ExitStatus
 
+FILE_NAME = "status.json"
 LOCK_NAME = "status.lock"
 _MAX_SIZE = 1 << 18
 
@@ -27,12 +31,17 @@ _MAX_SIZE = 1 << 18
 class Cable(StrEnum):
     """What is known of the USB cable and of the PC at its other end."""
 
+    NOT_USED = "not used"
     NO_CONTROLLER = "no controller"
     UNBOUND = "not shown"
     DETACHED = "no PC"
     ATTACHED = "attached"
     CONFIGURED = "configured"
     SUSPENDED = "suspended"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Cable":
+        return cls.ATTACHED
 
 
 class Direction(StrEnum):
@@ -41,28 +50,37 @@ class Direction(StrEnum):
     IN = "to the PC"
     OUT = "from the PC"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Direction":
+        return cls.IN
+
 
 @dataclass(frozen=True, slots=True)
 class Usb:
     """The USB side; `speed` as the kernel names it, such as "high-speed"."""
 
     controller: str = ""
-    cable: Cable = Cable.NO_CONTROLLER
+    cable: Cable = Cable.NOT_USED
     speed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One initiator that has a session open; `client` is what it calls itself, "" unknown."""
+    """One initiator that has a session open.
+
+    `road` is "usb", "usbredir" or "ptpip", `peer` the address of one that came over the network;
+    `client` is what the initiator calls itself, "" unknown.
+    """
 
     road: str = ""
+    peer: str = ""
     client: str = ""
     since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A file that is moving; `total` is None where the PC has not said how much will come."""
+    """A file that moves or has just moved; `total` is None where nobody has said how much it is."""
 
     name: str = ""
     direction: Direction = Direction.IN
@@ -84,7 +102,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class StorageStatus:
-    """One storage; `state` as of `storage list`."""
+    """One storage; `state` as of `storage list`. Sizes are 0 where it is away."""
 
     name: str = ""
     path: str = ""
@@ -114,12 +132,16 @@ class Warning:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All of it; `written` is when."""
+    """All of it; `written` is when, `page` where the settings page is, "" for nowhere.
+
+    `ejected`: no storage can be seen, for a person has ejected or locked them all.
+    """
 
     ready: bool = False
     written: float = 0.0
     started: float = 0.0
     name: str = ""
+    page: str = ""
     usb: Usb = field(default_factory=Usb)
     sessions: tuple[Session, ...] = ()
     transfers: tuple[Transfer, ...] = ()
@@ -133,30 +155,40 @@ class Status:
 
 def encode(status: Status) -> bytes:
     """Encode as a JSON object."""
-    return (json.dumps(asdict(status), ensure_ascii=False, indent=1) + "\n").encode()
+    return (json.dumps(_plain(status), ensure_ascii=False, indent=1) + "\n").encode(
+        errors="replace"
+    )
 
 
 def decode(data: bytes) -> Status:
     """Decode; ValueError where it is no status at all."""
-    document = json.loads(data)
-    if not isinstance(document, dict):
-        raise ValueError("it is no JSON object")
-    status: Status = _build(Status, document)
+    try:
+        status: Status = _value(Status, json.loads(data))
+    except (RecursionError, OverflowError):
+        raise ValueError("it is beyond all bounds") from None
     return status
 
 
 def read(path: Path) -> Status:
     """Read the file; ApplianceError where there is none, or nobody keeps it true."""
     try:
+        return decode(load(path))
+    except ValueError as error:
+        raise ApplianceError(f"{path} is no status: {error}") from None
+
+
+def load(path: Path) -> bytes:
+    """Read the file as it is; ApplianceError as `read`."""
+    try:
         with path.open("rb") as file:
-            status = decode(file.read(_MAX_SIZE))
+            data = file.read(_MAX_SIZE)
     except FileNotFoundError:
         raise _not_running() from None
-    except (OSError, ValueError) as error:
-        raise ApplianceError(f"{path}: {error}") from None
+    except OSError as error:
+        raise ApplianceError(f"{path} cannot be read: {error.strerror}") from None
     if not is_kept(path):
         raise _not_running()
-    return status
+    return data
 
 
 def is_kept(path: Path) -> bool:
@@ -177,25 +209,51 @@ def is_kept(path: Path) -> bool:
 def _not_running() -> ApplianceError:
     return ApplianceError(
         "the appliance is not running",
-        hint="see why: systemctl status mtp-appliance",
+        hint="start it, or see why it ended: systemctl status mtp-appliance",
         status=ExitStatus.NOT_RUNNING,
     )
 
 
-def _build(kind: Any, document: Mapping[str, Any]) -> Any:
-    hints = get_type_hints(kind)
-    known = {each.name for each in fields(kind)}
-    values = {key: _value(hints[key], value) for key, value in document.items() if key in known}
-    return kind(**values)
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _value(hint: Any, value: Any) -> Any:
+    """Read a value that is to be of the type `hint`."""
+    origin, arguments = get_origin(hint), get_args(hint)
     if is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise ValueError(f"{value!r} is no object")
-        return _build(hint, value)
-    if get_origin(hint) is tuple:
-        return tuple(_value(get_args(hint)[0], each) for each in value)
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(value)
+        return _build(hint, _of(dict, value))
+    if origin is tuple:
+        return tuple(_value(arguments[0], each) for each in _of(list, value))
+    if origin is Mapping:
+        return {key: _of(str, each) for key, each in _of(dict, value).items()}
+    if origin is UnionType:
+        return None if value is None else _value(_without_none(arguments), value)
+    if hint is float:
+        return float(_of((int, float), value))
+    return hint(_of(str, value)) if issubclass(hint, StrEnum) else _of(hint, value)
+
+
+def _build(kind: Any, document: Mapping[str, Any]) -> Any:
+    hints = _hints(kind)
+    return kind(**{key: _value(hints[key], each) for key, each in document.items() if key in hints})
+
+
+def _without_none(kinds: tuple[Any, ...]) -> Any:
+    return next(each for each in kinds if each is not NoneType)
+
+
+def _of(kind: Any, value: Any) -> Any:
+    """Check a value's type; True and False are no numbers."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{value!r:.40} is not what is to be there")
     return value

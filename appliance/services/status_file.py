@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The status file from its writer's side: whole at every moment, and kept by one process."""
+
+import fcntl
+import logging
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from appliance import places
+from appliance.services.control_socket import socket_path
+from appliance.status import FILE_NAME, LOCK_NAME, Status, encode, is_kept
+
+log = logging.getLogger(__name__)
+
+#: A reader that asks whether the writer lives holds the lock for a moment.
+_TRIES, _NAP = 10, 0.02
+
+
+def status_path(state_directory: Path | None = None) -> Path:
+    """Find where the status of a service is: beside its control socket."""
+    return socket_path(state_directory).with_name(FILE_NAME)
+
+
+def find_status() -> Path:
+    """Find the status of the service that runs here: this user's, or else the appliance's."""
+    return next(filter(is_kept, (status_path(), places.STATUS)), places.STATUS)
+
+
+class StatusFile:
+    """A file that nobody else writes, until `close`; it lies in memory, so nothing is synced."""
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self.path = path
+        self._lock = lock
+        self._new = path.with_name(f"{path.name}.new")
+
+    @classmethod
+    def claim(cls, path: Path) -> Self | None:
+        """Become the one who writes; None where another one does, or nobody can."""
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = _open(path.with_name(LOCK_NAME))
+        except OSError as error:
+            log.debug("STATUS  is not written: %s", error)
+            return None
+        if not _lock(lock):
+            log.debug("STATUS  is written by another process: %s", path)
+            os.close(lock)
+            return None
+        return cls(path, lock)
+
+    def write(self, status: Status) -> None:
+        """Replace the content; where that fails, the old one stays."""
+        try:
+            fd = _open(self._new, os.O_TRUNC)
+            try:
+                os.write(fd, encode(status))
+            finally:
+                os.close(fd)
+            self._new.replace(self.path)
+        except OSError as error:
+            log.warning("STATUS  cannot be written: %s", error)
+
+    def close(self) -> None:
+        """Leave no file behind that nobody keeps true."""
+        with suppress(OSError):
+            self.path.unlink()
+        os.close(self._lock)
+
+
+def _open(path: Path, flags: int = 0) -> int:
+    """Open for writing what everyone may read, whatever the umask says."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o644)
+    with suppress(OSError):  # somebody else's
+        os.fchmod(fd, 0o644)
+    return fd
+
+
+def _lock(fd: int) -> bool:
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(_NAP)
+        else:
+            return True
+    return False
