@@ -27,11 +27,15 @@ from appliance.services.reloading import (
     tell_findings,
     trash_policy,
 )
+from appliance.services.reporting import Places, Reporter
+from appliance.services.status_file import StatusFile, status_path
 from appliance.services.upkeep import Upkeep
+from appliance.services.watchdog import Watchdog
 from appliance.settings.addresses import parse_address
+from appliance.settings.interpretation import Findings
 from appliance.settings.schema import Settings, StorageSetting
 from appliance.settings.state import State, state_directory
-from appliance.settings.store import SettingsFile
+from appliance.settings.store import Reading, SettingsFile
 from appliance.storage import Catalogue, Folder
 
 if TYPE_CHECKING:
@@ -94,11 +98,14 @@ class Stop:
         if self._asked:
             action()
 
-    def wait(self) -> None:
-        """Wait."""
+    def wait(self, beat: Callable[[], float | None] = lambda: None) -> None:
+        """Wait; `beat` is called again and again, and says in how many seconds at the latest."""
         poll = select.poll()
         poll.register(self._bell, select.POLLIN)
-        poll.poll()
+        while True:
+            pause = beat()
+            if poll.poll(None if pause is None else pause * 1000):
+                return
 
     def _signalled(self, number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
@@ -114,49 +121,62 @@ def serve(options: Options, announce: Announce) -> None:
     with stop.listening(), ExitStack() as stack:
         directory = options.state_directory or state_directory()
         file = None if options.settings is None else SettingsFile(options.settings, directory)
-        settings = _settings(options, file)
-        responder = _responder(options, settings, directory, file, stack)
+        reading = _reading(options, file)
+        settings = reading.settings
+        responder, reporter = _responder(options, reading, directory, file, stack)
+        watchdog = Watchdog(look=reporter.look)
+        watchdog.watch("the status", lambda: reporter.is_alive)
         lines = _folder_lines(tuple(map(folder_of, settings.storages)))
         listen = options.listen or tuple(map(parse_address, settings.listen))
         if listen or options.default_listen:
-            lines += serve_ptpip(responder, listen or options.default_listen, stack)
+            lines += serve_ptpip(responder, listen or options.default_listen, watchdog, stack)
         usb = None
         if options.usb or options.functionfs is not None:
             usb = serve_usb(responder, options, stack)
+            watchdog.watch("the USB worker", lambda: usb.is_alive)
+            reporter.serves_usb(options.udc or settings.usb_controller)
             stop.call(usb.stop)
             lines.append("Ready over USB.")
         notify("READY=1")
+        reporter.ready()
         for line in lines:
             announce(line)
         if usb is not None:
-            usb.serve()
+            usb.serve(watchdog.beat)
         else:
-            stop.wait()
+            stop.wait(watchdog.beat)
         log.info("STOP")
         notify("STOPPING=1")
 
 
-def _settings(options: Options, file: SettingsFile | None) -> Settings:
+def _reading(options: Options, file: SettingsFile | None) -> Reading:
     """Say what is to be done: what the file says, or else the command line."""
     if file is not None:
         reading = file.read()
         tell_findings(reading, file.path)
-        return reading.settings
+        return reading
     storages = tuple(
         StorageSetting(each.path, each.name, each.read_only, each.hidden_files)
         for each in options.folders
     )
-    return Settings(storages=storages, trash_keep=options.trash, allow_format=options.allow_format)
+    settings = Settings(
+        storages=storages,
+        network_function="none",
+        trash_keep=options.trash,
+        allow_format=options.allow_format,
+    )
+    return Reading(settings, Findings())
 
 
 def _responder(
     options: Options,
-    settings: Settings,
+    reading: Reading,
     directory: Path,
     file: SettingsFile | None,
     stack: ExitStack,
-) -> Responder:
-    """Wire what serves, until `stack` is left."""
+) -> tuple[Responder, Reporter]:
+    """Wire what serves, and what tells of it, until `stack` is left."""
+    settings = reading.settings
     state = State(directory, default_name=options.name or settings.name)
     device = Device(device_identity(), state, LinuxHost(clock_settable=settings.set_clock))
     folders = tuple(map(folder_of, settings.storages))
@@ -170,14 +190,18 @@ def _responder(
         )
     )
     stack.enter_context(Upkeep(catalogue))
+    status = StatusFile.claim(status_path(options.state_directory))
+    reporter = Reporter(catalogue, lambda: device.friendly_name, Places(status))
+    stack.enter_context(reporter)
+    reporter.settings_read(reading)
     if file is not None:
-        add_storages(catalogue, folders)
-    responder = Responder(device, catalogue)
+        reporter.storages_failed(add_storages(catalogue, folders))
+    responder = Responder(device, catalogue, reporter.monitor)
     if file is not None:
-        _reload_at_signal(Reloader(file, settings, catalogue, responder), stack)
+        _reload_at_signal(Reloader(file, settings, catalogue, responder, reporter), stack)
     verbs = Management(catalogue, responder, file).verbs()
     stack.enter_context(ControlServer(socket_path(options.state_directory), verbs))
-    return responder
+    return responder, reporter
 
 
 def _reload_at_signal(reloader: Reloader, stack: ExitStack) -> None:
@@ -197,7 +221,10 @@ def _folder_lines(folders: tuple[Folder, ...]) -> list[str]:
 
 
 def serve_ptpip(
-    responder: Responder, listen: Sequence[tuple[str, int]], stack: ExitStack
+    responder: Responder,
+    listen: Sequence[tuple[str, int]],
+    watchdog: Watchdog,
+    stack: ExitStack,
 ) -> list[str]:
     """Serve over PTP/IP until `stack` is left; what to tell a person about it."""
     # Over USB alone this is not needed.
@@ -206,6 +233,7 @@ def serve_ptpip(
 
     server = PtpIpServer(responder, [Address(*each) for each in listen])
     stack.enter_context(server)
+    watchdog.watch("the PTP/IP server", lambda: server.is_alive)
     for address in server.addresses:
         if not address.is_loopback:
             log.warning("who reaches %s may read and change it all: PTP/IP has no login", address)

@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 
+def is_heard() -> bool:
+    """Whether somebody wants to hear."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def notify(state: str) -> None:
     """Send for example `READY=1`; without systemd nothing happens."""
     address = os.environ.get("NOTIFY_SOCKET", "")

@@ -9,6 +9,7 @@ from pathlib import Path
 from appliance.errors import ApplianceError
 from appliance.mtp.responder import Responder
 from appliance.services.notify import notify_reloading
+from appliance.services.reporting import Reporter
 from appliance.settings.schema import Effect, Settings, StorageSetting, declared
 from appliance.settings.store import Reading, SettingsFile
 from appliance.storage import Catalogue, Folder, TrashPolicy
@@ -41,13 +42,16 @@ def folder_of(storage: StorageSetting) -> Folder:
     return Folder(storage.path, name, storage.read_only, storage.hidden_files)
 
 
-def add_storages(catalogue: Catalogue, folders: Iterable[Folder]) -> None:
-    """Serve folders; one that cannot be served is told of, and no reason not to serve the rest."""
+def add_storages(catalogue: Catalogue, folders: Iterable[Folder]) -> list[ApplianceError]:
+    """Serve folders; what cannot be served is told of, and no reason not to serve the rest."""
+    errors = []
     for folder in folders:
         try:
             catalogue.add_storage(folder)
         except ApplianceError as error:
             log.warning("SETTINGS %s", error)
+            errors.append(error)
+    return errors
 
 
 class Reloader:
@@ -59,17 +63,20 @@ class Reloader:
         settings: Settings,
         catalogue: Catalogue,
         responder: Responder,
+        reporter: Reporter,
     ) -> None:
         self._file = file
         self._settings = settings
         self._catalogue = catalogue
         self._responder = responder
+        self._reporter = reporter
         self._lock = threading.Lock()
 
     def reload(self) -> None:
         """Read the file; where it has errors, nothing changes but the log."""
         with self._lock, notify_reloading():
             reading = self._file.read()
+            self._reporter.settings_read(reading)
             if reading.findings.errors:
                 for error in reading.findings.errors:
                     log.warning("SETTINGS %s: %s; nothing changes", self._file.path, error)
@@ -98,7 +105,8 @@ class Reloader:
             else:
                 del by_path[state.path.resolve()]
                 self._adjust(state, storage)
-        add_storages(self._catalogue, map(folder_of, by_path.values()))
+        missing = add_storages(self._catalogue, map(folder_of, by_path.values()))
+        self._reporter.storages_failed(missing)
 
     def _adjust(self, state: StorageState, storage: StorageSetting) -> None:
         self._catalogue.set_read_only(state.storage_id, read_only=storage.read_only)

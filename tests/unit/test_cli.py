@@ -237,6 +237,7 @@ def test_systemd_is_told(share: Path, tmp_path: Path, *, abstract: bool) -> None
         channel.bind(name.replace("@", "\0"))
         with serving(share, "--state-dir", tmp_path / "state", NOTIFY_SOCKET=name) as (process, _):
             assert channel.recv(100) == b"READY=1"
+            assert channel.recv(100).startswith(b"STATUS=Waiting for a PC")
             assert ends(process, signal.SIGTERM)[0] == 0
             assert channel.recv(100) == b"STOPPING=1"
 

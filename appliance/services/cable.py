@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The USB cable: what the kernel says of the device controller, and how its changes are noticed.
+
+The kernel tells of another state of a controller by sysfs_notify: whoever has read the attribute
+`state` and waits for POLLPRI on it is woken. The attribute has to be read anew then. Where the
+controller itself comes or goes, FunctionFS tells (`Road`), and the caller looks again.
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.gadget import udc
+from appliance.mtp.monitor import Road
+from appliance.services.usb import GADGET
+from appliance.status import Cable, Usb
+
+_DIRECTORY = Path("sys/class/udc")
+_STATES = {
+    "configured": Cable.CONFIGURED,
+    "suspended": Cable.SUSPENDED,
+    "not attached": Cable.DETACHED,
+}
+_ROADS = {
+    Road.HIDDEN: Cable.UNBOUND,
+    Road.SHOWN: Cable.DETACHED,
+    Road.CONFIGURED: Cable.CONFIGURED,
+    Road.ASLEEP: Cable.SUSPENDED,
+}
+_NO_SPEED = {"UNKNOWN", "unknown"}
+
+
+@dataclass(frozen=True, slots=True)
+class CableState:
+    """What was seen; `holder` is somebody else who has the controller, or nothing."""
+
+    usb: Usb
+    holder: str = ""
+
+
+class CableWatch:
+    """One controller, the one of that name or the first; for one thread."""
+
+    def __init__(self, controller: str = "", root: Path = Path("/")) -> None:
+        self._wanted = controller
+        self._root = root
+        self._name = ""
+        self._fd = -1
+
+    def fileno(self) -> int:
+        """Give what POLLPRI comes from when the state is another; -1 without a controller."""
+        return self._fd
+
+    def close(self) -> None:
+        """Watch no more."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._name = -1, ""
+
+    def look(self, road: Road) -> CableState:
+        """Say what is so now; `road` is what FunctionFS has told."""
+        state = self._read_state()
+        if state is None:
+            self._find()
+            state = self._read_state()
+        if state is None:
+            return CableState(Usb(self._wanted, Cable.NO_CONTROLLER))
+        holder = (udc.holder(self._name, self._root) or "") if road is Road.HIDDEN else GADGET
+        usb = Usb(self._name, _cable(state, road, holder), self._speed())
+        return CableState(usb, "" if holder == GADGET else holder)
+
+    def _find(self) -> None:
+        self.close()
+        known = udc.controllers(self._root)
+        self._name = next((each for each in known if self._wanted in {"", each}), "")
+        if self._name:
+            with suppress(OSError):
+                path = self._root / _DIRECTORY / self._name / "state"
+                self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _read_state(self) -> str | None:
+        """Read the attribute from its beginning, which also makes it ready to tell of changes."""
+        if self._fd < 0:
+            return None
+        try:
+            return os.pread(self._fd, 64, 0).decode(errors="replace").strip()
+        except OSError:  # the controller is gone
+            return None
+
+    def _speed(self) -> str:
+        try:
+            speed = (self._root / _DIRECTORY / self._name / "current_speed").read_text().strip()
+        except OSError:
+            return ""
+        return "" if speed in _NO_SPEED else speed
+
+
+def _cable(state: str, road: Road, holder: str) -> Cable:
+    if holder != GADGET:
+        return Cable.UNBOUND
+    if road is Road.ASLEEP and state == "configured":
+        return Cable.SUSPENDED
+    if not state:
+        return _ROADS[road]
+    return _STATES.get(state, Cable.ATTACHED)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person should do something about: facts in, warnings out.
+
+| code                  | when                                                          |
+|-----------------------|---------------------------------------------------------------|
+| `storage-full`        | less than 1 % or 16 MiB are free                              |
+| `storage-nearly-full` | less than 10 % are free                                       |
+| `storage-missing`     | its folder is gone                                            |
+| `storage-failed`      | its folder could not be served to begin with                  |
+| `settings-errors`     | the settings file is not used, for it has errors              |
+| `no-controller`       | there is no USB device controller                             |
+| `controller-taken`    | another gadget has the USB device controller                  |
+| `clock-not-set`       | dates of files will be wrong                                  |
+| `unit-failed`         | a part of the appliance has ended and will not come back      |
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.errors import ApplianceError
+from appliance.status import Cable, StorageStatus, Usb, Warning
+
+#: Bytes and the part of the capacity under which nothing worth the name fits.
+_LEAST, _LEAST_PART, _LITTLE_PART = 16 << 20, 0.01, 0.1
+#: When this was written (Unix seconds): 2024. A clock that is behind has not been set.
+_SURELY_PAST = 1_704_067_200
+_LINE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that there may be a word to say about."""
+
+    storages: Sequence[StorageStatus] = ()
+    failed: Sequence[ApplianceError] = ()
+    settings_errors: Sequence[str] = ()
+    settings_from_good_copy: bool = False
+    usb: Usb = Usb()  # noqa: RUF009 - frozen
+    holder: str = ""
+    failures: Sequence[tuple[str, str]] = ()
+    now: float = 0.0
+
+
+def concerns(facts: Facts) -> tuple[Warning, ...]:
+    """Say what is wrong, the gravest first."""
+    return (
+        *_units(facts.failures),
+        *_controller(facts),
+        *_failed(facts.failed),
+        *(warning for each in facts.storages for warning in _storage(each)),
+        *_settings(facts),
+        *_clock(facts.now),
+    )
+
+
+def read_failures(directory: Path) -> tuple[tuple[str, str], ...]:
+    """Read which units have failed: their names, and a line of each."""
+    try:
+        paths = sorted(directory.iterdir())
+    except OSError:
+        return ()
+    return tuple((each.name, _first_line(each)) for each in paths if each.name[:1] != ".")
+
+
+def _first_line(path: Path) -> str:
+    try:
+        with path.open(errors="replace") as file:
+            return file.readline(_LINE).strip()
+    except OSError:
+        return ""
+
+
+def _units(failures: Iterable[tuple[str, str]]) -> Iterator[Warning]:
+    for unit, line in failures:
+        text = f"{unit} has failed: {line}" if line else f"{unit} has failed"
+        yield Warning("unit-failed", text, f"see why: journalctl -u {unit}")
+
+
+def _controller(facts: Facts) -> Iterator[Warning]:
+    if facts.usb.cable is Cable.NO_CONTROLLER:
+        name = f" {facts.usb.controller}" if facts.usb.controller else ""
+        yield Warning(
+            "no-controller",
+            f"there is no USB device controller{name}",
+            "on a Raspberry Pi: dtoverlay=dwc2 in config.txt",
+        )
+    if facts.holder:
+        yield Warning(
+            "controller-taken",
+            f"the USB device controller {facts.usb.controller} is in use by {facts.holder}",
+            f"end what serves {facts.holder}",
+        )
+
+
+def _failed(errors: Iterable[ApplianceError]) -> Iterator[Warning]:
+    for error in errors:
+        yield Warning("storage-failed", error.message, error.hint)
+
+
+def _storage(storage: StorageStatus) -> Iterator[Warning]:
+    if storage.state == "missing":
+        yield Warning(
+            "storage-missing",
+            f"{storage.path} is gone, {storage.name} is empty for the PC",
+            "bring its disk back, or take it out of the settings",
+        )
+    if storage.read_only or not storage.capacity:
+        return
+    if storage.free < max(_LEAST, _LEAST_PART * storage.capacity):
+        yield Warning("storage-full", f"{storage.name} is full", "delete something on the PC")
+    elif storage.free < _LITTLE_PART * storage.capacity:
+        yield Warning(
+            "storage-nearly-full", f"{storage.name} is nearly full", "make room before it is full"
+        )
+
+
+def _settings(facts: Facts) -> Iterator[Warning]:
+    if not facts.settings_errors:
+        return
+    more = len(facts.settings_errors) - 1
+    others = f", and {more} more" if more else ""
+    serving = "what was understood last" if facts.settings_from_good_copy else "the defaults"
+    yield Warning(
+        "settings-errors",
+        f"the settings have errors: {facts.settings_errors[0]}{others}",
+        f"mend them; in force: {serving}",
+    )
+
+
+def _clock(now: float) -> Iterator[Warning]:
+    if now < _SURELY_PAST:
+        yield Warning(
+            "clock-not-set",
+            "the clock has not been set, so files get wrong dates",
+            "open the settings page or the files on a PC that sets it, or connect to a network",
+        )

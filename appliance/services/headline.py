@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The status in one line of a few words; names of files are not in it."""
+
+from appliance.status import Cable, Direction, Status
+
+_CABLES = {
+    Cable.NOT_USED: "Waiting for a PC",
+    Cable.NO_CONTROLLER: "No USB device controller",
+    Cable.UNBOUND: "Not shown to the PC",
+    Cable.DETACHED: "Waiting for a PC",
+    Cable.ATTACHED: "A PC is there",
+    Cable.CONFIGURED: "Connected to a PC",
+    Cable.SUSPENDED: "The PC sleeps, or the cable is out",
+}
+
+
+def headline(status: Status) -> str:
+    """Say what goes on, and how much is to be seen to."""
+    count = len(status.warnings)
+    if not count:
+        return _doing(status)
+    return f"{_doing(status)}; {count} {'warning' if count == 1 else 'warnings'}"
+
+
+def _doing(status: Status) -> str:
+    directions = {each.direction for each in status.transfers}
+    if len(directions) > 1:
+        return "Moving files to and from the PC"
+    if directions:
+        return "Sending to the PC" if Direction.IN in directions else "Receiving from the PC"
+    if status.ejected:
+        return "Ejected"
+    if status.sessions and status.usb.cable in {Cable.NOT_USED, Cable.DETACHED, Cable.UNBOUND}:
+        return "Connected to a PC"
+    return _CABLES[status.usb.cable]

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Telling what the appliance is doing: the status file, and a line for systemd.
+
+One thread waits until there is news, looks what is so, a few times a second at most, and writes it
+where it is different. While nothing happens it sleeps; while content moves it looks at counters.
+"""
+
+import logging
+import math
+import os
+import select
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from appliance import __version__, places
+from appliance.errors import ApplianceError
+from appliance.mtp.monitor import NOBODY, Monitor
+from appliance.mtp.ports import Change, ChangeKind
+from appliance.services.concerns import Facts, concerns, read_failures
+from appliance.services.headline import headline
+from appliance.services.notify import is_heard, notify
+from appliance.services.shelves import Shelves
+from appliance.services.status_file import StatusFile
+from appliance.services.traffic import MOVING, Traffic
+from appliance.settings.schema import Settings
+from appliance.settings.store import Reading
+from appliance.status import Status, StorageStatus
+from appliance.storage import Catalogue
+from appliance.storage.watch import Watch
+
+if TYPE_CHECKING:
+    from appliance.services.cable import CableState, CableWatch
+
+log = logging.getLogger(__name__)
+
+#: The part of the time that telling may take; a slow machine tells less often.
+_SHARE = 0.05
+#: Seconds that the thread has to end; one that waits for a disk is left behind.
+_PATIENCE = 2.0
+_ALARM = select.POLLPRI | select.POLLERR
+_AWAY = {"ejected", "locked"}
+_OF_STORAGES = {
+    ChangeKind.STORAGE_ADDED,
+    ChangeKind.STORAGE_REMOVED,
+    ChangeKind.STORAGE_INFO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What others tell the reporter; it is replaced as a whole."""
+
+    ready: bool = False
+    page: str = ""
+    settings_errors: Sequence[str] = ()
+    from_good_copy: bool = False
+    failed: Sequence[ApplianceError] = ()
+
+
+@dataclass(slots=True)
+class Places:
+    """Where the reporter looks and writes; `file` None: nowhere."""
+
+    file: StatusFile | None
+    failures: Path = field(default_factory=lambda: places.FAILURES)
+    root: Path = Path("/")
+
+
+class Reporter:
+    """Reports while it is entered. Its methods are for any thread.
+
+    `name` gives the device's name. Where nobody reads or hears what there is to tell, it rests.
+    """
+
+    def __init__(self, catalogue: Catalogue, name: Callable[[], str], places: Places) -> None:
+        self._file = places.file
+        self._failures = places.failures
+        self._root = places.root
+        self._name = name
+        self._shelves = Shelves(catalogue)
+        self._traffic = Traffic(self._wake)
+        self._is_useful = self._file is not None or is_heard()
+        self._told = Told()
+        self._telling = threading.Lock()
+        self._cable: CableWatch | None = None
+        self._started = time.time()
+        self._versions = _versions()
+        self._written: Status | None = None
+        self._line = ""
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._is_awake = False
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="status", daemon=True)
+        if self._is_useful:
+            catalogue.listen(self._changed)
+
+    def __enter__(self) -> Self:
+        if self._is_useful:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._wake()
+        if self._is_useful:
+            self._thread.join(_PATIENCE)
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def monitor(self) -> Monitor:
+        """What the responder is to tell of what initiators do."""
+        return self._traffic if self._is_useful else NOBODY
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it reports, as far as it is to."""
+        return self._thread.is_alive() or not self._is_useful
+
+    def ready(self) -> None:
+        """Note that all is served now."""
+        self._tell(ready=True)
+
+    def settings_read(self, reading: Reading) -> None:
+        """Note what was found in the settings file, and what it says."""
+        self._tell(
+            settings_errors=tuple(reading.findings.errors),
+            from_good_copy=reading.from_good_copy,
+            page=_page(reading.settings),
+        )
+
+    def storages_failed(self, errors: Sequence[ApplianceError]) -> None:
+        """Note which storages cannot be served."""
+        self._tell(failed=tuple(errors))
+
+    def serves_usb(self, controller: str = "") -> None:
+        """Note that a cable is to be watched: the controller of that name, or the first."""
+        if self._is_useful:
+            # Without USB it is not needed.
+            from appliance.services.cable import CableWatch  # noqa: PLC0415
+
+            self._cable = CableWatch(controller, self._root)
+            self._wake()
+
+    def look(self) -> None:
+        """Look whether anything has changed that tells nobody, such as a disk that is gone."""
+        self._shelves.expire()
+        self._wake()
+
+    def _tell(self, **news: object) -> None:
+        with self._telling:
+            self._told = replace(self._told, **news)  # type: ignore[arg-type]
+        self._wake()
+
+    def _changed(self, change: Change) -> None:
+        if change.kind in _OF_STORAGES:
+            self._shelves.expire()
+            self._wake()
+
+    def _wake(self) -> None:
+        if not self._is_awake:
+            self._is_awake = True
+            os.eventfd_write(self._bell, 1)
+
+    # The thread
+
+    def _work(self) -> None:
+        with ExitStack() as stack:
+            failures = _watch(self._failures, stack)
+            pause = 0.0
+            while not self._over.is_set():
+                self._sleep(pause, failures)
+                begun = time.monotonic()
+                try:
+                    again = self._report()
+                except Exception:
+                    log.exception("DEFECT  the status")
+                    again = math.inf
+                took = time.monotonic() - begun
+                if self._over.wait(max(MOVING, took / _SHARE)):
+                    break
+                pause = again - MOVING
+            if self._cable is not None:
+                self._cable.close()
+
+    def _sleep(self, pause: float, failures: Watch | None) -> None:
+        """Wait for news, or until it is time to look."""
+        poll = select.poll()
+        poll.register(self._bell, select.POLLIN)
+        if self._cable is not None and self._cable.fileno() >= 0:
+            poll.register(self._cable.fileno(), _ALARM)
+        if failures is not None:
+            poll.register(failures.fileno(), select.POLLIN)
+        poll.poll(None if pause == math.inf else max(0.0, pause) * 1000)
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        self._is_awake = False  # after the read: whoever rings from now on is heard
+        if failures is not None:
+            for _ in failures.read():
+                pass
+
+    def _report(self) -> float:
+        """Tell what is so; in how many seconds to look again."""
+        now = time.monotonic()
+        transfers, pause = self._traffic.transfers(now)
+        storages, due = self._shelves.look(now, moving=bool(transfers))
+        cable = self._look_at_cable()
+        status = replace(
+            self._rest(storages, cable),
+            sessions=self._traffic.sessions(),
+            transfers=transfers,
+            totals=self._traffic.totals,
+            unsafe=self._shelves.unsafe(),
+        )
+        self._write(status)
+        return min(pause, due)
+
+    def _rest(self, storages: tuple[StorageStatus, ...], cable: "CableState | None") -> Status:
+        told = self._told
+        facts = Facts(
+            storages,
+            told.failed,
+            told.settings_errors,
+            told.from_good_copy,
+            failures=read_failures(self._failures),
+            now=time.time(),
+        )
+        status = Status(
+            ready=told.ready,
+            started=self._started,
+            name=self._name(),
+            page=told.page,
+            storages=storages,
+            ejected=bool(storages) and {each.state for each in storages} <= _AWAY,
+            versions=self._versions,
+        )
+        if cable is not None:
+            facts = replace(facts, usb=cable.usb, holder=cable.holder)
+            status = replace(status, usb=cable.usb)
+        return replace(status, warnings=concerns(facts))
+
+    def _look_at_cable(self) -> "CableState | None":
+        return None if self._cable is None else self._cable.look(self._traffic.where)
+
+    def _write(self, status: Status) -> None:
+        if status == self._written:
+            return
+        self._written = status
+        if self._file is not None:
+            self._file.write(replace(status, written=time.time()))
+        line = headline(status)
+        if status.ready and line != self._line:
+            self._line = line
+            notify(f"STATUS={line}")
+
+
+def _page(settings: Settings) -> str:
+    """Say where the settings page is on a PC at the cable; "" where there is none."""
+    if settings.network_function == "none" or find_spec("webui") is None:
+        return ""
+    return f"http://{settings.network_host_name}.local"
+
+
+def _watch(directory: Path, stack: ExitStack) -> Watch | None:
+    """Watch a directory of small files; where that cannot be, it is looked at with the rest."""
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        watch = Watch()
+        stack.callback(watch.close)
+        watch.add(fd)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return watch
+
+
+def _versions() -> dict[str, str]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"appliance": __version__, "python": python, "kernel": os.uname().release}

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person is warned of."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import ApplianceError
+from appliance.services import concerns as module
+from appliance.services.concerns import Facts, concerns, read_failures
+from appliance.status import Cable, StorageStatus, Usb
+
+NOW = 1_800_000_000.0
+MIB, GIB = 1 << 20, 1 << 30
+
+
+def storage(free: int, capacity: int, *, read_only: bool = False, state: str = "in") -> Facts:
+    return Facts([StorageStatus("Card", "/srv", state, read_only, free, capacity)], now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "words"),
+    [
+        (storage(10 * GIB, 32 * GIB), "", ()),
+        (storage(3 * GIB, 32 * GIB), "storage-nearly-full", ("Card",)),
+        (storage(300 * MIB, 32 * GIB), "storage-full", ("Card",)),
+        (storage(15 * MIB, 128 * MIB), "storage-full", ()),
+        (storage(17 * MIB, 128 * MIB), "", ()),
+        (storage(0, 32 * GIB, read_only=True), "", ()),
+        (storage(0, 0, state="ejected"), "", ()),
+        (storage(0, 0, state="missing"), "storage-missing", ("/srv", "Card")),
+        (
+            Facts(failed=[ApplianceError("/x is away", hint="y")], now=NOW),
+            "storage-failed",
+            ("/x",),
+        ),
+        (Facts(settings_errors=["a: bad", "b"], now=NOW), "settings-errors", ("a: bad", "1 more")),
+        (Facts(usb=Usb("x", Cable.NO_CONTROLLER), now=NOW), "no-controller", ("controller x",)),
+        (Facts(usb=Usb("x"), holder="g", now=NOW), "controller-taken", ("x", "by g")),
+        (Facts(failures=[("a.service", "why")], now=NOW), "unit-failed", ("a.service", "why")),
+        (Facts(failures=[("a.service", "")], now=NOW), "unit-failed", ("a.service has failed",)),
+        (Facts(now=60.0), "clock-not-set", ()),
+    ],
+)
+def test_warnings(facts: Facts, code: str, words: tuple[str, ...]) -> None:
+    found = concerns(facts)
+    assert [each.code for each in found] == ([code] if code else [])
+    for warning in found:
+        assert warning.hint
+        assert [word for word in words if word not in warning.text] == []
+
+
+def test_every_code_is_in_the_table() -> None:
+    source = Path(module.__file__).read_text()
+    told = set(re.findall(r'Warning\(\s*"([a-z-]+)"', source))
+    table = {line.split("`")[1] for line in (module.__doc__ or "").splitlines() if "| `" in line}
+    assert told == table
+
+
+def test_failures_of_units(tmp_path: Path) -> None:
+    assert read_failures(tmp_path / "none") == ()
+    (tmp_path / "b.service").write_bytes(b"\xff broken\nsecond line")
+    (tmp_path / "a.service").touch()
+    (tmp_path / ".hidden").touch()
+    (tmp_path / "directory").mkdir()
+    assert read_failures(tmp_path) == (
+        ("a.service", ""),
+        ("b.service", "\ufffd broken"),
+        ("directory", ""),
+    )
