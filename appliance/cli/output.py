@@ -5,19 +5,22 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
 
 def say(line: str, note: str = "") -> None:
     """Say that something was done, and what there is to know of it."""
     print(f"{line}, {note}" if note else line)
 
 
-def size(count: int) -> str:
-    """Say a count of bytes."""
-    for unit in ("B", "KB", "MB"):
-        if count < 1000:
-            return f"{count} {unit}"
-        count //= 1000
-    return f"{count} GB"
+def size(count: float) -> str:
+    """Say a number of bytes to two or three digits."""
+    for unit in _UNITS:
+        if count < 999.5 or unit == _UNITS[-1]:
+            break
+        count /= 1000
+    small = unit != "B" and count < 9.95
+    return f"{count:.1f} {unit}" if small else f"{count:.0f} {unit}"
 
 
 def print_json(value: Any) -> None:
