@@ -23,6 +23,12 @@ _LEVELS = {
     Verbosity.NORMAL: logging.INFO,
     Verbosity.VERBOSE: logging.DEBUG,
 }
+#: What the settings call them.
+NAMES = {
+    "quiet": Verbosity.QUIET,
+    "normal": Verbosity.NORMAL,
+    "verbose": Verbosity.VERBOSE,
+}
 #: Syslog priorities (syslog(3)), which the journal reads at the front of a line.
 _PRIORITIES = {
     logging.DEBUG: 7,
@@ -62,6 +68,12 @@ def configure(verbosity: int) -> None:
     step = Verbosity(max(Verbosity.QUIET, min(verbosity, Verbosity.VERBOSE)))
     logging.basicConfig(level=_LEVELS[step], handlers=[handler], force=True)
     logging.raiseExceptions = False  # a log that cannot be written is no reason to fail
+
+
+def set_level(verbosity: int) -> None:
+    """Tell more or less from now on."""
+    step = Verbosity(max(Verbosity.QUIET, min(verbosity, Verbosity.VERBOSE)))
+    logging.getLogger().setLevel(_LEVELS[step])
 
 
 def is_journal() -> bool:

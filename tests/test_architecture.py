@@ -76,7 +76,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "libaio": ("appliance.transports.functionfs", "appliance.transports.aio"),
     "ioctl_opt": ("appliance.transports.functionfs", "appliance.transports.aio"),
     "pyinotify": ("appliance.storage.watch",),
-    "tomlkit": ("appliance.settings.store",),
+    "tomlkit": ("appliance.settings.document",),
     "PIL": ("appliance.thumbnailer",),
     "gpiozero": ("appliance.leds.board",),
     "flask": ("webui",),

@@ -21,6 +21,7 @@ _NAME_LENGTH = 100
 #: The other commands: each is described by `describe(parser)` in the module of its name.
 COMMANDS = {
     "status": "show what an appliance that runs is doing",
+    "settings": "show, change, check, save and restore the settings",
     "storage": "add, remove and change what an appliance serves while it runs",
     "trash": "put back what a PC has deleted",
 }
@@ -209,6 +210,7 @@ def serve(arguments: argparse.Namespace) -> None:
             default_listen=default,
             trash=not arguments.no_trash,
             allow_format=arguments.allow_format,
+            verbosity=arguments.verbose - arguments.quiet,
         ),
         announce,
     )

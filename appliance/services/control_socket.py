@@ -4,7 +4,8 @@
     {"verb": "storage eject", "arguments": {"storage": "Card"}}
     {"result": null}   or   {"error": "there is no storage Card", "hint": "..."}
 
-Only root and the user that the service runs as are listened to.
+Root and the user that the service runs as may ask for everything, other users for what the
+service has for them in `allowed`.
 """
 
 import json
@@ -13,7 +14,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +24,9 @@ from appliance.errors import ApplianceError, ExitStatus
 log = logging.getLogger(__name__)
 
 Verb = Callable[..., Any]
+#: What users other than root and the service's own may ask for, by their numbers.
+Allowed = Mapping[int, Collection[str]]
+NOBODY_ELSE: Allowed = {}
 
 SOCKET_NAME = "control.sock"
 _MAX_LINE = 1 << 16
@@ -54,9 +58,12 @@ def socket_path(state_directory: Path | None = None) -> Path:
 class ControlServer:
     """Listens while it is entered; where it cannot, that is logged and the service goes on."""
 
-    def __init__(self, path: Path, verbs: Mapping[str, Verb]) -> None:
+    def __init__(
+        self, path: Path, verbs: Mapping[str, Verb], allowed: Allowed = NOBODY_ELSE
+    ) -> None:
         self._path = path
         self._verbs = verbs
+        self._allowed = allowed
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread: threading.Thread | None = None
 
@@ -88,7 +95,8 @@ class ControlServer:
             if _answers(self._path):
                 raise ApplianceError(f"another appliance listens at {self._path}")
             self._path.unlink()
-        before = os.umask(0o177)
+        # Who is listened to is decided by who it is, which the kernel knows.
+        before = os.umask(0o111 if self._allowed else 0o177)
         try:
             self._listener.bind(os.fsencode(self._path))
         finally:
@@ -105,11 +113,21 @@ class ControlServer:
                 connection.settimeout(_PATIENCE)
                 connection.sendall(_encode(self._answer(connection)))
 
+    def _allowed_to(self, user: int) -> Collection[str]:
+        """Give the verbs that a user may ask for; nobody is heard who may ask for none."""
+        allowed = self._verbs if user in (0, os.geteuid()) else self._allowed.get(user, ())
+        if not allowed:
+            raise _NOT_ALLOWED
+        return allowed
+
     def _answer(self, connection: socket.socket) -> dict[str, Any]:
         try:
-            _require_permission(connection)
-            request = json.loads(_receive_line(connection))
+            line = _receive_line(connection)  # who is refused has to be listened to first
+            allowed = self._allowed_to(_user(connection))
+            request = json.loads(line)
             verb = self._verbs[request["verb"]]
+            if request["verb"] not in allowed:
+                raise _NOT_ALLOWED
             return {"result": verb(**request.get("arguments", {}))}
         except ApplianceError as error:
             return {"error": error.message, "hint": error.hint}
@@ -121,6 +139,9 @@ class ControlServer:
         except Exception:
             log.exception("DEFECT control")
             return {"error": "the service failed", "hint": "its log has the reason"}
+
+
+_NOT_ALLOWED = ApplianceError("this user may not do that", hint="use sudo")
 
 
 def ask(path: Path, verb: str, /, **arguments: Any) -> Any:
@@ -159,11 +180,11 @@ def _answers(path: Path) -> bool:
     return True
 
 
-def _require_permission(connection: socket.socket) -> None:
+def _user(connection: socket.socket) -> int:
+    """Ask the kernel who is at the other end."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, user, _ = _CREDENTIALS.unpack(raw)
-    if user not in (0, os.geteuid()):
-        raise ApplianceError("this user may not do that", hint="use sudo")
+    return int(user)
 
 
 def _receive_line(connection: socket.socket) -> bytes:

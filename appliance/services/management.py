@@ -4,6 +4,7 @@
 What lasts is written into the settings file too, where the service was started with one.
 """
 
+import pwd
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,11 +13,26 @@ from typing import Any
 from appliance.errors import ApplianceError
 from appliance.mtp.errors import MtpError
 from appliance.mtp.responder import Responder
-from appliance.services.control_socket import Verb
-from appliance.settings.schema import StorageSetting
+from appliance.services.control_socket import NOBODY_ELSE, Allowed, Verb
+from appliance.settings.differences import differences
+from appliance.settings.examples import shipped
+from appliance.settings.schema import StorageSetting, declared
 from appliance.settings.store import SettingsFile
+from appliance.settings.values import parse
 from appliance.storage import Catalogue, Folder
 from appliance.storage.storages import StorageState
+
+#: What the button beside the LEDs may ask for.
+_FOR_LEDS = ("storage lock", "storage unlock", "reconnect", "settings reset")
+_LEDS_USER = "mtp-appliance-leds"
+
+
+def allowed_users() -> Allowed:
+    """Say what other users of this machine may ask for."""
+    try:
+        return {pwd.getpwnam(_LEDS_USER).pw_uid: _FOR_LEDS}
+    except KeyError:
+        return NOBODY_ELSE
 
 
 class Management:
@@ -40,6 +56,9 @@ class Management:
             "storage load": self.storage_load,
             "storage lock": self._catalogue.lock,
             "storage unlock": self._catalogue.unlock,
+            "settings get": self.settings_get,
+            "settings set": self.settings_set,
+            "settings reset": self.settings_reset,
             "trash list": self.trash_list,
             "trash restore": self.trash_restore,
             "trash empty": self.trash_empty,
@@ -105,6 +124,36 @@ class Management:
                 return each
         names = ", ".join(each.name for each in self._catalogue.storages()) or "none"
         raise ApplianceError(f"there is no storage {word}", hint=f"there are: {names}")
+
+    # The settings
+
+    def settings_get(self) -> dict[str, Any]:
+        """Say all settings but the secrets."""
+        settings = self._require_settings().read().settings
+        return {
+            key: getattr(settings, item.name)
+            for key, item, setting in declared()
+            if not setting.secret
+        }
+
+    def settings_set(self, values: Mapping[str, str]) -> list[str]:
+        """Set values, given as text; what is different now. They take effect by themselves."""
+        file = self._require_settings()
+        wanted = {key: parse(key, text) for key, text in values.items()}
+        before = file.read().settings
+        return [str(each) for each in differences(before, file.set(wanted))]
+
+    def settings_reset(self) -> list[str]:
+        """Return to the settings of a new appliance; no file in a storage is touched."""
+        file = self._require_settings()
+        before = file.read().settings
+        return [str(each) for each in differences(before, file.replace(shipped()))]
+
+    def _require_settings(self) -> SettingsFile:
+        if self._settings is None:
+            hint = "start it with one: mtp-appliance serve --settings FILE"
+            raise ApplianceError("this appliance has no settings file", hint=hint)
+        return self._settings
 
     # The trash
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.gadget.identity import device_identity
+from appliance.log import NAMES, set_level
 from appliance.mtp.device import Device
 from appliance.mtp.ptpip_packets import PORT
 from appliance.mtp.responder import Responder
 from appliance.services.control_socket import ControlServer, socket_path
 from appliance.services.host import LinuxHost
-from appliance.services.management import Management
+from appliance.services.management import Management, allowed_users
 from appliance.services.notify import notify
 from appliance.services.reloading import (
     Reloader,
@@ -56,7 +57,8 @@ class Options:
     None for the first one; `functionfs` is where somebody else has mounted FunctionFS.
     `name` is the friendly name where no PC has given another, "" for the model's. Where neither
     `listen` nor the settings name an address, `default_listen` holds. `settings` is the file that
-    says the rest, instead of `folders`, `trash` and `allow_format`.
+    says the rest, instead of `folders`, `trash` and `allow_format`. `verbosity` is how much is
+    logged beyond what the settings say.
     """
 
     folders: tuple[Folder, ...] = ()
@@ -70,6 +72,7 @@ class Options:
     settings: Path | None = None
     trash: bool = True
     allow_format: bool = False
+    verbosity: int = 0
 
 
 class Stop:
@@ -123,6 +126,7 @@ def serve(options: Options, announce: Announce) -> None:
         file = None if options.settings is None else SettingsFile(options.settings, directory)
         reading = _reading(options, file)
         settings = reading.settings
+        set_level(options.verbosity + NAMES[settings.log_level])
         responder, reporter = _responder(options, reading, directory, file, stack)
         watchdog = Watchdog(look=reporter.look)
         watchdog.watch("the status", lambda: reporter.is_alive)
@@ -198,9 +202,12 @@ def _responder(
         reporter.storages_failed(add_storages(catalogue, folders))
     responder = Responder(device, catalogue, reporter.monitor)
     if file is not None:
-        _reload_at_signal(Reloader(file, settings, catalogue, responder, reporter), stack)
+        parts = (catalogue, responder, reporter)
+        reloader = Reloader(file, settings, *parts, verbosity=options.verbosity)
+        _reload_at_signal(reloader, stack)
     verbs = Management(catalogue, responder, file).verbs()
-    stack.enter_context(ControlServer(socket_path(options.state_directory), verbs))
+    socket = socket_path(options.state_directory)
+    stack.enter_context(ControlServer(socket, verbs, allowed_users()))
     return responder, reporter
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.errors import ApplianceError
+from appliance.log import NAMES, set_level
 from appliance.mtp.responder import Responder
 from appliance.services.notify import notify_reloading
 from appliance.services.reporting import Reporter
@@ -64,12 +65,15 @@ class Reloader:
         catalogue: Catalogue,
         responder: Responder,
         reporter: Reporter,
+        *,
+        verbosity: int = 0,
     ) -> None:
         self._file = file
         self._settings = settings
         self._catalogue = catalogue
         self._responder = responder
         self._reporter = reporter
+        self._verbosity = verbosity
         self._lock = threading.Lock()
 
     def reload(self) -> None:
@@ -87,6 +91,7 @@ class Reloader:
             log.info("RELOADED %s", self._file.path)
 
     def _apply(self, settings: Settings) -> None:
+        set_level(self._verbosity + NAMES[settings.log_level])
         self._apply_storages(settings.storages)
         self._catalogue.set_trash(trash_policy(settings))
         if settings.allow_format is not self._catalogue.may_format:

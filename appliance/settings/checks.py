@@ -36,6 +36,14 @@ def addresses(value: tuple[str, ...]) -> str:
     return ""
 
 
+def hash_or_nothing(value: str) -> str:
+    """Check a password's hash."""
+    from appliance.settings import passwords  # noqa: PLC0415 - hashlib is large
+
+    good = not value or passwords.is_hash(value)
+    return "" if good else "is no hash; choose a password by `mtp-appliance settings password`"
+
+
 def host_name(value: str) -> str:
     """Check one label of a host name (RFC 1123)."""
     return "" if _HOST_NAME.fullmatch(value) else "is no name of letters a-z, digits and hyphens"

@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small files that are whole at every moment, also when the power goes."""
 
+import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_PRIVATE = 0o600
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file's content, durably; on an OSError the old content stands."""
+
+def write_atomically(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
+    """Replace a file's content, durably; on an OSError the old content stands.
+
+    It keeps its owner and mode. A new one has `mode`, and where root makes it, its folder's owner.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.new")
     try:
-        _write(new, data)
+        with suppress(FileNotFoundError):
+            new.unlink()
+        _write(new, data, path, mode)
         new.replace(path)
     except OSError:
         with suppress(OSError):
@@ -20,12 +29,38 @@ def write_atomically(path: Path, data: bytes) -> None:
     _sync_directory(path.parent)
 
 
-def _write(path: Path, data: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let no other process that does the same read and write a file until the block ends."""
+    lock = path.with_name(f".{path.name}.lock")
+    flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(lock, flags, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _write(new: Path, data: bytes, path: Path, mode: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(new, flags, _PRIVATE), "wb") as file:
+        _take_after(file.fileno(), path, mode)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _take_after(fd: int, path: Path, mode: int) -> None:
+    """Give a new file the owner and mode of the one that it replaces."""
+    try:
+        status = path.stat()
+        mode = status.st_mode & 0o777
+    except FileNotFoundError:
+        status = path.parent.stat()
+    if os.geteuid() == 0:
+        os.fchown(fd, status.st_uid, status.st_gid)
+    os.fchmod(fd, mode)
 
 
 def _sync_directory(path: Path) -> None:

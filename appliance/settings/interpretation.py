@@ -2,11 +2,20 @@
 """From a document to settings: what is wrong or odd in it is said, key by key."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from copy import deepcopy
+from dataclasses import MISSING, Field, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from appliance.settings.schema import TABLES, VERSION, Setting, Settings, StorageSetting, declared
+from appliance.settings.migrations import MIGRATIONS, VERSION, Migration, migrate
+from appliance.settings.schema import (
+    TABLES,
+    Setting,
+    Settings,
+    StorageSetting,
+    declared,
+    declared_of_storages,
+)
 
 
 @dataclass(slots=True)
@@ -17,11 +26,22 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
 
 
-def interpret(document: Mapping[str, Any]) -> tuple[Settings, Findings]:
+def interpret(
+    document: Mapping[str, Any],
+    *,
+    to: int = VERSION,
+    migrations: Mapping[int, Migration] = MIGRATIONS,
+) -> tuple[Settings, Findings]:
     """Read a document; where something is wrong with a value, its default stands in for it."""
     findings = Findings()
-    flat = dict(_flatten(document))
-    _check_version(flat.pop("version", VERSION), findings)
+    current = deepcopy(dict(document))
+    try:
+        migrate(current, to=to, migrations=migrations)
+    except ValueError as error:
+        findings.errors.append(str(error))
+        return Settings(), findings
+    flat = dict(_flatten(current))
+    flat.pop("version", None)
     storages = _storages(flat.pop("storages", []), findings)
     values: dict[str, Any] = {}
     for key, item, setting in declared():
@@ -39,26 +59,28 @@ def _flatten(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
-def _check_version(version: object, findings: Findings) -> None:
-    if version != VERSION:
-        findings.errors.append(f"version: {version!r} is not known here; {VERSION} is")
-
-
 def _value(key: str, value: Any, item: Field[Any], setting: Setting, findings: Findings) -> Any:
-    default = item.default
-    if isinstance(default, tuple) and isinstance(value, list):
+    if isinstance(value, list):
         value = tuple(value)
-    if not _is_of(value, item.type):
-        findings.errors.append(f"{key}: {value!r} is no {_KINDS[item.type]}")
-        return default
-    if setting.choices and value not in setting.choices:
-        findings.errors.append(f"{key}: {value!r} is none of {', '.join(setting.choices)}")
-        return default
-    complaint = setting.check(value)
+    complaint = complaint_of(value, item, setting)
     if complaint:
-        findings.errors.append(f"{key}: {value!r} {complaint}")
-        return default
+        shown = "the value" if setting.secret else repr(_plain(value))
+        findings.errors.append(f"{key}: {shown} {complaint}")
+        return item.default
     return value
+
+
+def complaint_of(value: Any, item: Field[Any], setting: Setting) -> str:
+    """Say what is wrong with a value, as the end of a sentence; nothing where it will do."""
+    if not _is_of(value, item.type):
+        return f"is no {_KINDS[item.type]}"
+    if setting.choices and value not in setting.choices:
+        return f"is none of {', '.join(setting.choices)}"
+    return setting.check(value)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 _KINDS: dict[Any, str] = {
@@ -83,31 +105,34 @@ def _storages(tables: object, findings: Findings) -> tuple[StorageSetting, ...]:
         findings.errors.append("storages: write each as a table, headed [[storages]]")
         return ()
     found = [_storage(f"storages[{n}]", table, findings) for n, table in enumerate(tables, 1)]
-    return tuple(each for each in found if each is not None)
+    storages = tuple(each for each in found if each is not None)
+    paths = [each.path for each in storages]
+    findings.errors += [
+        f"storages: {path} is there twice" for path in sorted(set(paths)) if paths.count(path) > 1
+    ]
+    return storages
 
 
 def _storage(where: str, table: dict[str, Any], findings: Findings) -> StorageSetting | None:
     values: dict[str, Any] = {}
-    for item in fields(StorageSetting):
-        kind = bool if item.default in (True, False) else str
-        if item.name not in table:
+    known = {key: (item, setting) for key, item, setting in declared_of_storages()}
+    for key, (item, setting) in known.items():
+        if key not in table:
             if item.default is MISSING:
-                findings.errors.append(f"{where}.{item.name}: is missing")
+                findings.errors.append(f"{where}.{key}: is missing")
                 return None
             continue
-        value = table[item.name]
-        if type(value) is not kind:
-            findings.errors.append(f"{where}.{item.name}: {value!r} is no {_KINDS[kind]}")
+        value, kind = table[key], str if item.type is Path else item.type
+        complaint = setting.check(value) if type(value) is kind else f"is no {_KINDS[kind]}"
+        if complaint:
+            findings.errors.append(f"{where}.{key}: {value!r} {complaint}")
             return None
-        values[item.name] = value
+        values[key] = value
     findings.warnings += [
-        f"{where}.{key}: there is no such setting" for key in table if key not in _STORAGE_KEYS
+        f"{where}.{key}: there is no such setting" for key in table if key not in known
     ]
     values["path"] = Path(values["path"])
     if not values["path"].is_absolute():
         findings.errors.append(f"{where}.path: {str(values['path'])!r} does not begin with /")
         return None
     return StorageSetting(**values)
-
-
-_STORAGE_KEYS = {item.name for item in fields(StorageSetting)}

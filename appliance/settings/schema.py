@@ -15,14 +15,13 @@ from appliance.settings.checks import (
     Check,
     addresses,
     between,
+    hash_or_nothing,
     host_name,
     interface_address,
     name_or_nothing,
     pins,
 )
 
-#: Of the file; a change of meaning of any key makes a new one.
-VERSION = 1
 TABLES = ("trash", "usb", "network", "leds", "button", "web", "wifi")
 _SETTING = "setting"
 
@@ -59,10 +58,25 @@ def _declare(default: Any, setting: Setting) -> Any:
 class StorageSetting:
     """One folder that is served; `name` "" is the folder's own."""
 
-    path: Path
-    name: str = ""
-    read_only: bool = False
-    hidden_files: bool = True
+    path: Path = field(
+        metadata={_SETTING: Setting("Folder", "What is served; it begins with /.", Effect.RELOAD)}
+    )
+    name: str = _declare(
+        "",
+        Setting(
+            "Name",
+            "What the storage is called on the PC; empty for the folder's own name.",
+            Effect.RELOAD,
+            check=name_or_nothing,
+        ),
+    )
+    read_only: bool = _declare(
+        False, Setting("Read-only", "Whether nothing in it can be changed.", Effect.RELOAD)
+    )
+    hidden_files: bool = _declare(
+        True,
+        Setting("Hidden files", "Whether names that begin with a dot are shown.", Effect.RELOAD),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,10 +260,17 @@ class Settings:
             "Password of the settings page",
             "Kept as a hash; empty until one has been chosen on the page.",
             Effect.RELOAD,
+            check=hash_or_nothing,
             secret=True,
         ),
     )
     storages: tuple[StorageSetting, ...] = ()
+
+
+def declared_of_storages() -> Iterator[tuple[str, Field[Any], Setting]]:
+    """What each storage has: key in its table, field, declaration."""
+    for each in fields(StorageSetting):
+        yield each.name, each, each.metadata[_SETTING]
 
 
 def declared() -> Iterator[tuple[str, Field[Any], Setting]]:

@@ -7,22 +7,23 @@ defaults, and what is wrong is said.
 
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from appliance.errors import ApplianceError
-from appliance.settings.files import write_atomically
+from appliance.errors import ApplianceError, ExitStatus
+from appliance.settings.files import locked, write_atomically
 from appliance.settings.interpretation import Findings, interpret
+from appliance.settings.migrations import VERSION, migrate
 from appliance.settings.schema import Settings, StorageSetting
-
-if TYPE_CHECKING:
-    from tomlkit import TOMLDocument
-    from tomlkit.items import AoT, Table
 
 _MAX_SIZE = 1 << 18
 _GOOD_COPY = "settings.good.toml"
+#: The LEDs read it, as members of the responder's group.
+_MODE = 0o640
+
+Edit = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,14 @@ class Reading:
 
 
 class SettingsFile:
-    """One settings file; `keep` is the directory for the copy of what was last understood."""
+    """One settings file; `keep` is the directory for the copy of what was last understood.
 
-    def __init__(self, path: Path, keep: Path) -> None:
+    Only its owner `keeps` one: root's copy would be closed to the responder.
+    """
+
+    def __init__(self, path: Path, keep: Path, *, keeps: bool = True) -> None:
         self.path = path
+        self._keeps = keeps
         self._good_copy = keep / _GOOD_COPY
 
     def read(self) -> Reading:
@@ -50,46 +55,72 @@ class SettingsFile:
             return self._fall_back(Findings([_in_words(error)]))
         if findings.errors:
             return self._fall_back(findings)
-        self._keep(data)
+        if self._keeps:
+            self._keep(data)
         return Reading(settings, findings)
+
+    def text(self) -> str:
+        """Read the file as it is; ApplianceError where that cannot be."""
+        try:
+            return _read(self.path).decode()
+        except (OSError, ValueError) as error:
+            raise self._explain(error) from None
+
+    # Edits: what they do not change stays as it was
+
+    def set(self, values: Mapping[str, Any]) -> Settings:
+        """Set values by their keys; the settings that follow."""
+        return self.edit(lambda text: _document().with_values(text, values))
+
+    def unset(self, key: str) -> Settings:
+        """Let a value's default hold; the settings that follow."""
+        return self.edit(lambda text: _document().without(text, key))
 
     def add_storage(self, storage: StorageSetting) -> None:
         """Write a storage into the file, after the others."""
-        self._edit(lambda document: _append(document, storage))
+        self.edit(lambda text: _document().with_storage(text, storage))
 
     def remove_storage(self, path: Path) -> None:
         """Take the storage of a folder out of the file."""
-
-        def remove(document: "TOMLDocument") -> None:
-            tables = _tables(document)
-            tables.pop(_index(tables, path))
-
-        self._edit(remove)
+        self.edit(lambda text: _document().without_storage(text, path))
 
     def set_read_only(self, path: Path, *, read_only: bool) -> None:
         """Write whether the storage of a folder can be changed."""
+        self.edit(lambda text: _document().with_storage_value(text, path, "read_only", read_only))
 
-        def change(document: "TOMLDocument") -> None:
-            tables = _tables(document)
-            tables[_index(tables, path)]["read_only"] = read_only
-
-        self._edit(change)
-
-    def _edit(self, change: Callable[["TOMLDocument"], None]) -> None:
-        """Change the file and nothing else in it; it must be understood before and after."""
-        import tomlkit  # noqa: PLC0415 - seldom needed, and large
-
+    def edit(self, change: Edit) -> Settings:
+        """Change the file's text, which must be understood before and after."""
         try:
-            data = _read(self.path)
-            _require_good(data)
-            document = tomlkit.parse(data.decode())
-            change(document)
-            changed = tomlkit.dumps(document).encode()
-            _require_good(changed)
-            write_atomically(self.path, changed)
+            with locked(self.path):
+                text = _read(self.path).decode()
+                document = _parse(text.encode())
+                _require_good(text)
+                if document.get("version", VERSION) != VERSION:
+                    text = _document().migrated(text, migrate)
+                changed = change(text)
+                settings = _require_good(changed)
+                if changed != text:
+                    write_atomically(self.path, changed.encode())
         except (OSError, ValueError) as error:
-            hint = "what was changed lasts until the appliance ends"
-            raise ApplianceError(f"{self.path}: {_in_words(error)}", hint=hint) from None
+            raise self._explain(error) from None
+        return settings
+
+    def replace(self, text: str) -> Settings:
+        """Put another text in the file's place, whatever it says now."""
+        try:
+            settings = _require_good(text)
+            self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            with locked(self.path):
+                write_atomically(self.path, text.encode(), mode=_MODE)
+        except (OSError, ValueError) as error:
+            raise self._explain(error) from None
+        return settings
+
+    def _explain(self, error: OSError | ValueError) -> ApplianceError:
+        if isinstance(error, PermissionError):
+            words, hint = f"{self.path}: {_in_words(error)}", "use sudo"
+            return ApplianceError(words, hint=hint, status=ExitStatus.NEEDS_ROOT)
+        return ApplianceError(f"{self.path}: {_in_words(error)}", hint="the file is as it was")
 
     def _keep(self, data: bytes) -> None:
         try:
@@ -110,6 +141,21 @@ class SettingsFile:
         return Reading(Settings() if again.errors else settings, findings, from_good_copy=True)
 
 
+def understand(text: str) -> tuple[Settings, Findings]:
+    """Read a text as a settings file; an error where it is none at all."""
+    try:
+        return interpret(_parse(text.encode()))
+    except ValueError as error:
+        return Settings(), Findings([_in_words(error)])
+
+
+def _document() -> Any:
+    """Load what edits: it is large, and seldom needed."""
+    from appliance.settings import document  # noqa: PLC0415
+
+    return document
+
+
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(_MAX_SIZE + 1)
@@ -118,14 +164,15 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _parse(data: bytes) -> dict[str, object]:
+def _parse(data: bytes) -> dict[str, Any]:
     return tomllib.loads(data.decode())
 
 
-def _require_good(data: bytes) -> None:
-    _, findings = interpret(_parse(data))
+def _require_good(text: str) -> Settings:
+    settings, findings = understand(text)
     if findings.errors:
         raise ValueError(findings.errors[0])
+    return settings
 
 
 def _in_words(error: Exception) -> str:
@@ -134,33 +181,3 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "is not UTF-8"
     return str(error)
-
-
-def _tables(document: "TOMLDocument") -> "AoT":
-    import tomlkit  # noqa: PLC0415 - seldom needed, and large
-
-    if "storages" not in document:
-        document.append("storages", tomlkit.aot())
-    tables: AoT = document["storages"]
-    return tables
-
-
-def _index(tables: "AoT", path: Path) -> int:
-    for index, table in enumerate(tables):
-        if Path(str(table["path"])) == path:
-            return index
-    raise ValueError(f"has no storage {path}")
-
-
-def _append(document: "TOMLDocument", storage: StorageSetting) -> None:
-    import tomlkit  # noqa: PLC0415 - seldom needed, and large
-
-    table: Table = tomlkit.table()
-    table["path"] = str(storage.path)
-    if storage.name:
-        table["name"] = storage.name
-    if storage.read_only:
-        table["read_only"] = True
-    if not storage.hidden_files:
-        table["hidden_files"] = False
-    _tables(document).append(table)

@@ -33,12 +33,15 @@ ENVIRONMENT = {name: os.environ[name] for name in _KEPT if name in os.environ}
 COMMAND = (sys.executable, "-m", "appliance")
 
 
-def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str | Path, cwd: Path | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd or ROOT,
         env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
+        input=stdin,
         text=True,
         timeout=3 * PATIENCE,
         check=False,

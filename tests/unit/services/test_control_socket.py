@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import ApplianceError, ExitStatus
+from appliance.services import control_socket
 from appliance.services.control_socket import ControlServer, ask, socket_path
 
 
@@ -40,6 +41,24 @@ def test_asking(path: Path) -> None:
     text = "\n\0ümläut" * 10_000
     assert ask(path, "echo", text=text) == text
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_others_may_ask_for_what_they_are_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verbs: dict[str, Any] = {"lock": lambda: "locked", "empty": lambda: "emptied"}
+    path = tmp_path / "c.sock"
+    with ControlServer(path, verbs, {4242: ("lock",)}):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666
+        assert ask(path, "empty") == "emptied"
+        monkeypatch.setattr(control_socket, "_user", lambda _: 4242)
+        assert ask(path, "lock") == "locked"
+        with pytest.raises(ApplianceError, match="may not do that"):
+            ask(path, "empty")
+        monkeypatch.setattr(control_socket, "_user", lambda _: 4243)
+        for verb in verbs:
+            with pytest.raises(ApplianceError, match="may not do that"):
+                ask(path, verb)
 
 
 def test_errors_come_as_they_are(path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -56,12 +56,12 @@ def test_nothing_said_is_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [
-        ("version = 2", "version: 2 is not known"),
+        ("version = 2", "version: 2 is of a later program"),
         ("version = 'x'", "version: 'x'"),
         ("name = 5", "name: 5 is no text"),
         ("name = '   '", "name: '   ' is no name"),
         ("listen = '0.0.0.0'", "listen: '0.0.0.0' is no list"),
-        ("listen = [1]", "listen: (1,) is no list"),
+        ("listen = [1]", "listen: [1] is no list"),
         ("listen = ['a:99999']", "65535"),
         ("allow_format = 1", "allow_format: 1 is no true or false"),
         ("allow_format = 'yes'", "allow_format: 'yes' is no true or false"),

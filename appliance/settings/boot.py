@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings from the boot partition, which any PC can read and write.
+
+A file that is there, and is another than the last one that was taken over, goes over the settings.
+What is wrong with it is written beside it in words, and then nothing of it counts.
+"""
+
+import hashlib
+import logging
+import re
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import ApplianceError
+from appliance.settings import examples, passwords
+from appliance.settings.files import write_atomically
+from appliance.settings.interpretation import interpret
+from appliance.settings.migrations import migrate
+from appliance.settings.schema import Settings, declared
+from appliance.settings.store import SettingsFile
+
+log = logging.getLogger(__name__)
+
+ERRORS_NAME = "mtp-appliance-errors.txt"
+RESET_NAME = "reset-password"
+_TAKEN = "boot.digest"
+_MAX_SIZE = 1 << 18
+_PASSWORD = "web.password"
+_SECRET_LINE = re.compile(r"\s*(web\s*\.\s*)?password\s*=")
+
+
+def take_over_boot_file(boot_path: Path, settings_path: Path, state: Path) -> bool:
+    """Take over what `boot_path` says; whether anything changed.
+
+    `state` is the directory that remembers what was taken over. Nothing here keeps an appliance
+    from starting: what goes wrong is logged, and written beside the file where that can be.
+    """
+    file = SettingsFile(settings_path, state, keeps=False)
+    try:
+        _restore(file)
+        changed = _reset_password(boot_path.with_name(RESET_NAME), file)
+        return _take_over(boot_path, file, state / _TAKEN) or changed
+    except (ApplianceError, OSError) as error:
+        log.error("BOOT    %s: %s", boot_path, error)
+        return False
+
+
+def _restore(file: SettingsFile) -> None:
+    """Write the shipped settings where there are none."""
+    if not file.path.exists():
+        log.info("BOOT    no settings: those of a new appliance")
+        file.replace(examples.shipped())
+
+
+def _reset_password(request: Path, file: SettingsFile) -> bool:
+    if not request.exists():
+        return False
+    log.info("BOOT    the password of the settings page is forgotten")
+    file.unset(_PASSWORD)
+    with suppress(OSError):
+        request.unlink()
+    return True
+
+
+def _take_over(path: Path, file: SettingsFile, taken: Path) -> bool:
+    try:
+        with path.open("rb") as source:
+            data = source.read(_MAX_SIZE + 1)
+    except FileNotFoundError:
+        return False
+    digest = hashlib.sha256(data).hexdigest()
+    if _last(taken) == digest:
+        return False
+    try:
+        document = _parse(data)
+        password = _hash_password(document)
+        settings, warnings = _understand(document)
+        values = _said(document, settings)
+        _write_over(file, values, settings if "storages" in document else None)
+    except (ValueError, ApplianceError) as error:
+        _tell(path, str(error))
+        return False
+    log.info("BOOT    %s: %s", path, ", ".join(values) or "nothing new")
+    _tell(path, "\n".join(warnings))
+    if password:
+        digest = _take_away(path, data) or digest
+    write_atomically(taken, digest.encode())
+    return True
+
+
+def _last(taken: Path) -> str:
+    try:
+        return taken.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    """Read what any editor of any PC may have written."""
+    if len(data) > _MAX_SIZE:
+        raise ValueError(f"the file is longer than {_MAX_SIZE} bytes")
+    text = _decode(data).replace("\r\n", "\n").replace("\r", "\n")
+    document = tomllib.loads(text)
+    migrate(document)
+    return document
+
+
+def _decode(data: bytes) -> str:
+    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        if data.startswith(mark):
+            return data.decode(encoding)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8: save it as UTF-8") from None
+
+
+def _hash_password(document: dict[str, Any]) -> bool:
+    """Put a hash in the place of a password that a person has written."""
+    web = document.get("web")
+    password = web.get("password") if isinstance(web, dict) else None
+    if not isinstance(password, str) or not password or passwords.is_hash(password):
+        return False
+    complaint = passwords.complaint(password)
+    if complaint:
+        raise ValueError(f"{_PASSWORD}: the password {complaint}")
+    document["web"]["password"] = passwords.hash_password(password)
+    return True
+
+
+def _understand(document: Mapping[str, Any]) -> tuple[Settings, list[str]]:
+    settings, findings = interpret(document)
+    if findings.errors:
+        raise ValueError("\n".join(findings.errors))
+    return settings, findings.warnings
+
+
+def _said(document: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """What the file says itself, by key."""
+    values = {}
+    for key, item, _ in declared():
+        table, dot, name = key.partition(".")
+        said = document.get(table, {}) if dot else document
+        if (name or table) in said:
+            values[key] = getattr(settings, item.name)
+    return values
+
+
+def _write_over(file: SettingsFile, values: Mapping[str, Any], storages: Settings | None) -> None:
+    from appliance.settings import document  # noqa: PLC0415 - large, and seldom needed
+
+    def change(text: str) -> str:
+        text = document.with_values(text, values)
+        return text if storages is None else document.with_storages(text, storages.storages)
+
+    try:
+        file.edit(change)
+    except ApplianceError as error:
+        # The settings themselves are broken: what a person writes on the card repairs them.
+        log.warning("BOOT    %s", error)
+        file.replace(change(examples.shipped()))
+
+
+def _take_away(path: Path, data: bytes) -> str | None:
+    """Take the password out of the file; the digest of what is there then."""
+    lines = _decode(data).splitlines()
+    kept = ["# the password was taken over" if _SECRET_LINE.match(line) else line for line in lines]
+    text = ("\r\n".join(kept) + "\r\n").encode()
+    try:
+        write_atomically(path, text)
+    except OSError as error:
+        log.warning("BOOT    the password stays in %s: %s", path, error.strerror)
+        return None
+    return hashlib.sha256(text).hexdigest()
+
+
+def _tell(path: Path, words: str) -> None:
+    """Write what is wrong beside the file, as any PC shows it; nothing wrong, no file."""
+    errors = path.with_name(ERRORS_NAME)
+    for line in words.splitlines():
+        log.warning("BOOT    %s: %s", path.name, line)
+    try:
+        if words:
+            text = f"{path.name}:\n{words}\n".replace("\n", "\r\n")
+            write_atomically(errors, text.encode())
+        else:
+            errors.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("BOOT    cannot write %s: %s", errors, error.strerror)

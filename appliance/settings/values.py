@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Values of settings as people type them; the declaration says what they are."""
+
+from dataclasses import Field
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from appliance.errors import ApplianceError, ExitStatus
+from appliance.settings.interpretation import complaint_of
+from appliance.settings.schema import Setting, declared
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def find(key: str) -> tuple[Field[Any], Setting]:
+    """Find a setting by its key; the error names one that is like it."""
+    known = {name: (item, setting) for name, item, setting in declared()}
+    if key in known:
+        return known[key]
+    like = get_close_matches(key, known, 1)
+    hint = f"is it {like[0]}?" if like else "see them all: mtp-appliance settings show"
+    if key.partition("[")[0].partition(".")[0] == "storages":
+        hint = "storages have a command of their own: mtp-appliance storage"
+    raise ApplianceError(f"there is no setting {key}", hint=hint, status=ExitStatus.USAGE)
+
+
+def parse(key: str, text: str) -> Any:
+    """Read a value; ApplianceError in words where the setting cannot have it."""
+    item, setting = find(key)
+    try:
+        value = _parse(text, item.type)
+    except ValueError:
+        value = text
+    complaint = complaint_of(value, item, setting)
+    if complaint:
+        hint = setting.help
+        raise ApplianceError(f"{key}: {text!r} {complaint}", hint=hint, status=ExitStatus.USAGE)
+    return value
+
+
+def _parse(text: str, kind: Any) -> Any:
+    if kind is bool:
+        return _parse_bool(text)
+    if kind is int:
+        return int(text, 0)
+    if kind is str:
+        return text
+    (element, _) = get_args(kind)
+    words = [word.strip() for word in text.strip("[]").split(",")]
+    return tuple(_parse(word.strip("\"'"), element) for word in words if word)
+
+
+def _parse_bool(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in (*_TRUE, *_FALSE):
+        raise ValueError(text)
+    return word in _TRUE

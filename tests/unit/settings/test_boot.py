@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file on the boot partition: edited on any PC, taken over once, its mistakes told there."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.settings import examples
+from appliance.settings.boot import take_over_boot_file
+from appliance.settings.passwords import hash_password, verify_password
+from appliance.settings.schema import Settings
+from appliance.settings.store import SettingsFile, understand
+
+
+class Card:
+    """A card with its boot partition, the appliance's settings and its state."""
+
+    def __init__(self, root: Path) -> None:
+        self.boot = root / "boot"
+        self.boot.mkdir()
+        self.file = self.boot / "mtp-appliance.toml"
+        self.errors = self.boot / "mtp-appliance-errors.txt"
+        self.settings_path = root / "etc/settings.toml"
+        self.state = root / "state"
+
+    def start(self) -> bool:
+        return take_over_boot_file(self.file, self.settings_path, self.state)
+
+    @property
+    def text(self) -> str:
+        return self.settings_path.read_text()
+
+    @property
+    def settings(self) -> Settings:
+        settings, findings = understand(self.text)
+        assert not findings.errors
+        return settings
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Iterator[Card]:
+    card = Card(tmp_path)
+    yield card
+    if card.boot.exists():
+        card.boot.chmod(0o755)
+
+
+def test_without_a_file_a_new_appliance_begins_as_it_is_shipped(card: Card) -> None:
+    assert not card.start()
+    assert card.text == examples.shipped()
+    assert list(card.boot.iterdir()) == []
+
+
+def test_the_untouched_file_changes_nothing(card: Card) -> None:
+    card.file.write_text(examples.for_boot_partition())
+    card.start()
+    assert card.text == examples.shipped()
+    assert list(card.boot.iterdir()) == [card.file]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("line", ["\n", "\r\n"])
+def test_what_any_editor_writes(card: Card, encoding: str, line: str) -> None:
+    text = 'name = "Küche"\ntrash.days = 3\n[network]\nhost_name = "kitchen"\n'
+    card.file.write_bytes(text.replace("\n", line).encode(encoding))
+    assert card.start()
+    settings = card.settings
+    assert (settings.name, settings.trash_days) == ("Küche", 3)
+    assert settings.network_host_name == "kitchen"
+    assert settings.storages[0].name == "Files"
+    assert "# Brightness" in card.text
+
+
+def test_it_is_taken_over_once_and_again_when_it_is_edited(card: Card) -> None:
+    card.file.write_text('name = "First"')
+    assert card.start()
+    file = SettingsFile(card.settings_path, card.state)
+    file.set({"name": "Later"})
+    assert not card.start()
+    assert card.settings.name == "Later"
+    card.file.write_text('name = "Second"')
+    assert card.start()
+    assert card.settings.name == "Second"
+
+
+def test_storages_are_those_that_it_says(card: Card) -> None:
+    card.file.write_text('[[storages]]\npath = "/srv/a"\nname = "A"\n[[storages]]\npath = "/srv/b"')
+    card.start()
+    assert [str(each.path) for each in card.settings.storages] == ["/srv/a", "/srv/b"]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b'name = "unfinished', "Unterminated string"),
+        (b"trash.days = 0", "trash.days: 0 is not between 1 and 3650"),
+        (b'name = "x"\ntrash.days = "x"', "trash.days: 'x' is no whole number"),
+        (b"\xe4\xf6\xfc = 1", "UTF-8"),
+        (b"x" * (1 << 19), "longer"),
+        (b"version = 99", "of a later program"),
+        (b'web.password = "short"', "shorter than 8"),
+    ],
+)
+def test_what_is_wrong_is_written_beside_it(card: Card, data: bytes, words: str) -> None:
+    card.file.write_bytes(data)
+    assert not card.start()
+    assert card.text == examples.shipped()
+    assert words in card.errors.read_text()
+    card.file.write_text('name = "right"')
+    assert card.start()
+    assert not card.errors.exists()
+    assert card.settings.name == "right"
+
+
+def test_what_is_odd_is_written_too_but_the_rest_counts(card: Card) -> None:
+    card.file.write_text('name = "x"\nnames = "y"')
+    assert card.start()
+    assert card.settings.name == "x"
+    assert "names: there is no such setting" in card.errors.read_text()
+
+
+@pytest.mark.parametrize(
+    "line", ['web.password = "correct horse"', '[web]\npassword="correct horse"']
+)
+def test_a_password_is_hashed_and_taken_away(card: Card, line: str) -> None:
+    card.file.write_text(f'name = "x"\n{line}\n')
+    assert card.start()
+    assert verify_password("correct horse", card.settings.web_password)
+    assert "correct horse" not in card.text
+    assert "correct horse" not in card.file.read_text()
+    assert not card.start()
+    assert verify_password("correct horse", card.settings.web_password)
+
+
+def test_a_forgotten_password(card: Card) -> None:
+    card.start()
+    file = SettingsFile(card.settings_path, card.state)
+    file.set({"web.password": hash_password("forgotten")})
+    (card.boot / "reset-password").touch()
+    assert card.start()
+    assert card.settings.web_password == ""
+    assert not (card.boot / "reset-password").exists()
+
+
+def test_broken_settings_are_repaired_by_it(card: Card) -> None:
+    card.start()
+    card.settings_path.write_text("name = ")
+    card.file.write_text('name = "x"')
+    assert card.start()
+    assert card.settings.name == "x"
+
+
+def test_a_partition_that_cannot_be_written_is_no_obstacle(card: Card) -> None:
+    if os.geteuid() == 0:
+        card.errors.mkdir()  # root may write anywhere, but not a file where a directory is
+    card.boot.chmod(0o555)
+    card.file.write_text("trash.days = 0") if os.geteuid() == 0 else None
+    assert not card.start()
+    assert card.text == examples.shipped()
+
+
+def test_it_needs_no_tomlkit_where_there_is_nothing_to_take_over(card: Card) -> None:
+    import subprocess  # noqa: PLC0415
+
+    card.start()
+    program = (
+        "import sys; from pathlib import Path; from appliance.settings.boot import *;"
+        f"take_over_boot_file(Path({str(card.file)!r}), Path({str(card.settings_path)!r}),"
+        f"Path({str(card.state)!r})); sys.exit('tomlkit' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`mtp-appliance settings` as a person calls it."""
+
+import json
+import os
+import subprocess
+import threading
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from appliance.settings import examples
+from appliance.settings.passwords import verify_password
+from appliance.settings.schema import declared
+from tests.unit.test_cli import run
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text(examples.shipped() + "# mine\n")
+    return path
+
+
+def call(file: Path, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return run("settings", verb, "--file", file, *words)
+
+
+def values(file: Path) -> dict[str, object]:
+    return dict(json.loads(call(file, "show", "--json").stdout))
+
+
+def test_show_has_them_all(file: Path) -> None:
+    table = call(file, "show").stdout
+    document = values(file)
+    for key, _, _ in declared():
+        assert f"\n{key} " in table
+        assert key in document
+    assert document["storages"][0]["path"] == "/srv/share"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("name", "Küche", "Küche"),
+        ("trash.days", "7", 7),
+        ("trash.keep", "no", False),
+        ("leds.active_low", "on", True),
+        ("leds.pins", "17,27", [17, 27]),
+        ("leds.pins", "[17]", [17]),
+        ("leds.pins", "", []),
+        ("listen", "127.0.0.1, [::1]:99", ["127.0.0.1", "[::1]:99"]),
+        ("usb.vendor_id", "0x1234", 0x1234),
+        ("network.function", "ecm", "ecm"),
+        ("network.address", "10.1.2.1/24", "10.1.2.1/24"),
+        ("button.pin", "-1", -1),
+    ],
+)
+def test_set_get_unset(file: Path, key: str, text: str, value: object) -> None:
+    done = call(file, "set", key, "--", text)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert values(file)[key] == value
+    assert json.loads(call(file, "get", key, "--json").stdout) == value
+    assert "# mine" in file.read_text()
+    assert "# Brightness" in file.read_text()
+    assert call(file, "unset", key).returncode == 0
+    default = next(item.default for name, item, _ in declared() if name == key)
+    assert values(file)[key] == (list(default) if isinstance(default, tuple) else default)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "words"),
+    [
+        ("trash.day", "7", "is it trash.days?"),
+        ("trash.days", "0", "between 1 and 3650"),
+        ("trash.days", "many", "whole number"),
+        ("trash.keep", "perhaps", "true or false"),
+        ("network.function", "wifi", "ncm, ecm, rndis, none"),
+        ("network.address", "10.1.2.0/24", "the network itself"),
+        ("network.address", "8.8.8.8/24", "private"),
+        ("network.host_name", "no spaces", "letters"),
+        ("network.host_name", "-x", "letters"),
+        ("leds.pins", "99", "between 0 and 27"),
+        ("leds.pins", "1,1", "twice"),
+        ("storages[1].name", "x", "mtp-appliance storage"),
+        ("web.password", "secret", "settings password"),
+    ],
+)
+def test_what_is_wrong_is_said_and_changes_nothing(
+    file: Path, key: str, text: str, words: str
+) -> None:
+    before = file.read_text()
+    done = call(file, "set", key, "--", text)
+    assert done.returncode in (1, 2)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert file.read_text() == before
+
+
+def test_what_a_change_does_is_said(file: Path) -> None:
+    assert "the PC sees" in call(file, "set", "network.function", "ecm").stdout
+    assert "nothing changes" in call(file, "set", "network.function", "ecm").stdout
+
+
+def test_save_and_restore(file: Path, tmp_path: Path) -> None:
+    call(file, "set", "name", "Kitchen")
+    saved = tmp_path / "saved.toml"
+    saved.write_text(call(file, "export").stdout)
+    assert (
+        call(file, "reset", "--dry-run").stdout
+        == 'name: "Kitchen" -> "", when the service starts anew\n'
+    )
+    assert values(file)["name"] == "Kitchen"
+    refused = call(file, "reset")
+    assert (refused.returncode, values(file)["name"]) == (1, "Kitchen")
+    assert call(file, "reset", "--yes").returncode == 0
+    assert file.read_text() == examples.shipped()
+    done = call(file, "import", str(saved), "--yes")
+    assert 'name: "" -> "Kitchen"' in done.stdout
+    assert values(file)["name"] == "Kitchen"
+
+
+@pytest.mark.parametrize("text", ["name = ", "trash.days = 0", "version = 99", "\0"])
+def test_a_bad_import_changes_nothing(file: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.toml").write_text(text)
+    before = file.read_text()
+    done = call(file, "import", str(tmp_path / "bad.toml"), "--yes")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert file.read_text() == before
+    assert call(file, "import", str(tmp_path / "none.toml"), "--yes").returncode == 1
+
+
+def choose(file: Path, password: str) -> subprocess.CompletedProcess[str]:
+    argv = ["settings", "password", "--file", str(file)]
+    return run(*argv, stdin=f"{password}\n")
+
+
+def test_the_password(file: Path, tmp_path: Path) -> None:
+    assert choose(file, "short").returncode == 2
+    done = choose(file, "correct horse")
+    assert done.returncode == 0
+    assert "correct" not in done.stdout + done.stderr
+    hashed = tomllib.loads(file.read_text())["web"]["password"]
+    assert verify_password("correct horse", hashed)
+    for verb in ("show", "export"):
+        assert hashed not in call(file, verb).stdout
+        assert hashed not in call(file, verb, "--json").stdout
+    assert hashed in call(file, "export", "--with-secrets").stdout
+    saved = tmp_path / "saved.toml"
+    saved.write_text('name = "x"\n')
+    call(file, "import", str(saved), "--yes")
+    assert hashed in file.read_text()  # who imports does not lock the door, nor open it
+
+
+def test_check(file: Path, tmp_path: Path) -> None:
+    assert call(file, "check").returncode == 0
+    file.write_text("trash.days = 0\nnames = 1\n")
+    done = call(file, "check")
+    assert done.returncode == 1
+    assert "error: trash.days: 0 is not between" in done.stdout
+    assert "warning: names: there is no such setting" in done.stdout
+    findings = json.loads(call(file, "check", "--json").stdout)
+    assert (len(findings["errors"]), len(findings["warnings"])) == (1, 1)
+    good = tmp_path / "good.toml"
+    good.write_text('name = "x"')
+    assert call(file, "check", str(good)).returncode == 0
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    done = call(tmp_path / "none.toml", "show")
+    assert done.returncode == 1
+    assert "No such file" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="who owns a file is for root to say")
+def test_the_file_keeps_its_owner_and_mode(file: Path) -> None:
+    file.chmod(0o640)
+    os.chown(file, 1234, 1235)
+    for words in (("set", "name", "x"), ("reset", "--yes")):
+        assert call(file, *words).returncode == 0
+        status = file.stat()
+        assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1234, 1235, 0o640)
+
+
+def test_two_writers_lose_nothing(file: Path) -> None:
+    keys = ["trash.days", "trash.share", "leds.brightness", "button.pin"]
+    threads = [threading.Thread(target=call, args=(file, "set", key, "7")) for key in keys]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    after = values(file)
+    assert [after[key] for key in keys] == [7, 7, 7, 7]
