@@ -9,14 +9,15 @@ Whenever the trash does not work, the object is deleted for good.
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.storage import syscalls
+from appliance.storage import syscalls, trees
 from appliance.storage.directories import Names, entries, keep, opened
 from appliance.storage.errors import reporting, translate
+from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup
 from appliance.storage.removal import Removal, empty
 from appliance.storage.survey import Survey, look_over
@@ -47,8 +48,11 @@ class Victim:
 class Deletion:
     """Deletes objects."""
 
-    def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
+    def __init__(
+        self, lookup: Lookup, lock: AbstractContextManager[object], flusher: Flusher
+    ) -> None:
         self._lookup = lookup
+        self._flusher = flusher
         self._table = lookup.table
         self._lock = lock
 
@@ -62,6 +66,8 @@ class Deletion:
             removal = None if for_good else self._throw_away(victim, held)
             if removal is None:
                 removal = self._remove(victim)
+            with reporting():
+                self._flusher.sync(victim.folder_fd)
             with self._lock:
                 leaving.close()
                 self._lookup.watcher.look_again(victim.folder, victim.name)
@@ -120,7 +126,18 @@ class Deletion:
         except OSError:
             slot.abandon()
             raise
-        return _move_parts(victim, seen, slot) if seen.stays else Removal(removed=1)
+        if not seen.stays:
+            self._sync_arrival(place)
+            return Removal(removed=1)
+        removal = _move_parts(victim, seen, slot)
+        with suppress(OSError):  # as below
+            trees.sync_all(place.files)
+        return removal
+
+    def _sync_arrival(self, place: Place) -> None:
+        """Let what is in the trash be on the disk before it is gone from its folder."""
+        with suppress(OSError):  # it is there; the last step tells
+            self._flusher.sync(place.files)
 
     def _open_trash(self, volume: Volume, held: ExitStack) -> Place:
         with self._lock:
