@@ -60,10 +60,10 @@ class Catalogue(Storages):
         self.may_format = allow_format
         self._table = self._lookup.table
         self._arrivals = Arrivals(self._lookup, self._lock, self._flusher)
-        self._relocation = Relocation(self._lookup, self._lock, self._flusher)
+        self._relocation = Relocation(self._lookup, self._lock)
         self._describing = Describing(self._lookup, self._lock)
         self._editing = Editing(self._lookup, self._lock)
-        self._deletion = Deletion(self._lookup, self._lock, self._flusher)
+        self._deletion = Deletion(self._lookup, self._lock)
         self._restoring = Restoring(self._lookup, self._lock)
         self._lookup.renews_handles = renew
         self._watching = start_watching(self._lookup, self._lock) if watch else None

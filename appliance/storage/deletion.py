@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.storage import syscalls, trees
-from appliance.storage.directories import Names, entries, keep, opened
+from appliance.storage.directories import Names, entries, keep, opened, sync
 from appliance.storage.errors import reporting, translate
-from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup
 from appliance.storage.removal import Removal, empty
 from appliance.storage.survey import Survey, look_over
@@ -48,11 +47,8 @@ class Victim:
 class Deletion:
     """Deletes objects."""
 
-    def __init__(
-        self, lookup: Lookup, lock: AbstractContextManager[object], flusher: Flusher
-    ) -> None:
+    def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
         self._lookup = lookup
-        self._flusher = flusher
         self._table = lookup.table
         self._lock = lock
 
@@ -67,7 +63,7 @@ class Deletion:
             if removal is None:
                 removal = self._remove(victim)
             with reporting():
-                self._flusher.sync(victim.folder_fd)
+                sync(victim.folder_fd)
             with self._lock:
                 leaving.close()
                 self._lookup.watcher.look_again(victim.folder, victim.name)
@@ -127,17 +123,13 @@ class Deletion:
             slot.abandon()
             raise
         if not seen.stays:
-            self._sync_arrival(place)
+            with suppress(OSError):  # it is there; the last step tells
+                sync(place.files)
             return Removal(removed=1)
         removal = _move_parts(victim, seen, slot)
-        with suppress(OSError):  # as below
+        with suppress(OSError):  # as above
             trees.sync_all(place.files)
         return removal
-
-    def _sync_arrival(self, place: Place) -> None:
-        """Let what is in the trash be on the disk before it is gone from its folder."""
-        with suppress(OSError):  # it is there; the last step tells
-            self._flusher.sync(place.files)
 
     def _open_trash(self, volume: Volume, held: ExitStack) -> Place:
         with self._lock:

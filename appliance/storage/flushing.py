@@ -4,11 +4,12 @@
 Where writes are `fast`, the PC is told OK for a small file as soon as all of it has come. The file
 goes on lying in the workplace, and the table has it under its name already. Within a second its
 content is synced, and only then it is renamed: so a power cut leaves the old file or the new one,
-whatever the file system writes first. Names that have come, gone or moved are synced then, too.
+whatever the file system writes first. A new folder's name is synced then, too.
 
-One thread does that; it sleeps while nothing waits. Whoever needs things to lie where they belong
-asks for it first: `settled`. Nothing here is to be called with the store's lock held, but where it
-says so; the lock is not held while anything is synced.
+One thread does that; it sleeps while nothing waits. All else that a PC does - rename, move, copy,
+delete, edit - brings what waits to the disk first (`settled`), and then is as safe as ever: so
+nothing that waits depends on another thing that waits, but a file on its new folder. Nothing here
+is to be called with the store's lock held, but where it says so; it is not held during a sync.
 """
 
 import logging
@@ -54,7 +55,7 @@ class WriteSafety(StrEnum):
 class Unsafe:
     """What a PC was told is written and is not on the disk yet: changes, bytes, until when.
 
-    A file counts as one change, and so does a folder in which names have changed.
+    A file counts as one change, and so does a folder in which there are new folders.
     """
 
     files: int = 0
@@ -107,22 +108,16 @@ class Flusher:
             until = max(self._since + _PROMISED, time.time())
         return Unsafe(count, size, until) if count else Unsafe()
 
-    def sync(self, *folder_fds: int) -> None:
-        """Bring names in folders to the disk: now, or soon where writes are fast. Raises OSError.
-
-        The first one is where something has come to, if it has left another one.
-        """
+    def sync(self, folder_fd: int) -> None:
+        """Bring a name in a folder to the disk: now, or soon where writes are fast. OSError."""
         with self._lock:
-            waits = self._safety is WriteSafety.FAST and self._has_room(0)
-            if waits:
+            if waits := self.may_wait(0):
                 self._begin()
-                for fd in folder_fds:
-                    self._put_folder(fd)
+                self._put_folder(folder_fd)
         if waits:
             self._wake()
-            return
-        for fd in folder_fds:
-            sync(fd)
+        else:
+            sync(folder_fd)
 
     def may_wait(self, size: int) -> bool:
         """Whether a file may be told to be written, and be synced later; with the lock held."""
@@ -148,16 +143,11 @@ class Flusher:
 
     @contextmanager
     def settled(self) -> Iterator[None]:
-        """Bring all files to their places, and let none wait until the block ends.
-
-        Names may still wait to be synced.
-        """
+        """Bring all that waits to the disk, and let nothing wait until the block ends."""
         with self._lock:
             self._hurried += 1
-            has_work = bool(self._uploads)
         try:
-            if has_work:
-                self.settle()
+            self.settle()
             yield
         finally:
             with self._lock:
@@ -185,9 +175,9 @@ class Flusher:
     def _work(self) -> None:
         while True:
             self._bell.wait()
+            self._bell.clear()  # before looking, or the bell of the end could go unheard
             if self._is_over.wait(_PAUSE):
                 return
-            self._bell.clear()
             try:
                 self.settle()
             except Exception:

@@ -14,7 +14,6 @@ from appliance.mtp.errors import MtpError
 from appliance.storage import removal, syscalls, trees
 from appliance.storage.directories import keep, sync
 from appliance.storage.errors import reporting
-from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.trash import NO_SPACE
 from appliance.storage.volume import Volume
@@ -39,11 +38,8 @@ class _Journey:
 class Relocation:
     """Brings objects to other names and places."""
 
-    def __init__(
-        self, lookup: Lookup, lock: AbstractContextManager[object], flusher: Flusher
-    ) -> None:
+    def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
         self._lookup = lookup
-        self._flusher = flusher
         self._table = lookup.table
         self._lock = lock
 
@@ -62,7 +58,7 @@ class Relocation:
                     return
                 fd = keep(self._lookup.fd(folder), held)
                 self._rename(handle, fd, raw)
-            self._flusher.sync(fd)
+            sync(fd)
 
     def _rename(self, handle: int, fd: int, name: bytes) -> None:
         with self._lookup.own_change(self._table.parent(handle), fd):
@@ -85,7 +81,7 @@ class Relocation:
                 copied = self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
                 self._lookup.note_own(copied, fd)
             with reporting():
-                self._flusher.sync(fd)
+                sync(fd)
             return copied
 
     def move(self, handle: int, storage_id: int, parent: int) -> None:
@@ -102,7 +98,8 @@ class Relocation:
             if not synced:
                 self._move_by_copy(journey)
             with reporting():
-                self._flusher.sync(*synced or (journey.origin_fd,))
+                for fd in synced or (journey.origin_fd,):
+                    sync(fd)
 
     def _begin(self, handle: int, storage_id: int, parent: int, held: ExitStack) -> _Journey:
         """Refuse what cannot be, before any work; the rename at the end decides."""

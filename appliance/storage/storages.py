@@ -15,8 +15,7 @@ StoreNotAvailable, and nothing of it stays behind, neither in its workplace nor 
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -101,7 +100,7 @@ class Storages:
 
     def remove_storage(self, storage_id: int) -> None:
         """Serve a folder no more."""
-        with self._at_work, self._settled(), self._lock:
+        with self._at_work, self._flusher.settled(), self._lock:
             volume = self._find(storage_id)
             self._take_away(volume, removed=True)
             self._lookup.volumes.remove(volume)
@@ -110,7 +109,7 @@ class Storages:
 
     def eject(self, storage_id: int) -> None:
         """Take a storage away, so that its disk can be taken out; harmless when repeated."""
-        with self._at_work, self._settled(), self._lock:
+        with self._at_work, self._flusher.settled(), self._lock:
             self._take_away(self._find(storage_id), ejected=True)
         self._lookup.announcements.deliver()
 
@@ -125,7 +124,7 @@ class Storages:
 
     def lock(self) -> None:
         """Take all storages away, until `unlock`."""
-        with self._at_work, self._settled(), self._lock:
+        with self._at_work, self._flusher.settled(), self._lock:
             self._is_locked = True
             for volume in self._lookup.volumes:
                 self._take_away(volume, locked=True)
@@ -141,7 +140,7 @@ class Storages:
 
     def set_read_only(self, storage_id: int, *, read_only: bool) -> None:
         """Refuse changes in a storage from now on, or allow them if its disk does."""
-        with self._at_work, self._settled(), self._lock:
+        with self._at_work, self._flusher.settled(), self._lock:
             volume = self._find(storage_id)
             if volume.wants_read_only is not read_only:
                 volume.wants_read_only = read_only
@@ -171,14 +170,6 @@ class Storages:
     def settle(self) -> None:
         """Bring all that was written to the disk, now."""
         self._flusher.settle()
-
-    @contextmanager
-    def _settled(self) -> Iterator[None]:
-        """Have nothing wait during the block, nor be left open after it."""
-        with self._flusher.settled():
-            self._flusher.settle()
-            yield
-            self._flusher.settle()
 
     # The pieces, with the lock held
 

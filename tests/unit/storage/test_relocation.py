@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
-from appliance.storage import Catalogue, flushing, relocation, removal, syscalls, trees
+from appliance.storage import Catalogue, relocation, removal, syscalls, trees
 from tests.unit.storage.conftest import Mount
 from tests.unit.storage.helpers import (
     AT_REST,
@@ -310,8 +310,7 @@ def test_a_copy_that_does_not_reach_the_disk_costs_nothing(
     def failing(_: int) -> None:
         raise OSError(errno.EIO, "bad sector")
 
-    for module in (relocation, flushing):
-        monkeypatch.setattr(module, "sync", failing)
+    monkeypatch.setattr(relocation, "sync", failing)
     with refused(Code.GENERAL_ERROR):
         far.move(handle, SECOND, 0)
     assert shape(tree) == before
