@@ -20,7 +20,6 @@ from appliance.storage.arrival import Arrivals
 from appliance.storage.deletion import Deletion
 from appliance.storage.describing import Describing
 from appliance.storage.editing import Editing, InPlaceEdit
-from appliance.storage.flushing import WriteSafety
 from appliance.storage.on_demand import OnDemand
 from appliance.storage.relocation import Relocation
 from appliance.storage.restoring import Restoring, TrashItem
@@ -30,6 +29,7 @@ from appliance.storage.trash import TrashPolicy
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Folder
 from appliance.storage.watching import start_watching
+from appliance.storage.write_safety import WriteSafety
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind
@@ -28,6 +26,7 @@ from appliance.storage.directories import sync
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup
 from appliance.storage.upload import StagedUpload
+from appliance.storage.write_safety import Unsafe, WriteSafety
 
 log = logging.getLogger(__name__)
 
@@ -42,25 +41,6 @@ _MOST_BYTES = 4 << 20
 _LARGE = 2 << 20
 #: From so many files on, syncing the whole file system is cheaper than syncing one by one.
 _MANY = 3
-
-
-class WriteSafety(StrEnum):
-    """When a PC is told that a file is written."""
-
-    SAFE = "safe"
-    FAST = "fast"
-
-
-@dataclass(frozen=True, slots=True)
-class Unsafe:
-    """What a PC was told is written and is not on the disk yet: changes, bytes, until when.
-
-    A file counts as one change, and so does a folder in which there are new folders.
-    """
-
-    files: int = 0
-    size: int = 0
-    until: float = 0.0
 
 
 class Flusher:

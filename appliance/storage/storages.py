@@ -23,10 +23,11 @@ from pathlib import Path
 from appliance.errors import ApplianceError
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind, ChangeListener, StorageRecord
-from appliance.storage.flushing import Flusher, Unsafe, WriteSafety
+from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup
 from appliance.storage.trash import TrashPolicy
 from appliance.storage.volume import Folder, Volume, check
+from appliance.storage.write_safety import Unsafe, WriteSafety
 
 log = logging.getLogger(__name__)
 
