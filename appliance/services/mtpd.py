@@ -37,7 +37,7 @@ from appliance.settings.interpretation import Findings
 from appliance.settings.schema import Settings, StorageSetting
 from appliance.settings.state import State, state_directory
 from appliance.settings.store import Reading, SettingsFile
-from appliance.storage import Catalogue, Folder
+from appliance.storage import Catalogue, Folder, WriteSafety
 
 if TYPE_CHECKING:
     from appliance.transports.functionfs import FunctionFsTransport
@@ -191,6 +191,7 @@ def _responder(
             renew=True,
             trash=trash_policy(settings),
             allow_format=settings.allow_format,
+            write_safety=WriteSafety(settings.write_safety),
         )
     )
     stack.enter_context(Upkeep(catalogue))

@@ -13,7 +13,7 @@ from appliance.services.notify import notify_reloading
 from appliance.services.reporting import Reporter
 from appliance.settings.schema import Effect, Settings, StorageSetting, declared
 from appliance.settings.store import Reading, SettingsFile
-from appliance.storage import Catalogue, Folder, TrashPolicy
+from appliance.storage import Catalogue, Folder, TrashPolicy, WriteSafety
 from appliance.storage.storages import StorageState
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ class Reloader:
         set_level(self._verbosity + NAMES[settings.log_level])
         self._apply_storages(settings.storages)
         self._catalogue.set_trash(trash_policy(settings))
+        self._catalogue.set_write_safety(WriteSafety(settings.write_safety))
         if settings.allow_format is not self._catalogue.may_format:
             self._catalogue.may_format = settings.allow_format
             self._responder.device_info_changed()

@@ -100,6 +100,7 @@ class Reporter:
         self._thread = threading.Thread(target=self._work, name="status", daemon=True)
         if self._is_useful:
             catalogue.listen(self._changed)
+            catalogue.watch_unsafe(self._wake)
 
     def __enter__(self) -> Self:
         if self._is_useful:

@@ -55,4 +55,5 @@ class Shelves:
 
     def unsafe(self) -> Unsafe:
         """Say what is not yet on the card."""
-        return Unsafe()
+        waiting = self._catalogue.unsafe()
+        return Unsafe(waiting.files, waiting.size, waiting.until)

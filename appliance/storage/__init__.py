@@ -5,5 +5,6 @@ from appliance.storage.catalogue import Catalogue
 from appliance.storage.restoring import TrashItem
 from appliance.storage.trash import TrashPolicy
 from appliance.storage.volume import Folder
+from appliance.storage.write_safety import Unsafe, WriteSafety
 
-__all__ = ["Catalogue", "Folder", "TrashItem", "TrashPolicy"]
+__all__ = ["Catalogue", "Folder", "TrashItem", "TrashPolicy", "Unsafe", "WriteSafety"]

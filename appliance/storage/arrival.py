@@ -7,8 +7,9 @@ from functools import partial
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.storage.directories import keep, sync
+from appliance.storage.directories import keep
 from appliance.storage.errors import reporting
+from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.replacing import Replacing, put_in_place
 from appliance.storage.upload import StagedUpload
@@ -18,8 +19,11 @@ from appliance.storage.volume import Volume
 class Arrivals:
     """Takes in files and folders."""
 
-    def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
+    def __init__(
+        self, lookup: Lookup, lock: AbstractContextManager[object], flusher: Flusher
+    ) -> None:
         self._lookup = lookup
+        self._flusher = flusher
         self._table = lookup.table
         self._lock = lock
         self._replacing = Replacing(lookup, lock)
@@ -28,6 +32,7 @@ class Arrivals:
         self, storage_id: int, parent: int, name: str, *, size: int, modified: float | None
     ) -> StagedUpload:
         """Begin to receive a file into the workplace."""
+        self._settle_if_waiting(storage_id, parent, name)
         with self._lock:
             folder, volume, raw = self._target(storage_id, parent, name)
             replaces = self._lookup.replaces(folder, raw)
@@ -44,6 +49,7 @@ class Arrivals:
             modified=modified,
             replaces=replaces,
             publish=partial(self._publish, volume=volume, folder=folder, raw=raw),
+            defer=partial(self._defer, folder=folder, raw=raw),
             make_room=volume.trash.expunge_oldest,
             stay=stay,
         )
@@ -52,13 +58,14 @@ class Arrivals:
         self, storage_id: int, parent: int, name: str, *, modified: float | None
     ) -> int:
         """Make a folder, or find the one that has the name already."""
+        self._settle_if_waiting(storage_id, parent, name)
         with ExitStack() as held, creating():
             with self._lock:
                 folder, _, raw = self._target(storage_id, parent, name)
                 fd = keep(self._lookup.fd(folder), held)
                 handle = self._make(folder, fd, raw, modified)
                 self._lookup.note_own(handle, fd)
-            sync(fd)
+            self._flusher.sync(fd)
         return handle
 
     def _target(self, storage_id: int, parent: int, name: str) -> tuple[int, Volume, bytes]:
@@ -66,6 +73,16 @@ class Arrivals:
         folder, volume = self._lookup.writable_folder(storage_id, parent)
         raw = volume.name_to_disk(name, refusal=ResponseCode.INVALID_DATASET)
         return folder, volume, self._lookup.known_as(folder, raw)
+
+    def _settle_if_waiting(self, storage_id: int, parent: int, name: str) -> None:
+        """Bring a file to its name that has been given it already, before it is used again."""
+        if not self._lookup.waiting:
+            return
+        with self._lock:
+            folder, _, raw = self._target(storage_id, parent, name)
+            waits = self._lookup.is_waiting(folder, raw)
+        if waits:
+            self._flusher.settle()
 
     def _make(self, folder: int, fd: int, raw: bytes, modified: float | None) -> int:
         try:
@@ -84,22 +101,42 @@ class Arrivals:
             raise MtpError(ResponseCode.ACCESS_DENIED, "the name is taken")
         return self._lookup.enter(folder, raw, is_folder=True)
 
-    def _publish(self, upload: StagedUpload, *, volume: Volume, folder: int, raw: bytes) -> int:
-        """Rename a staged file to its name; a descriptor of its folder, for the caller to close."""
+    def _defer(self, upload: StagedUpload, *, folder: int, raw: bytes) -> bool:
+        """Enter a file whose content still has to reach the disk; False where it has to first."""
+        self._flusher.make_room(upload.size)
+        with self._lock, creating():
+            if not self._flusher.may_wait(upload.size) or self._lookup.is_waiting(folder, raw):
+                return False
+            self._lookup.volume_above(folder).require_writable()
+            self._lookup.replaces(folder, raw)
+            upload.replaced = self._lookup.forget_twin(folder, raw)
+            self._table.enter(upload.handle, folder, raw, is_folder=False)
+            self._flusher.put(upload)
+        self._flusher.told()
+        return True
+
+    def _publish(
+        self, upload: StagedUpload, *, volume: Volume, folder: int, raw: bytes
+    ) -> list[int]:
+        """Rename a staged file to its name; descriptors of the folders that are to be synced."""
+        with self._lock:
+            if was_deferred := upload.handle in self._lookup.waiting:
+                self._table.check(upload.handle)  # its folder may have gone, or been moved
+                folder = self._table.parent(upload.handle)
         with ExitStack() as held:
             slot = self._replacing.reserve(volume, folder, raw, held)
-            with self._lock, creating():
+            with self._lock, creating(), ExitStack() as on_error:
                 self._lookup.volume_above(folder).require_writable()
-                fd = os.dup(self._lookup.fd(folder))
-                try:
-                    with self._lookup.own_change(folder, fd):
-                        put_in_place(upload.staged, raw, fd, volume.trash, slot)
-                except OSError:
-                    os.close(fd)
-                    raise
-                upload.replaced = self._lookup.forget_twin(folder, raw)
-                self._table.enter(upload.handle, folder, raw, is_folder=False)
+                fd = keep(self._lookup.fd(folder), on_error)
+                with self._lookup.own_change(folder, fd):
+                    put_in_place(upload.staged, raw, fd, volume.trash, slot)
+                if not was_deferred:
+                    upload.replaced = self._lookup.forget_twin(folder, raw)
+                    self._table.enter(upload.handle, folder, raw, is_folder=False)
+                self._lookup.waiting.pop(upload.handle, None)
                 self._lookup.note_own(upload.handle, fd)
+                on_error.pop_all()
+            into_trash = [] if slot is None else [os.dup(slot.place.files)]
         if slot is not None:
             volume.trash.keep_within_policy()
-        return fd
+        return [*into_trash, fd]

@@ -29,6 +29,7 @@ from appliance.storage.trash import TrashPolicy
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Folder
 from appliance.storage.watching import start_watching
+from appliance.storage.write_safety import WriteSafety
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ class Catalogue(Storages):
     `watch`: whether to follow what happens in folders that have been listed, by a thread. `renew`:
     whether what it finds changed or moved gets another handle; the old one is still good. `trash`:
     how long what is deleted is kept; None where it is deleted for good. `allow_format`: whether a
-    PC may delete all of a storage at once; `may_format` can be set later, too.
+    PC may delete all of a storage at once; `may_format` can be set later, too. `write_safety`: when
+    a PC is told that a file is written.
     """
 
     def __init__(
@@ -52,11 +54,12 @@ class Catalogue(Storages):
         renew: bool = False,
         trash: TrashPolicy | None = None,
         allow_format: bool = False,
+        write_safety: WriteSafety = WriteSafety.SAFE,
     ) -> None:
-        super().__init__(folders, trash)
+        super().__init__(folders, trash, write_safety)
         self.may_format = allow_format
         self._table = self._lookup.table
-        self._arrivals = Arrivals(self._lookup, self._lock)
+        self._arrivals = Arrivals(self._lookup, self._lock, self._flusher)
         self._relocation = Relocation(self._lookup, self._lock)
         self._describing = Describing(self._lookup, self._lock)
         self._editing = Editing(self._lookup, self._lock)
@@ -73,7 +76,8 @@ class Catalogue(Storages):
         self.close()
 
     def close(self) -> None:
-        """End the watch, close all directories and leave nothing behind in the storages."""
+        """Sync what waits, end the watch, close all directories and leave nothing behind."""
+        self._flusher.close()
         self._on_demand.close()
         watching, self._watching = self._watching, None
         if watching is not None:
@@ -133,8 +137,8 @@ class Catalogue(Storages):
             if self._table.is_folder(handle):
                 raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, f"{handle:X} is a folder")
             with self._lookup.watching(handle):
-                name = self._table.name(handle)
-                fd = os.open(name, _READ, dir_fd=self._lookup.parent_fd(handle))
+                directory_fd, name = self._lookup.lies_at(handle)
+                fd = os.open(name, _READ, dir_fd=directory_fd)
                 try:
                     status = os.fstat(fd)
                     self._lookup.check_kind(handle, status)
@@ -160,31 +164,38 @@ class Catalogue(Storages):
 
     def copy(self, handle: int, storage_id: int, parent: int) -> int:
         """Copy an object in the workplace, then give it its name."""
-        return self._relocation.copy(handle, storage_id, parent)
+        with self._flusher.settled():
+            return self._relocation.copy(handle, storage_id, parent)
 
     def rename(self, handle: int, name: str) -> None:
         """Give an object another name in its folder; never that of another one."""
-        self._relocation.rename(handle, name)
+        with self._flusher.settled():
+            self._relocation.rename(handle, name)
 
     def move(self, handle: int, storage_id: int, parent: int) -> None:
         """Move an object into another folder; all handles stay."""
-        self._relocation.move(handle, storage_id, parent)
+        with self._flusher.settled():
+            self._relocation.move(handle, storage_id, parent)
 
     def delete(self, handle: int) -> None:
         """Delete an object with all in it, shown or not; what has no write bit stays."""
-        self._deletion.delete(handle)
+        with self._flusher.settled():
+            self._deletion.delete(handle)
 
     def edit(self, handle: int) -> InPlaceEdit:
         """Begin to change a file in place."""
-        return self._editing.edit(handle)
+        with self._flusher.settled():
+            return self._editing.edit(handle)
 
     def set_modified(self, handle: int, modified: float) -> None:
         """Set the date of the last change."""
-        self._editing.set_modified(handle, modified)
+        with self._flusher.settled():
+            self._editing.set_modified(handle, modified)
 
     def set_protected(self, handle: int, *, protected: bool) -> None:
         """Take an object's write bits away, or give them back."""
-        self._editing.set_protected(handle, protected=protected)
+        with self._flusher.settled():
+            self._editing.set_protected(handle, protected=protected)
 
     def format(self, storage_id: int) -> None:
         """Delete everything that is shown in a storage, as far as it can be."""
@@ -192,7 +203,8 @@ class Catalogue(Storages):
             self._lookup.volume(storage_id)
         if not self.may_format:
             raise MtpError(ResponseCode.ACCESS_DENIED, "formatting is not allowed")
-        formatting.empty(self._lookup, self._lock, self._deletion, storage_id)
+        with self._flusher.settled():
+            formatting.empty(self._lookup, self._lock, self._deletion, storage_id)
 
     # References
 
@@ -202,7 +214,8 @@ class Catalogue(Storages):
 
     def set_references(self, handle: int, references: Sequence[int]) -> None:
         """Keep what an object refers to."""
-        self._on_demand.references.set(handle, references)
+        with self._flusher.settled():
+            self._on_demand.references.set(handle, references)
 
     # Pictures
 
@@ -232,7 +245,8 @@ class Catalogue(Storages):
 
         Raises ApplianceError where nothing of that name is in the trash.
         """
-        return self._restoring.restore(storage_id, name)
+        with self._flusher.settled():
+            return self._restoring.restore(storage_id, name)
 
     def trash_empty(self, storage_id: int | None = None, name: str | None = None) -> int:
         """Delete for good all, all of a storage, or one object of it; how many objects went."""

@@ -9,13 +9,13 @@ Whenever the trash does not work, the object is deleted for good.
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.storage import syscalls
-from appliance.storage.directories import Names, entries, keep, opened
+from appliance.storage import syscalls, trees
+from appliance.storage.directories import Names, entries, keep, opened, sync
 from appliance.storage.errors import reporting, translate
 from appliance.storage.lookup import Lookup
 from appliance.storage.removal import Removal, empty
@@ -62,6 +62,8 @@ class Deletion:
             removal = None if for_good else self._throw_away(victim, held)
             if removal is None:
                 removal = self._remove(victim)
+            with reporting():
+                sync(victim.folder_fd)
             with self._lock:
                 leaving.close()
                 self._lookup.watcher.look_again(victim.folder, victim.name)
@@ -120,7 +122,14 @@ class Deletion:
         except OSError:
             slot.abandon()
             raise
-        return _move_parts(victim, seen, slot) if seen.stays else Removal(removed=1)
+        if not seen.stays:
+            with suppress(OSError):  # it is there; the last step tells
+                sync(place.files)
+            return Removal(removed=1)
+        removal = _move_parts(victim, seen, slot)
+        with suppress(OSError):  # as above
+            trees.sync_all(place.files)
+        return removal
 
     def _open_trash(self, volume: Volume, held: ExitStack) -> Place:
         with self._lock:

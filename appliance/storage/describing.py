@@ -32,8 +32,7 @@ class Describing:
         """Describe one object."""
         with self._lock:
             status = self._lookup.status(handle)
-            fd = self._lookup.parent_fd(handle)
-            return self._record(self._lookup.entry(handle), status, fd)
+            return self._record(self._lookup.entry(handle), status, self._lookup.lies_at(handle))
 
     def records(self, handles: Sequence[int], *, unique_ids: bool) -> Iterator[ObjectRecord | None]:
         """Describe many, a batch at a time; None for what is gone when it is its turn."""
@@ -48,8 +47,7 @@ class Describing:
             self._table.check(handle)
             volume = self._lookup.volume_of(handle)
             with self._lookup.watching(handle):
-                fd = self._lookup.parent_fd(handle)
-                return _lasting_number(volume, fd, self._table.name(handle))
+                return _lasting_number(volume, *self._lookup.lies_at(handle))
 
     def _batch(self, handles: Sequence[int], unique_ids: bool) -> Iterator[ObjectRecord | None]:
         for folder, group in groupby(handles, self._folder):
@@ -75,20 +73,26 @@ class Describing:
         for each in handles:
             name, is_folder = self._table.name(each), self._table.is_folder(each)
             known = Entry(each, volume.storage_id, parent, to_pc(name), is_folder)
+            staged = self._lookup.waiting.get(each)
+            place = (staged.directory_fd, staged.name) if staged else (fd, name)
             try:
-                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                status = os.stat(place[1], dir_fd=place[0], follow_symlinks=False)
                 self._lookup.check_kind(each, status)
-                number = _lasting_number(volume, fd, name) if unique_ids else 0
+                number = _lasting_number(volume, *place) if unique_ids else 0
             except (OSError, MtpError):
                 yield None
             else:
-                yield self._record(known, status, fd, number)
+                yield self._record(known, status, place, number)
 
     def _record(
-        self, known: Entry, status: os.stat_result, fd: int, unique_id: int = 0
+        self,
+        known: Entry,
+        status: os.stat_result,
+        place: tuple[int, bytes],
+        unique_id: int = 0,
     ) -> ObjectRecord:
         created = min(status.st_mtime, status.st_ctime)
-        born = syscalls.birth_time(fd, self._table.name(known.handle))
+        born = syscalls.birth_time(*place)
         return ObjectRecord(
             known.handle,
             known.storage_id,

@@ -65,8 +65,8 @@ class Lookup(Served):
         """Look at an object on the disk; what is gone or became something else is forgotten."""
         self.table.check(handle)
         with self.watching(handle):
-            fd = self.parent_fd(handle)
-            status = os.stat(self.table.name(handle), dir_fd=fd, follow_symlinks=False)
+            fd, name = self.lies_at(handle)
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
             self.check_kind(handle, status)
             return status
 
@@ -145,12 +145,23 @@ class Lookup(Served):
         was_known = folder in self.table.marks
         mark = ScanMark.take(fd)
         found = scan(fd, hidden_files=self.volume_above(folder).hidden_files)
+        found |= {self.table.name(each): False for each in self._waiting_in(folder)}
         gone, added = self.table.merge(folder, found)
         self.table.marks[folder] = mark
         if was_known:
             removals = ((ChangeKind.REMOVED, each) for each in gone)
             additions = ((ChangeKind.ADDED, each) for each in added)
             self._tell_unless_leaving(folder, (*removals, *additions))
+
+    def _waiting_in(self, folder: int) -> Iterator[int]:
+        """Find the rows of files that are still to be given their names in a folder."""
+        for handle in self.waiting:
+            if self.table.is_alive(handle) and self.table.parent(handle) == folder:
+                yield handle
+
+    def is_waiting(self, folder: int, name: bytes) -> bool:
+        """Whether a file of that name is still to be given it."""
+        return bool(self.waiting) and self.table.find(folder, name) in self.waiting
 
     def _tell_unless_leaving(self, folder: int, told: Iterable[tuple[ChangeKind, int]]) -> None:
         """Tell of changes in a folder, but for what we are deleting ourselves."""

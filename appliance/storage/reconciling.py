@@ -33,7 +33,7 @@ class Reconciler:
 
         `changed`: whether what is there may have another content than when it was told.
         """
-        if not self._is_ours(place[0]):
+        if not self._is_ours(place[0]) or self._lookup.is_waiting(*place):
             return
         try:
             seen = self._seen(place)
@@ -140,6 +140,8 @@ class Reconciler:
         """Tell of a file that was changed after a moment."""
         if not self._table.is_alive(row) or self._table.is_folder(row):
             return
+        if row in self._lookup.waiting:
+            return
         seen = self._seen((self._table.parent(row), self._table.name(row)))
         if seen is not None and max(seen[0].st_mtime, seen[0].st_ctime) >= since:
             self._tell_content(row, seen[0])
@@ -163,6 +165,8 @@ class Reconciler:
 
     def _can_be_at(self, row: int, target: Place) -> bool:
         if not self._table.is_alive(row) or not self._is_ours(target[0]):
+            return False
+        if row in self._lookup.waiting or self._lookup.is_waiting(*target):
             return False
         if row in self._table.ancestors(target[0]):
             return False

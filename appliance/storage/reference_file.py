@@ -112,6 +112,8 @@ def write(root_fd: int, staged: StagedFile, book: Mapping[Mark, tuple[Mark, ...]
         os.fsync(staged.fd)
         with opened(root_fd, (STAGING,)) as workplace, suppress(FileExistsError):
             os.mkdir(STATE, 0o700, dir_fd=workplace)
+            sync(workplace)
+            sync(root_fd)
         with opened(root_fd, _DIRECTORY) as fd:
             staged.rename(_NAME, fd)
             sync(fd)

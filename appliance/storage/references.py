@@ -102,8 +102,7 @@ class References:
         status = self._lookup.status(handle)
         volume = self._lookup.volume_of(handle)
         with self._lookup.watching(handle):
-            fd = self._lookup.parent_fd(handle)
-            number = number_within(fd, self._table.name(handle)) or 0
+            number = number_within(*self._lookup.lies_at(handle)) or 0
         storage = "" if volume is home else volume.name
         size = 0 if self._table.is_folder(handle) else status.st_size
         return Mark(number, status.st_ino, size, status.st_mtime_ns, self._path(handle), storage)

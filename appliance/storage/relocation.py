@@ -98,7 +98,7 @@ class Relocation:
             if not synced:
                 self._move_by_copy(journey)
             with reporting():
-                for fd in synced:
+                for fd in synced or (journey.origin_fd,):
                     sync(fd)
 
     def _begin(self, handle: int, storage_id: int, parent: int, held: ExitStack) -> _Journey:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.storage.handles import HandleTable
+from appliance.storage.staging import StagedFile
 from appliance.storage.trash import TrashPolicy
 from appliance.storage.volume import Folder, Volume
 from appliance.storage.volumes import Volumes
@@ -27,6 +28,8 @@ class Served:
     ) -> None:
         self.table = HandleTable()
         self.volumes = Volumes()
+        #: Whole files, by row, that still lie in the workplace (`appliance.storage.flushing`).
+        self.waiting: dict[int, StagedFile] = {}
         self._lock = lock
         self._policy = policy
         for folder in folders:
@@ -85,3 +88,13 @@ class Served:
     def parent_fd(self, handle: int) -> int:
         """Lend the descriptor of the folder where an object lies, until the next call."""
         return self.fd(self.table.parent(handle))
+
+    def lies_at(self, handle: int) -> tuple[int, bytes]:
+        """Say where on the disk an object lies now: an open directory, lent as above, and a name.
+
+        It is not where the table says for a file that has not been given its name yet.
+        """
+        staged = self.waiting.get(handle)
+        if staged is not None:
+            return staged.directory_fd, staged.name
+        return self.parent_fd(handle), self.table.name(handle)

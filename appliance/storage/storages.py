@@ -15,7 +15,7 @@ StoreNotAvailable, and nothing of it stays behind, neither in its workplace nor 
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -23,9 +23,11 @@ from pathlib import Path
 from appliance.errors import ApplianceError
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind, ChangeListener, StorageRecord
+from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup
 from appliance.storage.trash import TrashPolicy
 from appliance.storage.volume import Folder, Volume, check
+from appliance.storage.write_safety import Unsafe, WriteSafety
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +55,13 @@ class StorageState:
 class Storages:
     """The storages of a store; for any thread. What a person asked for wrongly: ApplianceError."""
 
-    def __init__(self, folders: Sequence[Folder], trash: TrashPolicy | None) -> None:
+    def __init__(
+        self, folders: Sequence[Folder], trash: TrashPolicy | None, safety: WriteSafety
+    ) -> None:
         check(folders)
         self._lock = threading.RLock()
         self._lookup = Lookup(folders, self._lock, trash)
+        self._flusher = Flusher(self._lookup, self._lock, safety)
         self._is_locked = False
         self._at_work = threading.Lock()
 
@@ -96,7 +101,7 @@ class Storages:
 
     def remove_storage(self, storage_id: int) -> None:
         """Serve a folder no more."""
-        with self._at_work, self._lock:
+        with self._at_work, self._flusher.settled(), self._lock:
             volume = self._find(storage_id)
             self._take_away(volume, removed=True)
             self._lookup.volumes.remove(volume)
@@ -105,7 +110,7 @@ class Storages:
 
     def eject(self, storage_id: int) -> None:
         """Take a storage away, so that its disk can be taken out; harmless when repeated."""
-        with self._at_work, self._lock:
+        with self._at_work, self._flusher.settled(), self._lock:
             self._take_away(self._find(storage_id), ejected=True)
         self._lookup.announcements.deliver()
 
@@ -120,7 +125,7 @@ class Storages:
 
     def lock(self) -> None:
         """Take all storages away, until `unlock`."""
-        with self._at_work, self._lock:
+        with self._at_work, self._flusher.settled(), self._lock:
             self._is_locked = True
             for volume in self._lookup.volumes:
                 self._take_away(volume, locked=True)
@@ -136,7 +141,7 @@ class Storages:
 
     def set_read_only(self, storage_id: int, *, read_only: bool) -> None:
         """Refuse changes in a storage from now on, or allow them if its disk does."""
-        with self._at_work, self._lock:
+        with self._at_work, self._flusher.settled(), self._lock:
             volume = self._find(storage_id)
             if volume.wants_read_only is not read_only:
                 volume.wants_read_only = read_only
@@ -147,6 +152,25 @@ class Storages:
         """Keep what is deleted by other rules from now on; None: no more, what is kept stays."""
         with self._at_work, self._lock:
             self._lookup.set_trash(policy)
+
+    # How safe it is to pull the plug
+
+    def set_write_safety(self, safety: WriteSafety) -> None:
+        """Tell a PC that a file is written when it is on the disk, or before; in force at once."""
+        with self._at_work:
+            self._flusher.set_safety(safety)
+
+    def unsafe(self) -> Unsafe:
+        """Say what a PC was told is written and is not on the disk yet, and until when."""
+        return self._flusher.unsafe()
+
+    def watch_unsafe(self, observer: Callable[[], None]) -> None:
+        """Call `observer`, from any thread, whenever `unsafe` may say something else."""
+        self._flusher.observe(observer)
+
+    def settle(self) -> None:
+        """Bring all that was written to the disk, now."""
+        self._flusher.settle()
 
     # The pieces, with the lock held
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""System calls that Python has no function for: renameat2, name_to_handle_at, statx."""
+"""System calls that Python has no function for: renameat2, statx, syncfs and others."""
 
 import ctypes
 import errno
@@ -95,3 +95,25 @@ def birth_time(directory_fd: int, name: bytes) -> float | None:
         return None
     seconds, nanoseconds = _BIRTH.unpack_from(buffer, _BIRTH_OFFSET)
     return float(seconds + nanoseconds / 1e9)
+
+
+_SYNC_FILE_RANGE_WRITE = 2
+_HAS_SYNC_FILE_RANGE = hasattr(_libc, "sync_file_range")
+
+
+def start_writing_out(fd: int, offset: int, count: int) -> None:
+    """Let the kernel begin to bring a part of a file to the disk, so that a later sync is short.
+
+    It promises nothing, and what goes wrong with it the later sync will tell.
+    """
+    if _HAS_SYNC_FILE_RANGE:
+        _libc.sync_file_range(
+            fd, ctypes.c_int64(offset), ctypes.c_int64(count), _SYNC_FILE_RANGE_WRITE
+        )
+
+
+def sync_file_system(fd: int) -> None:
+    """Bring all that was written to a file system to the disk, in one go. Raises OSError."""
+    if _libc.syncfs(fd):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))

@@ -54,7 +54,10 @@ def make(root_fd: int) -> bool:
     """Make the directories that are missing; whether that for objects was. Raises OSError."""
     for path in ((STAGING,), _TOP, _INFO, _EXPUNGED):
         _make(root_fd, path)
-    return _make(root_fd, FILES)
+    is_new = _make(root_fd, FILES)
+    if is_new:  # the workplace was there, but need not be on the disk
+        sync(root_fd)
+    return is_new
 
 
 def open_all(directories: Directories, held: ExitStack) -> Place:

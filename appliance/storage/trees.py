@@ -9,8 +9,10 @@ on a disk that is mounted in the tree.
 import errno
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 
+from appliance.storage import syscalls
 from appliance.storage.directories import Names, descend, entries, open_directory, opened, sync
 from appliance.storage.names import STAGING
 from appliance.storage.removal import is_folder
@@ -31,10 +33,20 @@ def copy(source_fd: int, source: bytes, target_fd: int, target: bytes) -> None:
     """
     if is_folder(source, source_fd):
         done = _TreeCopy(source_fd, target_fd).run((source,), (target,))
+        sync_all(target_fd)
     else:
-        done = _copy_file(source, source_fd, target, target_fd)
+        done = _copy_file(source, source_fd, target, target_fd, finish=os.fsync)
     if not done:
         raise FileNotFoundError(errno.ENOENT, "gone meanwhile")
+
+
+def sync_all(fd: int) -> None:
+    """Bring a whole file system to the disk, and empty the disk's own cache. Raises OSError.
+
+    For a tree that is one wait instead of one for each file.
+    """
+    syscalls.sync_file_system(fd)
+    sync(fd)  # with some file systems, only this empties the disk's cache
 
 
 class _TreeCopy:
@@ -88,7 +100,7 @@ class _TreeCopy:
                 if folder and name != STAGING:
                     folders.append(name)
                 elif not folder:
-                    _copy_file(name, origin, name, made)
+                    _copy_file(name, origin, name, made, finish=_nothing)
         finally:
             os.close(made)
         return folders
@@ -96,11 +108,16 @@ class _TreeCopy:
     def _finish(self, target: Names, status: os.stat_result) -> None:
         with opened(self._target_fd, target) as made:
             _keep_status(status, made)
-            sync(made)
 
 
-def _copy_file(source: bytes, source_fd: int, target: bytes, target_fd: int) -> bool:
-    """Copy a regular file; False where there is none."""
+def _nothing(fd: int) -> None:
+    """Leave a file to be synced with all the others."""
+
+
+def _copy_file(
+    source: bytes, source_fd: int, target: bytes, target_fd: int, *, finish: Callable[[int], None]
+) -> bool:
+    """Copy a regular file, which `finish` is given open at the end; False where there is none."""
     try:
         origin = os.open(source, _READ, dir_fd=source_fd)
     except OSError as error:
@@ -111,19 +128,25 @@ def _copy_file(source: bytes, source_fd: int, target: bytes, target_fd: int) -> 
         status = os.fstat(origin)
         if not stat.S_ISREG(status.st_mode):
             return False
-        _copy_content(origin, status, target, target_fd)
+        _copy_content(origin, status, target, target_fd, finish)
         return True
     finally:
         os.close(origin)
 
 
-def _copy_content(origin: int, status: os.stat_result, target: bytes, target_fd: int) -> None:
+def _copy_content(
+    origin: int,
+    status: os.stat_result,
+    target: bytes,
+    target_fd: int,
+    finish: Callable[[int], None],
+) -> None:
     made = os.open(target, _CREATE, 0o600, dir_fd=target_fd)
     try:
         while _copy_piece(origin, made):
             pass
         _keep_status(status, made)
-        os.fsync(made)
+        finish(made)
     finally:
         os.close(made)
 

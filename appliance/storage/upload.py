@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file on its way in: staged, hidden, made durable, then renamed to its name in one step."""
+"""A file on its way in: staged, hidden, made durable, then renamed to its name in one step.
+
+`OK` is answered when content and name are on the disk; or, where writes are fast, before all that:
+then `appliance.storage.flushing` does the same steps in the same order within a second.
+"""
 
 import os
 from collections.abc import Callable
@@ -7,16 +11,21 @@ from contextlib import suppress
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.storage import syscalls
 from appliance.storage.directories import sync
 from appliance.storage.errors import reporting
 from appliance.storage.staging import StagedFile
 from appliance.storage.trash import NO_SPACE
 
+#: So many bytes have come when the kernel is asked to begin writing them out.
+_PIECE = 4 << 20
+
 
 class StagedUpload:
     """The `Upload` of the ports; for one thread.
 
-    `publish` renames the staged file, enters it in the table, and gives a descriptor of its folder.
+    `publish` renames the staged file, enters it in the table, and gives descriptors of the folders
+    to be synced. `defer` takes the whole file to do all that later; False where it does not.
     `make_room` makes some room on a full disk; False where it cannot. `stay` raises MtpError where
     the storage has gone away.
     """
@@ -28,7 +37,8 @@ class StagedUpload:
         *,
         modified: float | None,
         replaces: bool,
-        publish: Callable[["StagedUpload"], int],
+        publish: Callable[["StagedUpload"], list[int]],
+        defer: Callable[["StagedUpload"], bool],
         make_room: Callable[[], bool],
         stay: Callable[[], None],
     ) -> None:
@@ -36,8 +46,11 @@ class StagedUpload:
         self.staged = staged
         self.replaces = replaces
         self.replaced = 0
+        self.size = 0
+        self._begun = 0
         self._modified = modified
         self._publish = publish
+        self._defer = defer
         self._make_room = make_room
         self._stay = stay
         self._is_open = True
@@ -49,7 +62,8 @@ class StagedUpload:
             self._stay()
             with reporting():
                 while data:
-                    data = data[self._write(data) :]
+                    count = self._write(data)
+                    self.size, data = self.size + count, data[count:]
         except MtpError:
             self.discard()
             raise
@@ -57,26 +71,36 @@ class StagedUpload:
     def commit(self) -> None:
         """Bring the content to the disk, give it its name, and bring the name to the disk.
 
-        On an error nothing remains; but if it is the last step that fails, which only a failing
-        disk does, the whole file is there under its name.
+        Where writes are fast, all of that may come later. On an error nothing remains; but if it is
+        the last step that fails, which only a failing disk does, the whole file is there under its
+        name.
         """
         self._require_open()
         try:
             with reporting():
                 self._stay()
-                self._settle()
-                self._stay()
-                folder_fd = self._publish(self)
+                self._set_date()
+                if self._defer(self):
+                    self._is_open = False
+                    return
+                self.sync()
+                folders = self.publish()
         except BaseException:
             self.discard()
             raise
         self._is_open = False
         self.staged.close()
         with reporting():
-            try:
-                sync(folder_fd)
-            finally:
-                os.close(folder_fd)
+            _sync_and_close(folders)
+
+    def sync(self) -> None:
+        """Bring the content to the disk. Raises OSError."""
+        os.fdatasync(self.staged.fd)
+
+    def publish(self) -> list[int]:
+        """Give the content its name; descriptors of folders to sync. Raises MtpError, OSError."""
+        self._stay()
+        return self._publish(self)
 
     def discard(self) -> None:
         """Remove what has come."""
@@ -88,17 +112,34 @@ class StagedUpload:
         """Write what fits; a full disk is given room first, as long as there is some to give."""
         while True:
             try:
-                return os.write(self.staged.fd, data)
+                count = os.write(self.staged.fd, data)
             except OSError as error:
                 if error.errno not in NO_SPACE or not self._make_room():
                     raise
+            else:
+                self._start_writing_out(self.size + count)
+                return count
+
+    def _start_writing_out(self, size: int) -> None:
+        """Let a large file go to the disk while more of it comes."""
+        if size - self._begun >= _PIECE:
+            syscalls.start_writing_out(self.staged.fd, self._begun, size - self._begun)
+            self._begun = size
 
     def _require_open(self) -> None:
         if not self._is_open:
             raise MtpError(ResponseCode.INCOMPLETE_TRANSFER, "the upload has ended already")
 
-    def _settle(self) -> None:
+    def _set_date(self) -> None:
         if self._modified is not None:
             with suppress(OSError, OverflowError, ValueError):  # a date that cannot be kept
                 os.utime(self.staged.fd, (self._modified, self._modified))
-        os.fsync(self.staged.fd)
+
+
+def _sync_and_close(folders: list[int]) -> None:
+    try:
+        for fd in folders:
+            sync(fd)
+    finally:
+        for fd in folders:
+            os.close(fd)

@@ -22,7 +22,7 @@ from appliance.settings.interpretation import Findings
 from appliance.settings.schema import Settings
 from appliance.settings.store import Reading
 from appliance.status import Direction, Status
-from appliance.storage import Catalogue, Folder
+from appliance.storage import Catalogue, Folder, WriteSafety, flushing
 from appliance.transports.ptpip import PtpIpServer
 from appliance.transports.ptpip_listen import Address
 from tests.fakes.device import IDENTITY, ForgetfulState, TestHost
@@ -279,3 +279,19 @@ def test_where_nobody_reads_it_nobody_works(
         assert reporter.monitor is NOBODY
         assert reporter.is_alive
         assert threading.active_count() == before
+
+
+def test_what_is_not_on_the_card_yet_is_told_until_it_is(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flushing, "_PAUSE", 3600)
+    rig.catalogue.set_write_safety(WriteSafety.FAST)
+    with rig.pc() as pc:
+        pc.call(SEND_INFO, 0, 0, data=object_info("holiday.jpg", 5))
+        assert pc.call(SEND, data=b"12345").ok
+        unsafe = rig.wait_for(lambda status: status.unsafe.files == 1).unsafe
+        assert unsafe.size == 5
+        assert unsafe.until > 0
+        rig.catalogue.settle()
+        rig.wait_for(lambda status: not status.unsafe.files)
+        assert (rig.share / "holiday.jpg").read_bytes() == b"12345"

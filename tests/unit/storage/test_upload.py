@@ -188,7 +188,7 @@ def test_nothing_is_reserved_by_writing(store: Catalogue, root: Path) -> None:
         (errno.EROFS, Code.STORE_READ_ONLY),
     ],
 )
-@pytest.mark.parametrize("call", ["write", "fsync", "rename"])
+@pytest.mark.parametrize("call", ["write", "fdatasync", "rename"])
 def test_a_fault_on_the_way_leaves_all_as_it_was(
     store: Catalogue,
     root: Path,
@@ -291,11 +291,11 @@ def test_content_is_on_the_disk_before_the_name_and_the_name_before_ok(
         return call
 
     upload = begin(store, "file", b"1")
-    for call in ("fsync", "rename", "utime"):
+    for call in ("fsync", "fdatasync", "rename", "utime"):
         monkeypatch.setattr(os, call, noting(call, getattr(os, call)))
     monkeypatch.setattr(uploads, "sync", noting("sync folder", directories.sync))
     upload.commit()
-    assert done == ["fsync", "rename", "sync folder", "fsync"]
+    assert done == ["fdatasync", "rename", "sync folder", "fsync"]
 
 
 def test_a_file_system_that_cannot_sync_a_folder(
