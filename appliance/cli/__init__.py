@@ -22,6 +22,8 @@ _NAME_LENGTH = 100
 COMMANDS = {
     "status": "show what an appliance that runs is doing",
     "settings": "show, change, check, save and restore the settings",
+    "apply": "put the settings into force: host name, network, gadget, services",
+    "gadget": "make, remove or show the USB device as the kernel has it",
     "storage": "add, remove and change what an appliance serves while it runs",
     "trash": "put back what a PC has deleted",
 }
@@ -136,7 +138,10 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     usb.add_argument("--usb", action="store_true", help="make a USB gadget and serve over it")
     usb.add_argument("--functionfs", type=Path, metavar="MOUNTPOINT",
                      help="serve on a FunctionFS that is mounted already")  # fmt: skip
-    add("--udc", metavar="NAME", help="with --usb: the USB device controller, if not the first")
+    add("--bind", metavar="GADGET",
+        help="with --functionfs: bind this gadget, and again whenever it was lost")  # fmt: skip
+    add("--udc", metavar="NAME",
+        help="with --usb or --bind: the USB device controller, if not the first")  # fmt: skip
     tell = parser.add_mutually_exclusive_group()
     tell.add_argument("-v", "--verbose", action="count", default=0, help="tell more")
     tell.add_argument("-q", "--quiet", action="count", default=0, help="tell of trouble only")
@@ -184,8 +189,7 @@ def serve(arguments: argparse.Namespace) -> None:
         what = "name a FOLDER to serve, or --settings FILE; not both"
         hint = "mtp-appliance serve --help"
         raise ApplianceError(what, hint=hint, status=ExitStatus.USAGE)
-    if arguments.udc and not arguments.usb:
-        raise ApplianceError("--udc goes with --usb", hint="add --usb", status=ExitStatus.USAGE)
+    _require_companion(arguments)
     from appliance import log  # noqa: PLC0415 - not for --help
     from appliance.services import mtpd  # noqa: PLC0415
     from appliance.storage import Folder  # noqa: PLC0415
@@ -204,6 +208,7 @@ def serve(arguments: argparse.Namespace) -> None:
             usb=arguments.usb,
             udc=arguments.udc,
             functionfs=arguments.functionfs,
+            bind=arguments.bind or "",
             name=arguments.name or "",
             state_directory=arguments.state_dir,
             settings=arguments.settings,
@@ -214,6 +219,14 @@ def serve(arguments: argparse.Namespace) -> None:
         ),
         announce,
     )
+
+
+def _require_companion(arguments: argparse.Namespace) -> None:
+    if arguments.udc and not (arguments.usb or arguments.bind):
+        raise ApplianceError("--udc goes with --usb", hint="add --usb", status=ExitStatus.USAGE)
+    if arguments.bind and not arguments.functionfs:
+        what, hint = "--bind goes with --functionfs", "add --functionfs MOUNTPOINT"
+        raise ApplianceError(what, hint=hint, status=ExitStatus.USAGE)
 
 
 def storage_name(path: Path) -> str:

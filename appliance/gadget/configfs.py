@@ -154,6 +154,6 @@ def _explain(step: Step, error: OSError) -> ApplianceError:
 
 def _module(step: Step) -> str:
     """Name the kernel module of a function that could not be made."""
-    kinds = {"ffs": "usb_f_fs", "ncm": "usb_f_ncm", "ecm": "usb_f_ecm"}
+    kinds = {"ffs": "usb_f_fs", "ncm": "usb_f_ncm", "ecm": "usb_f_ecm", "rndis": "usb_f_rndis"}
     kind = step.path.removeprefix("functions/").partition(".")[0]
     return f"modprobe {kinds.get(kind, 'libcomposite')}"

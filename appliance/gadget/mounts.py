@@ -4,8 +4,6 @@
 import ctypes
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -25,12 +23,12 @@ def mounted_type(path: Path) -> str | None:
     return found
 
 
-def mount(source: str, path: Path, kind: str) -> None:
+def mount(source: str, path: Path, kind: str, options: str = "") -> None:
     """Mount; raises OSError with the kernel's reason."""
-    log.info("MOUNT %s on %s", kind, path)
+    log.info("MOUNT %s on %s %s", kind, path, options)
     libc = ctypes.CDLL(None, use_errno=True)
     arguments = (source.encode(), os.fsencode(path), kind.encode())
-    if libc.mount(*arguments, ctypes.c_ulong(0), None):
+    if libc.mount(*arguments, ctypes.c_ulong(0), options.encode()):
         raise _failure(path)
 
 
@@ -40,19 +38,6 @@ def unmount(path: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.umount2(os.fsencode(path), _DETACH):
         raise _failure(path)
-
-
-@contextmanager
-def mounted(source: str, path: Path, kind: str) -> Iterator[Path]:
-    """Mount for as long as the block runs; what a killed process left there goes first."""
-    path.mkdir(parents=True, exist_ok=True)
-    while mounted_type(path) == kind:
-        unmount(path)
-    mount(source, path, kind)
-    try:
-        yield path
-    finally:
-        unmount(path)
 
 
 def _failure(path: Path) -> OSError:

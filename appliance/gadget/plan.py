@@ -23,6 +23,8 @@ _DESCRIPTORS_VERSION = 1
 _COMPOSITE = (0xEF, 0x02, 0x01)
 _BY_INTERFACE = (0, 0, 0)
 _VENDOR_CODE = 0xCD
+#: By what Windows finds its own driver: compatible id, and sub-compatible id where it asks for one.
+_WINDOWS_IDS = {"ncm": ("WINNCM", ""), "rndis": ("RNDIS", "5162001")}
 
 
 class Network(StrEnum):
@@ -31,6 +33,7 @@ class Network(StrEnum):
     NONE = "none"
     NCM = "ncm"
     ECM = "ecm"
+    RNDIS = "rndis"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +181,12 @@ def _network(settings: GadgetSettings) -> Iterator[Step]:
         yield Write(f"{function}/host_addr", settings.host_address)
     if settings.device_address:
         yield Write(f"{function}/dev_addr", settings.device_address)
-    if settings.network == Network.NCM:
-        yield Write(f"{function}/os_desc/interface.ncm/compatible_id", "WINNCM")
+    compatible, sub_compatible = _WINDOWS_IDS.get(settings.network, ("", ""))
+    windows = f"{function}/os_desc/interface.{settings.network}"
+    if compatible:
+        yield Write(f"{windows}/compatible_id", compatible)
+    if sub_compatible:
+        yield Write(f"{windows}/sub_compatible_id", sub_compatible)
     yield Link(f"{_CONFIG}/{name}", function)
 
 

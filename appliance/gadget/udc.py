@@ -40,6 +40,12 @@ def state(name: str, root: Path = Path("/")) -> str:
     return _read(root / _CONTROLLERS / name / "state")
 
 
+def speed(name: str, root: Path = Path("/")) -> str:
+    """How fast the bus is, "high-speed" for example; "" where nobody knows."""
+    found = _read(root / _CONTROLLERS / name / "current_speed")
+    return "" if found == "UNKNOWN" else found
+
+
 def holder(name: str, root: Path = Path("/")) -> str | None:
     """Name what holds the controller: a gadget, or a driver such as g_ether; None: nobody."""
     gadgets = root / GADGETS

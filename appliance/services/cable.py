@@ -13,7 +13,7 @@ from pathlib import Path
 
 from appliance.gadget import udc
 from appliance.mtp.monitor import Road
-from appliance.services.usb import GADGET
+from appliance.services.gadget import GADGET
 from appliance.status import Cable, Usb
 
 _DIRECTORY = Path("sys/class/udc")

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from appliance.services.control_socket import ControlServer, socket_path
 from appliance.services.host import LinuxHost
 from appliance.services.management import Management, allowed_users
 from appliance.services.notify import notify
+from appliance.services.optional import make_binder, wifi_server
 from appliance.services.reloading import (
     Reloader,
     add_storages,
@@ -40,6 +41,7 @@ from appliance.settings.store import Reading, SettingsFile
 from appliance.storage import Catalogue, Folder, WriteSafety
 
 if TYPE_CHECKING:
+    from appliance.services.binding import Binder
     from appliance.transports.functionfs import FunctionFsTransport
     from appliance.transports.ptpip_listen import Address
 
@@ -54,7 +56,8 @@ class Options:
     """What to serve, and over which roads; no road by itself.
 
     `listen` are hosts with TCP ports. With `usb` a gadget is made on the controller named `udc`,
-    None for the first one; `functionfs` is where somebody else has mounted FunctionFS.
+    None for the first one; `functionfs` is where somebody else has mounted FunctionFS, and
+    `bind` the gadget that goes with it, if that is to be bound from here.
     `name` is the friendly name where no PC has given another, "" for the model's. Where neither
     `listen` nor the settings name an address, `default_listen` holds. `settings` is the file that
     says the rest, instead of `folders`, `trash` and `allow_format`. `verbosity` is how much is
@@ -67,6 +70,7 @@ class Options:
     usb: bool = False
     udc: str | None = None
     functionfs: Path | None = None
+    bind: str = ""
     name: str = ""
     state_directory: Path | None = None
     settings: Path | None = None
@@ -122,27 +126,31 @@ def serve(options: Options, announce: Announce) -> None:
     """Serve until a signal; raises ApplianceError where that cannot begin."""
     stop = Stop()
     with stop.listening(), ExitStack() as stack:
-        directory = options.state_directory or state_directory()
-        file = None if options.settings is None else SettingsFile(options.settings, directory)
+        file = _settings_file(options)
         reading = _reading(options, file)
         settings = reading.settings
         set_level(options.verbosity + NAMES[settings.log_level])
-        responder, reporter = _responder(options, reading, directory, file, stack)
+        binder = make_binder(options.bind, options.udc or settings.usb_controller)
+        responder, reporter = _responder(options, reading, file, binder, stack)
         watchdog = Watchdog(look=reporter.look)
         watchdog.watch("the status", lambda: reporter.is_alive)
         lines = _folder_lines(tuple(map(folder_of, settings.storages)))
         listen = options.listen or tuple(map(parse_address, settings.listen))
         if listen or options.default_listen:
             lines += serve_ptpip(responder, listen or options.default_listen, watchdog, stack)
+        if settings.wifi_ptpip and file is not None:
+            stack.enter_context(wifi_server(responder))
         usb = None
         if options.usb or options.functionfs is not None:
-            usb = serve_usb(responder, options, stack)
+            usb = serve_usb(responder, options, settings, stack)
             watchdog.watch("the USB worker", lambda: usb.is_alive)
             reporter.serves_usb(options.udc or settings.usb_controller)
             stop.call(usb.stop)
             lines.append("Ready over USB.")
         notify("READY=1")
         reporter.ready()
+        if binder is not None:
+            stack.enter_context(binder)
         for line in lines:
             announce(line)
         if usb is not None:
@@ -151,6 +159,14 @@ def serve(options: Options, announce: Announce) -> None:
             stop.wait(watchdog.beat)
         log.info("STOP")
         notify("STOPPING=1")
+
+
+def _state(options: Options) -> Path:
+    return options.state_directory or state_directory()
+
+
+def _settings_file(options: Options) -> SettingsFile | None:
+    return None if options.settings is None else SettingsFile(options.settings, _state(options))
 
 
 def _reading(options: Options, file: SettingsFile | None) -> Reading:
@@ -175,13 +191,13 @@ def _reading(options: Options, file: SettingsFile | None) -> Reading:
 def _responder(
     options: Options,
     reading: Reading,
-    directory: Path,
     file: SettingsFile | None,
+    binder: "Binder | None",
     stack: ExitStack,
 ) -> tuple[Responder, Reporter]:
     """Wire what serves, and what tells of it, until `stack` is left."""
     settings = reading.settings
-    state = State(directory, default_name=options.name or settings.name)
+    state = State(_state(options), default_name=options.name or settings.name)
     device = Device(device_identity(), state, LinuxHost(clock_settable=settings.set_clock))
     folders = tuple(map(folder_of, settings.storages))
     catalogue = stack.enter_context(
@@ -206,7 +222,9 @@ def _responder(
         parts = (catalogue, responder, reporter)
         reloader = Reloader(file, settings, *parts, verbosity=options.verbosity)
         _reload_at_signal(reloader, stack)
-    verbs = Management(catalogue, responder, file).verbs()
+    verbs = dict(Management(catalogue, responder, file).verbs())
+    if binder is not None:
+        verbs["reconnect"] = binder.reconnect
     socket = socket_path(options.state_directory)
     stack.enter_context(ControlServer(socket, verbs, allowed_users()))
     return responder, reporter
@@ -263,11 +281,16 @@ def _gphoto2(address: "Address") -> str:
     return f'gphoto2 --port ptpip:{host}{ports} --camera "PTP/IP Camera" --list-files'
 
 
-def serve_usb(responder: Responder, options: Options, stack: ExitStack) -> "FunctionFsTransport":
+def serve_usb(
+    responder: Responder, options: Options, settings: Settings, stack: ExitStack
+) -> "FunctionFsTransport":
     """Make ready for a USB host until `stack` is left; `serve` of what is given does the rest."""
     # Over PTP/IP alone this is not needed, and python-functionfs may not be there.
     from appliance.services.usb import UsbOptions, usb_transport  # noqa: PLC0415
 
-    choice = UsbOptions(functionfs=options.functionfs, controller=options.udc)
+    if options.settings is None:  # a folder on somebody's own machine, which has its networks
+        settings = replace(settings, network_function="none")
+    controller = options.udc or settings.usb_controller or None
+    choice = UsbOptions(options.functionfs, controller, settings)
     identity = responder.device.identity
     return stack.enter_context(usb_transport(responder, identity, choice))

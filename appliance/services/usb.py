@@ -1,33 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """MTP over USB from nothing: gadget, FunctionFS, transport, and all of it undone at the end."""
 
-import logging
-import os
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from errno import EACCES, EBUSY, ENODEV, ESRCH
+from dataclasses import dataclass, field
+from errno import EACCES, EBUSY, ESRCH
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.errors import ApplianceError, ExitStatus
 from appliance.gadget import udc
-from appliance.gadget.configfs import CONFIGFS, GADGETS, Gadget
-from appliance.gadget.identity import network_addresses
-from appliance.gadget.mounts import mount, mounted, mounted_type
-from appliance.gadget.plan import FUNCTION_SOURCE, GadgetSettings, Network, plan
+from appliance.gadget.mounts import mounted_type
+from appliance.gadget.plan import FUNCTION_SOURCE
 from appliance.mtp.device_ports import DeviceIdentity
 from appliance.mtp.responder import Responder
+from appliance.places import FUNCTIONFS
+from appliance.services.gadget import gadget_settings, kept_up, prepare
+from appliance.settings.schema import Settings
 
 if TYPE_CHECKING:
     from appliance.transports.functionfs import FunctionFsTransport
 
-log = logging.getLogger(__name__)
-
-GADGET = "mtp-appliance"
-_ROOT = Path("/")
-_MOUNTPOINT = Path("/run/mtp-appliance/functionfs")
 #: Seconds that the kernel has to bring up the controller, early at boot.
 _PATIENCE = 5.0
 
@@ -36,13 +29,13 @@ _PATIENCE = 5.0
 class UsbOptions:
     """How to serve over USB.
 
-    `functionfs` is where FunctionFS is mounted already; then whoever mounted it binds the gadget,
-    and the rest is not used. `controller` is a UDC's name, None for the first.
+    `functionfs` is where FunctionFS is mounted already; then the gadget is there too, and the rest
+    is not used. `controller` is a UDC's name, None for the first.
     """
 
     functionfs: Path | None = None
     controller: str | None = None
-    network: Network = Network.NONE
+    settings: Settings = field(default_factory=lambda: Settings(network_function="none"))
     max_speed: str = ""
 
 
@@ -59,68 +52,15 @@ def usb_transport(
         with _opened(options.functionfs, responder) as transport:
             yield transport
         return
-    _need_root()
-    _need_gadgets()
+    prepare()
     controller = udc.wait_for_controller(options.controller, seconds=_PATIENCE)
+    wanted = gadget_settings(options.settings, identity, options.max_speed)
     with ExitStack() as stack:
-        gadget = stack.enter_context(_gadget(identity, options, controller))
-        stack.enter_context(_functionfs())
-        transport = stack.enter_context(_opened(_MOUNTPOINT, responder))
+        gadget = stack.enter_context(kept_up(wanted, controller))
+        transport = stack.enter_context(_opened(FUNCTIONFS, responder))
         stack.callback(udc.unbind, gadget)
         udc.bind(gadget, controller)
         yield transport
-
-
-@contextmanager
-def _gadget(identity: DeviceIdentity, options: UsbOptions, controller: str) -> Iterator[Gadget]:
-    gadget = Gadget(GADGET)
-    _need_free(controller)
-    gadget.sweep()
-    steps = plan(_settings(identity, options))
-    gadget.make(steps)
-    try:
-        yield gadget
-    finally:
-        gadget.remove(steps)
-
-
-def _need_free(controller: str) -> None:
-    """Refuse a controller that is in use; one of a process that just died is free in a moment."""
-    deadline = time.monotonic() + _PATIENCE
-    while (owner := udc.holder(controller)) is not None:
-        if owner != GADGET or time.monotonic() > deadline:
-            raise udc.in_use(controller, owner)
-        time.sleep(0.1)
-
-
-def _settings(identity: DeviceIdentity, options: UsbOptions) -> GadgetSettings:
-    addresses = None
-    if options.network is not Network.NONE:
-        addresses = network_addresses(identity.serial_number)
-    return GadgetSettings(
-        serial_number=identity.serial_number,
-        manufacturer=identity.manufacturer,
-        product=identity.model,
-        network=options.network,
-        host_address=addresses.host if addresses else "",
-        device_address=addresses.device if addresses else "",
-        max_speed=options.max_speed,
-    )
-
-
-@contextmanager
-def _functionfs() -> Iterator[Path]:
-    try:
-        with mounted(FUNCTION_SOURCE, _MOUNTPOINT, "functionfs") as path:
-            yield path
-    except OSError as error:
-        if error.errno != ENODEV or error.filename != str(_MOUNTPOINT):
-            raise
-        raise ApplianceError(
-            "the kernel has no FunctionFS",
-            hint="modprobe usb_f_fs; it is CONFIG_USB_CONFIGFS_F_FS",
-            status=ExitStatus.NO_HARDWARE,
-        ) from error
 
 
 @contextmanager
@@ -163,26 +103,3 @@ def _check_mountpoint(mountpoint: Path) -> None:
             f"{mountpoint} is no mounted FunctionFS",
             hint=f"mount -t functionfs {FUNCTION_SOURCE} {mountpoint}",
         )
-
-
-def _need_root() -> None:
-    if os.geteuid() != 0:
-        raise ApplianceError(
-            "only root can make a USB gadget",
-            hint="use sudo, or serve on a FunctionFS that root has mounted",
-            status=ExitStatus.NEEDS_ROOT,
-        )
-
-
-def _need_gadgets() -> None:
-    """See to it that configfs is mounted and knows gadgets; else `Gadget.make` says what lacks."""
-    if mounted_type(_ROOT / CONFIGFS) is None and (_ROOT / CONFIGFS).is_dir():
-        mount("none", _ROOT / CONFIGFS, "configfs")
-    if not (_ROOT / GADGETS).is_dir():
-        import subprocess  # noqa: PLC0415 - hardly ever needed, and not small
-
-        log.info("MODPROBE libcomposite")
-        try:
-            subprocess.run(["modprobe", "libcomposite"], check=False)
-        except FileNotFoundError:
-            log.warning("there is no modprobe")

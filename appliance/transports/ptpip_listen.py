@@ -19,10 +19,14 @@ _HINTS = {
 
 
 class Address(NamedTuple):
-    """Where to listen: an address or host name, and a TCP port (0: any that is free)."""
+    """Where to listen: an address or host name, and a TCP port (0: any that is free).
+
+    With `interface`, only what comes in by that network interface is heard.
+    """
 
     host: str
     port: int = PORT
+    interface: str = ""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -57,7 +61,7 @@ def _listen_at(address: Address) -> list[socket.socket]:
     try:
         for family, name in _resolve(address):
             try:
-                listeners.append(_listen(family, name))
+                listeners.append(_listen(family, name, address.interface))
             except OSError as error:
                 missing = error
                 if error.errno not in _NOT_HERE:
@@ -83,12 +87,15 @@ def _resolve(address: Address) -> list[tuple[int, tuple[object, ...]]]:
     return [(family, name) for family, _, _, _, name in found]
 
 
-def _listen(family: int, name: tuple[object, ...]) -> socket.socket:
+def _listen(family: int, name: tuple[object, ...], interface: str) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if interface:
+            device = interface.encode() + b"\0"
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
         listener.bind(name)
         listener.listen(_BACKLOG)
     except OSError:

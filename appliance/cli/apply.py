@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `apply`: the settings, put into force."""
+
+import argparse
+from pathlib import Path
+
+from appliance import log, places
+from appliance.services.apply import USER, Applier, need_root
+from appliance.services.gadget import ROOT
+from appliance.settings.store import SettingsFile
+
+_HELP = """\
+The appliance does this by itself, at its start with --boot and whenever the
+settings file has changed. Only what has changed is done: host name, network,
+gadget, and restart or reload of the services. Only root may do it.
+"""
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Describe `apply`."""
+    parser.epilog = _HELP
+    parser.set_defaults(act=_apply)
+    parser.add_argument(
+        "--boot", action="store_true", help="do all of it, from the boot partition's settings on"
+    )
+    parser.add_argument("--settings", type=Path, default=places.SETTINGS, metavar="FILE")
+    parser.add_argument("--user", default=USER, help="who serves the gadget")
+    parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
+
+
+def _apply(arguments: argparse.Namespace) -> None:
+    log.configure(0)
+    need_root(arguments.root)
+    if arguments.boot:
+        from appliance.settings.boot import take_over_boot_file  # noqa: PLC0415 - at a start only
+
+        take_over_boot_file(places.BOOT_SETTINGS, arguments.settings, places.STATE)
+    settings = SettingsFile(arguments.settings, places.STATE, keeps=False).read().settings
+    Applier(settings, arguments.user, arguments.root).apply(boot=arguments.boot)

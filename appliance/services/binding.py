@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps a gadget bound to its controller: from when that comes, and again whenever it was lost.
+
+The process that serves the gadget does this itself, so that there is nothing to bind before its
+descriptors are written and nobody has to notice that it has started anew. It needs no privilege but
+to write the gadget's UDC attribute. What is in the way is logged once, not at each try.
+"""
+
+import logging
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from appliance.errors import ApplianceError
+from appliance.gadget import udc
+from appliance.gadget.configfs import Gadget
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two tries, and between two looks at whether it is still bound.
+_RETRY = 0.5
+_LOOK = 1.0
+#: Seconds that a PC gets to see that the device is gone.
+_GONE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why the PC does not see the device, and what to do."""
+
+    text: str = ""
+    hint: str = ""
+
+
+class Binder:
+    """Binds one gadget while it is entered, in a thread that nobody waits for."""
+
+    def __init__(self, name: str, controller: str = "", root: Path = Path("/")) -> None:
+        self._gadget = Gadget(name, root)
+        self._controller = controller
+        self._root = root
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._obstacle = Obstacle()
+        self._thread = threading.Thread(target=self._work, name="binder", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        with suppress(OSError):  # where root took it away, the kernel has unbound it
+            udc.unbind(self._gadget)
+
+    @property
+    def obstacle(self) -> Obstacle:
+        """What is in the way now; empty where nothing is."""
+        return self._obstacle
+
+    def reconnect(self) -> None:
+        """Let the PC see the device go and come back."""
+        with self._lock:
+            try:
+                udc.unbind(self._gadget)
+            except OSError as error:
+                raise ApplianceError(f"{self._gadget.name}: {error.strerror}") from error
+            self._over.wait(_GONE)
+            self._try()
+        if self._obstacle.text:
+            raise ApplianceError(self._obstacle.text, hint=self._obstacle.hint)
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                bound = not self._over.is_set() and self._try()
+            if self._over.wait(_LOOK if bound else _RETRY):
+                return
+
+    def _try(self) -> bool:
+        """Bind unless it is bound; whether it is now."""
+        try:
+            self._bind()
+        except ApplianceError as error:
+            self._note(Obstacle(error.message, error.hint))
+            return False
+        except OSError as error:
+            self._note(Obstacle(f"{self._gadget.name} cannot be bound: {error.strerror}"))
+            return False
+        self._note(Obstacle())
+        return True
+
+    def _bind(self) -> None:
+        present = udc.controllers(self._root)
+        bound = udc.bound_to(self._gadget)
+        if bound is not None and bound in present:
+            return
+        udc.unbind(self._gadget)  # from one that is gone, or the kernel takes no other
+        name = udc.wait_for_controller(self._controller or None, root=self._root)
+        holder = udc.holder(name, self._root)
+        if holder not in {None, self._gadget.name}:
+            raise udc.in_use(name, str(holder))
+        udc.bind(self._gadget, name, self._root)
+
+    def _note(self, obstacle: Obstacle) -> None:
+        if obstacle != self._obstacle and obstacle.text:
+            log.warning("WAITING %s (%s)", obstacle.text, obstacle.hint)
+        self._obstacle = obstacle

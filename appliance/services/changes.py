@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what was put into force last, and the settings now, to what is to be done. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Any
+
+from appliance.settings.schema import Effect, Settings, declared
+
+#: Settings by their keys in the file, as JSON has them.
+Snapshot = Mapping[str, Any]
+_LEDS = ("leds.", "button.")
+_WEB = ("web.",)
+_NAME = "network.host_name"
+
+
+class Action(StrEnum):
+    """What can be done, in the order in which it is."""
+
+    MAKE_GADGET = "make the gadget"
+    REMAKE_GADGET = "make the gadget anew"
+    RESTART_RESPONDER = "restart the responder"
+    RELOAD_RESPONDER = "reload the responder"
+    NETWORK = "tell networkd"
+    HOST_NAME = "set the host name"
+    RELOAD_LEDS = "reload the LEDs"
+
+
+#: What a start does; the services come after it by themselves.
+AT_START = (Action.MAKE_GADGET, Action.NETWORK, Action.HOST_NAME)
+
+
+def snapshot(settings: Settings) -> Snapshot:
+    """Say settings so that they can be kept and compared."""
+    values = {key: getattr(settings, item.name) for key, item, _ in declared()}
+    storages = [asdict(each) | {"path": str(each.path)} for each in settings.storages]
+    return {key: _json(value) for key, value in values.items()} | {"storages": storages}
+
+
+def actions(before: Snapshot | None, after: Snapshot) -> tuple[Action, ...]:
+    """Say what brings the appliance from `before` to `after`; None: nothing is in force yet."""
+    if before is None:
+        return AT_START
+    keys = [key for key in after if key not in before or before[key] != after[key]]
+    wanted = {action for key in keys for action in _wanted_by(key)}
+    if Action.RESTART_RESPONDER in wanted:
+        wanted.discard(Action.RELOAD_RESPONDER)
+    return tuple(action for action in Action if action in wanted)
+
+
+def in_force(before: Snapshot | None, after: Snapshot, failed: Iterable[Action]) -> Snapshot:
+    """Say what is in force now; a setting whose action failed is to be tried again."""
+    again = set(failed)
+    if Action.MAKE_GADGET in again:
+        again.add(Action.REMAKE_GADGET)
+    return {
+        key: value if not again & set(_wanted_by(key)) else (before or {}).get(key)
+        for key, value in after.items()
+    }
+
+
+def _wanted_by(key: str) -> tuple[Action, ...]:
+    """Say what a change of one setting asks for."""
+    effect = _EFFECTS.get(key, Effect.RELOAD)
+    if key == _NAME:
+        return (Action.HOST_NAME,)
+    if key.startswith(_LEDS):
+        return (Action.RELOAD_LEDS,)
+    if key.startswith(_WEB):
+        return ()
+    if effect is Effect.REPLUG:
+        return (Action.REMAKE_GADGET, Action.RESTART_RESPONDER, Action.NETWORK)
+    if effect is Effect.RESTART:
+        return (Action.RESTART_RESPONDER,)
+    return (Action.RELOAD_RESPONDER,)
+
+
+_EFFECTS = {key: setting.effect for key, _, setting in declared()}
+
+
+def _json(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a responder does only where it is asked to, and what is not loaded before that."""
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from appliance.mtp.responder import Responder
+
+if TYPE_CHECKING:
+    from appliance.services.binding import Binder
+
+
+def make_binder(gadget: str, controller: str) -> "Binder | None":
+    """Give what binds a gadget; None for none."""
+    if not gadget:
+        return None
+    from appliance.services.binding import Binder  # noqa: PLC0415 - for this road only
+
+    return Binder(gadget, controller)
+
+
+def wifi_server(responder: Responder) -> AbstractContextManager[object]:
+    """Give what serves on the Wi-Fi alone."""
+    from appliance.services.wifi import WifiServer  # noqa: PLC0415 - for this road only
+
+    return WifiServer(responder)

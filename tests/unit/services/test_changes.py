@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a change of the settings asks for."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.services.changes import AT_START, Action, actions, in_force, snapshot
+from appliance.settings.schema import Settings, StorageSetting
+
+BEFORE = Settings(storages=(StorageSetting(Path("/srv/share")),))
+REPLUG = (Action.REMAKE_GADGET, Action.RESTART_RESPONDER, Action.NETWORK)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, ()),
+        ({"network_function": "ecm"}, REPLUG),
+        ({"network_address": "10.1.0.1/29"}, REPLUG),
+        ({"usb_product_id": 5}, REPLUG),
+        ({"name": "Kitchen"}, (Action.RESTART_RESPONDER,)),
+        ({"wifi_ptpip": True}, (Action.RESTART_RESPONDER,)),
+        ({"trash_days": 3}, (Action.RELOAD_RESPONDER,)),
+        ({"storages": ()}, (Action.RELOAD_RESPONDER,)),
+        ({"trash_days": 3, "name": "Kitchen"}, (Action.RESTART_RESPONDER,)),
+        ({"network_host_name": "kitchen"}, (Action.HOST_NAME,)),
+        ({"leds_pins": (17,)}, (Action.RELOAD_LEDS,)),
+        ({"button_pin": 4}, (Action.RELOAD_LEDS,)),
+        ({"web_password": "x"}, ()),
+        ({"leds_pwm": False, "trash_days": 3}, (Action.RELOAD_RESPONDER, Action.RELOAD_LEDS)),
+        ({"usb_vendor_id": 9, "trash_days": 3}, REPLUG),
+    ],
+)
+def test_actions(changed: dict[str, Any], expected: tuple[Action, ...]) -> None:
+    before = json.loads(json.dumps(snapshot(BEFORE)))
+    assert actions(before, snapshot(replace(BEFORE, **changed))) == expected
+
+
+def test_a_start_does_all_and_touches_no_service() -> None:
+    assert actions(None, snapshot(BEFORE)) == AT_START
+
+
+def test_a_setting_of_a_later_version_is_a_change() -> None:
+    before = {key: value for key, value in snapshot(BEFORE).items() if key != "trash.days"}
+    assert actions(before, snapshot(BEFORE)) == (Action.RELOAD_RESPONDER,)
+
+
+def test_what_failed_is_tried_again_and_nothing_else() -> None:
+    old = snapshot(BEFORE)
+    new = snapshot(replace(BEFORE, network_host_name="kitchen", trash_days=3))
+    kept = in_force(old, new, [Action.HOST_NAME])
+    assert actions(kept, new) == (Action.HOST_NAME,)
+    assert actions(in_force(old, new, []), new) == ()
+
+
+def test_a_gadget_that_failed_at_the_start_is_made_later() -> None:
+    new = snapshot(BEFORE)
+    assert Action.REMAKE_GADGET in actions(in_force(None, new, [Action.MAKE_GADGET]), new)
