@@ -32,7 +32,7 @@ class WifiServer:
     def __init__(self, responder: Responder, interface: str = INTERFACE, port: int = PORT) -> None:
         self._responder = responder
         hosts = ("0.0.0.0", "::") if _IPV6.exists() else ("0.0.0.0",)
-        self._addresses = [Address(host, port, interface) for host in hosts]
+        self._addresses = [Address(host, port) for host in hosts]
         self._interface = interface
         self._over = threading.Event()
         self._changed = threading.Condition()
@@ -66,9 +66,12 @@ class WifiServer:
                 if self._over.wait(_LOOK):
                     return
 
+    def _server(self) -> PtpIpServer:
+        return PtpIpServer(self._responder, self._addresses, interface=self._interface)
+
     def _serve(self, stack: ExitStack) -> bool:
         try:
-            server = stack.enter_context(PtpIpServer(self._responder, self._addresses))
+            server = stack.enter_context(self._server())
         except ApplianceError as error:
             if str(error) != self._told:
                 log.warning("WI-FI   %s", error)

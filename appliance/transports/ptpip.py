@@ -53,6 +53,7 @@ class PtpIpServer:
         responder: Responder,
         addresses: Iterable[Address],
         *,
+        interface: str = "",
         handshake_time: float = HANDSHAKE_TIME,
     ) -> None:
         self._responder = responder
@@ -63,7 +64,7 @@ class PtpIpServer:
         self._last_number = 0
         self._channels: dict[threading.Thread, Channel] = {}
         self._closing = threading.Event()
-        self._listeners = listen(addresses)
+        self._listeners = listen(addresses, interface)
         self._acceptors: list[threading.Thread] = []
 
     def __enter__(self) -> Self:

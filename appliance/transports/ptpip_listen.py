@@ -19,14 +19,10 @@ _HINTS = {
 
 
 class Address(NamedTuple):
-    """Where to listen: an address or host name, and a TCP port (0: any that is free).
-
-    With `interface`, only what comes in by that network interface is heard.
-    """
+    """Where to listen: an address or host name, and a TCP port (0: any that is free)."""
 
     host: str
     port: int = PORT
-    interface: str = ""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -42,12 +38,15 @@ class Address(NamedTuple):
         return self.host == "::1" or self.host.startswith("127.")
 
 
-def listen(addresses: Iterable[Address]) -> list[socket.socket]:
-    """Listen at all addresses; raises ApplianceError where one does not work, then at none."""
+def listen(addresses: Iterable[Address], interface: str = "") -> list[socket.socket]:
+    """Listen at all addresses; raises ApplianceError where one does not work, then at none.
+
+    With `interface`, only what comes in by that network interface is heard.
+    """
     listeners: list[socket.socket] = []
     try:
         for address in addresses:
-            listeners += _listen_at(address)
+            listeners += _listen_at(address, interface)
     except BaseException:
         for listener in listeners:
             listener.close()
@@ -55,13 +54,13 @@ def listen(addresses: Iterable[Address]) -> list[socket.socket]:
     return listeners
 
 
-def _listen_at(address: Address) -> list[socket.socket]:
+def _listen_at(address: Address, interface: str) -> list[socket.socket]:
     """Listen at all that a name stands for; what of it this machine has not does not count."""
     listeners: list[socket.socket] = []
     try:
         for family, name in _resolve(address):
             try:
-                listeners.append(_listen(family, name, address.interface))
+                listeners.append(_listen(family, name, interface))
             except OSError as error:
                 missing = error
                 if error.errno not in _NOT_HERE:

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gadget that root makes and an unprivileged responder binds, as on the appliance."""
+
+import contextlib
+import json
+import pwd
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.gadget.identity import network_addresses, serial_number
+from appliance.network.plan import INTERFACE
+from appliance.places import FUNCTIONFS
+from appliance.services.control_socket import ask
+from tests.usb.appliance import UDC, load_controller
+from tests.usb.host import OK, Host, program, wait_for_device, wait_until_gone
+from tests.usb.test_start import GADGETS, foreign_gadget
+
+pytestmark = pytest.mark.guest
+
+GADGET = GADGETS / "mtp-appliance"
+USER = "nobody"
+PATIENCE = 60.0
+
+
+@pytest.fixture(autouse=True)
+def device_log() -> Iterator[None]:
+    """Each test begins with a fresh bus, and ends without a gadget."""
+    load_controller("high")
+    yield
+    command("gadget", "down")
+    assert not GADGET.exists()
+
+
+def command(*words: str) -> str:
+    argv = [sys.executable, "-m", "appliance", *words]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def up(folder: Path, network: str = "ncm") -> str:
+    settings = folder / "settings.toml"
+    settings.write_text(f'[network]\nfunction = "{network}"\n')
+    return command("gadget", "up", "--user", USER, "--settings", str(settings))
+
+
+def status() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(command("gadget", "status", "--json"))
+    return found
+
+
+def wait_until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.05)
+
+
+class Responder:
+    """A responder of a user without privileges, and what it has logged."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log_file = folder / "log"
+        self.state = folder / "state"
+        argv = [sys.executable, "-m", "appliance", "serve", f"Card={folder / 'share'}", "-v"]
+        argv += ["--functionfs", str(FUNCTIONFS), "--bind", "mtp-appliance"]
+        argv += ["--state-dir", str(self.state)]
+        user = pwd.getpwnam(USER)
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                argv, stdout=subprocess.PIPE, stderr=log, user=user.pw_uid, group=user.pw_gid,
+                extra_groups=[],
+            )  # fmt: skip
+        assert self.process.stdout is not None
+        with self.process.stdout as said:
+            assert said.readline(), self.log()
+
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def wait_for_log(self, word: str) -> None:
+        wait_until(lambda: word in self.log(), lambda: f"no {word!r} in:\n{self.log()}")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[Responder]:
+    for name in ("share", "state"):
+        (folder / name).mkdir(exist_ok=True)
+        shutil.chown(folder / name, USER)
+    for each in (folder, *folder.parents):
+        if each != Path("/"):
+            each.chmod(each.stat().st_mode | 0o055)
+    responder = Responder(folder)
+    try:
+        yield responder
+    finally:
+        responder.process.terminate()
+        responder.process.wait(PATIENCE)
+        print(responder.log())
+
+
+def assert_mtp_works() -> None:
+    with program() as host:
+        assert host.ask(0x1004).code == OK
+
+
+@pytest.mark.parametrize(
+    ("network", "functions"),
+    [
+        ("ncm", ["ffs.mtp", "ncm.usb0"]),
+        ("ecm", ["ecm.usb0", "ffs.mtp"]),
+        ("rndis", ["ffs.mtp", "rndis.usb0"]),
+        ("none", ["ffs.mtp"]),
+    ],
+)
+def test_root_makes_it_and_a_user_binds_it(
+    tmp_path: Path, network: str, functions: list[str]
+) -> None:
+    assert "is up." in up(tmp_path, network)
+    assert (GADGET / "UDC").read_text().strip() == ""
+    with serving(tmp_path):
+        wait_for_device()
+        assert_mtp_works()
+        found = status()
+        assert found["functions"] == functions
+        assert (found["bound"], found["controller"], found["holder"]) == (
+            *(True, UDC),
+            "mtp-appliance",
+        )
+        host = Host()
+        assert host.device.bDeviceClass == (0 if network == "none" else 0xEF)
+        host.die()
+    wait_until_gone()
+    assert not status()["bound"]
+
+
+def test_twice_up_and_twice_down(tmp_path: Path) -> None:
+    assert "is up." in up(tmp_path)
+    inode = (GADGET / "functions").stat().st_ino
+    assert "is up already." in up(tmp_path)
+    assert (GADGET / "functions").stat().st_ino == inode
+    mounts = Path("/proc/mounts").read_text()
+    assert mounts.count(f"{FUNCTIONFS} functionfs") == 1
+    assert "removed" in command("gadget", "down")
+    assert "not there" in command("gadget", "down")
+    assert str(FUNCTIONFS) not in Path("/proc/mounts").read_text()
+
+
+def test_another_network_makes_it_anew(tmp_path: Path) -> None:
+    up(tmp_path, "ncm")
+    release = (GADGET / "bcdDevice").read_text()
+    assert "is up." in up(tmp_path, "ecm")
+    assert (GADGET / "bcdDevice").read_text() != release
+    assert not (GADGET / "functions/ncm.usb0").exists()
+
+
+def test_a_killed_responder_comes_back_with_the_same_network(tmp_path: Path) -> None:
+    up(tmp_path)
+    macs = network_addresses(serial_number())
+    with serving(tmp_path) as first:
+        wait_for_device()
+        before = interfaces()
+        assert before[INTERFACE] == macs.device
+        assert macs.host in before.values()
+        first.kill()
+        wait_until_gone()  # the kernel has unbound it
+        assert not status()["bound"]
+        with serving(tmp_path):
+            wait_for_device()
+            assert_mtp_works()
+            wait_until(lambda: interfaces() == before, lambda: f"{before} {interfaces()}")
+
+
+def bus_address() -> int:
+    host = Host()
+    try:
+        return int(host.device.address)
+    finally:
+        host.die()
+
+
+def interfaces() -> dict[str, str]:
+    folders = Path("/sys/class/net").iterdir()
+    return {each.name: (each / "address").read_text().strip() for each in folders}
+
+
+def test_unbound_by_somebody(tmp_path: Path) -> None:
+    up(tmp_path)
+    with serving(tmp_path):
+        wait_for_device()
+        (GADGET / "UDC").write_text("\n")
+        wait_until_gone()
+        wait_for_device()
+        assert_mtp_works()
+
+
+def test_reconnect(tmp_path: Path) -> None:
+    up(tmp_path)
+    with serving(tmp_path) as responder:
+        wait_for_device()
+        address = bus_address()
+        ask(responder.state / "control.sock", "reconnect")
+        wait_for_device()
+        assert bus_address() != address
+        assert_mtp_works()
+
+
+def test_the_controller_goes_and_comes(tmp_path: Path) -> None:
+    up(tmp_path)
+    with serving(tmp_path) as responder:
+        wait_for_device()
+        subprocess.run(["modprobe", "-r", "dummy_hcd"], check=True)
+        responder.wait_for_log("WAITING no USB device controller")
+        assert responder.process.poll() is None
+        load_controller("high")
+        wait_for_device()
+        assert_mtp_works()
+
+
+def test_a_controller_in_use_is_waited_for(tmp_path: Path) -> None:
+    up(tmp_path)
+    with foreign_gadget(), serving(tmp_path) as responder:
+        responder.wait_for_log(f"WAITING the USB device controller {UDC} is in use by foreign")
+        assert status()["holder"] == "foreign"
+        (GADGETS / "foreign/UDC").write_text("\n")
+        wait_for_device()
+        assert_mtp_works()
+        assert responder.log().count("WAITING") == 1
+
+
+def test_removed_while_it_serves(tmp_path: Path) -> None:
+    up(tmp_path)
+    with serving(tmp_path):
+        wait_for_device()
+        command("gadget", "down")
+        wait_until_gone()
+    up(tmp_path)
+    with serving(tmp_path):
+        wait_for_device()
+        assert_mtp_works()
