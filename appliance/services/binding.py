@@ -4,6 +4,10 @@
 The process that serves the gadget does this itself, so that there is nothing to bind before its
 descriptors are written and nobody has to notice that it has started anew. It needs no privilege but
 to write the gadget's UDC attribute. What is in the way is logged once, not at each try.
+
+A gadget that the kernel itself refuses is not tried again: a network function that has failed to
+bind once never binds again, and the kernel may not survive the second try. That happens where the
+controller was taken out (its driver unloaded) under such a function. Root makes the gadget anew.
 """
 
 import logging
@@ -22,6 +26,7 @@ log = logging.getLogger(__name__)
 #: Seconds between two tries, and between two looks at whether it is still bound.
 _RETRY = 0.5
 _LOOK = 1.0
+_MAKE_ANEW = "make the gadget anew, and start what serves it: mtp-appliance gadget down, then up"
 #: Seconds that a PC gets to see that the device is gone.
 _GONE = 1.0
 
@@ -44,6 +49,7 @@ class Binder:
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._obstacle = Obstacle()
+        self._refused: tuple[int, ApplianceError] | None = None
         self._thread = threading.Thread(target=self._work, name="binder", daemon=True)
 
     def __enter__(self) -> Self:
@@ -103,9 +109,31 @@ class Binder:
         holder = udc.holder(name, self._root)
         if holder not in {None, self._gadget.name}:
             raise udc.in_use(name, str(holder))
-        udc.bind(self._gadget, name, self._root)
+        self._bind_once(name)
+
+    def _bind_once(self, name: str) -> None:
+        """Bind, unless this very gadget has been refused before."""
+        number = _number(self._gadget)
+        if self._refused is not None and self._refused[0] == number:
+            raise self._refused[1]
+        try:
+            udc.bind(self._gadget, name, self._root)
+        except ApplianceError as error:
+            if number and udc.holder(name, self._root) in {None, self._gadget.name}:
+                refusal = ApplianceError(error.message, hint=_MAKE_ANEW)
+                self._refused = (number, refusal)
+                raise refusal from error
+            raise
 
     def _note(self, obstacle: Obstacle) -> None:
         if obstacle != self._obstacle and obstacle.text:
             log.warning("WAITING %s (%s)", obstacle.text, obstacle.hint)
         self._obstacle = obstacle
+
+
+def _number(gadget: Gadget) -> int:
+    """Tell this gadget from one of the same name made later; 0 where there is none."""
+    try:
+        return gadget.path.stat().st_ino
+    except OSError:
+        return 0

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import ApplianceError
+from appliance.gadget import udc
+from appliance.gadget.configfs import Gadget
 from appliance.services import binding
 from appliance.services.binding import Binder
 from tests.unit.gadget.conftest import FakeSys
@@ -95,6 +97,27 @@ def test_reconnecting(fake: FakeSys, caplog: pytest.LogCaptureFixture) -> None:
         assert bound(fake) == "a.usb"
     lines = [each.partition(" ")[0] for each in caplog.messages]
     assert lines == ["BIND", "UNBIND", "BIND", "UNBIND"]
+
+
+def test_what_the_kernel_refuses_is_not_tried_again_until_it_is_another(
+    fake: FakeSys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    def refuse(gadget: Gadget, name: str, root: Path) -> None:
+        tries.append(name)
+        raise ApplianceError("it cannot be")
+
+    monkeypatch.setattr(udc, "bind", refuse)
+    fake.add_controller("a.usb")
+    with Binder("mine", root=fake.root) as binder:
+        wait_until(lambda: binder.obstacle.text == "it cannot be")
+        with pytest.raises(ApplianceError, match="make the gadget anew"):
+            binder.reconnect()
+        assert tries == ["a.usb"]
+        (fake.gadgets / "mine").rename(fake.root / "old")
+        fake.add_gadget("mine")
+        wait_until(lambda: len(tries) == 2)
 
 
 def test_a_gadget_that_is_not_there_yet(tmp_path: Path) -> None:
