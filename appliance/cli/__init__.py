@@ -21,6 +21,7 @@ _NAME_LENGTH = 100
 #: The other commands: each is described by `describe(parser)` in the module of its name.
 COMMANDS = {
     "status": "show what an appliance that runs is doing",
+    "leds": "say what the lights mean, try them, serve them",
     "settings": "show, change, check, save and restore the settings",
     "storage": "add, remove and change what an appliance serves while it runs",
     "trash": "put back what a PC has deleted",
