@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import appliance
+from appliance.leds import patterns
 from appliance.mtp.operations import OPERATIONS
 from appliance.settings import examples
 from appliance.settings.interpretation import interpret
@@ -84,6 +85,10 @@ def test_the_settings_file_in_the_readme_is_good() -> None:
     assert (findings.errors, findings.warnings) == ([], [])
     assert set(document["storages"][0]) == {item.name for item in fields(StorageSetting)}
     assert settings.trash_days == Settings().trash_days
+
+
+def test_the_readme_has_the_table_of_lights() -> None:
+    assert patterns.table() in text("README.md")
 
 
 def test_the_readme_has_all_settings() -> None:

@@ -21,6 +21,7 @@ _NAME_LENGTH = 100
 #: The other commands: each is described by `describe(parser)` in the module of its name.
 COMMANDS = {
     "status": "show what an appliance that runs is doing",
+    "leds": "say what the lights mean, try them, serve them",
     "settings": "show, change, check, save and restore the settings",
     "apply": "put the settings into force: host name, network, gadget, services",
     "gadget": "make, remove or show the USB device as the kernel has it",
