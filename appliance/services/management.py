@@ -183,15 +183,23 @@ class Management:
 
     def trash_empty(self, name: str, storage: str) -> int:
         """Delete for good one object, all of a storage, or all; how many objects went."""
+        if not name and not storage:
+            return self._catalogue.trash_empty()
         count = 0
         for found in self._storages(storage):
             if not name or self._is_there(found, name):
-                count += self._catalogue.trash_empty(found.storage_id, name or None)
+                count += self._empty(found, name or None)
         if name and not count:
             raise ApplianceError(
                 f"{name} is not in the trash", hint="see what is: mtp-appliance trash list"
             )
         return count
+
+    def _empty(self, storage: StorageState, name: str | None) -> int:
+        try:
+            return self._catalogue.trash_empty(storage.storage_id, name)
+        except MtpError as error:
+            raise ApplianceError(f"{storage.name} cannot be emptied: {error}") from None
 
     def _is_there(self, storage: StorageState, name: str) -> bool:
         return any(

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 
 from appliance.errors import ApplianceError
+from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Change, ChangeKind
 from appliance.storage import trash_info
 from appliance.storage.directories import Names, keep, open_directory, sync
@@ -95,8 +96,7 @@ class Restoring:
     def empty(self, storage_id: int | None = None, name: str | None = None) -> int:
         """Remove for good all, all of a storage, or one object of it; how many objects went."""
         count = 0
-        with self._lock:
-            chosen = self._volumes() if storage_id is None else [self._lookup.volume(storage_id)]
+        chosen = self._volumes() if storage_id is None else [self._writable(storage_id)]
         for volume in chosen:
             names = volume.trash.names() if name is None else [os.fsencode(name)]
             count += sum(map(volume.trash.expunge, names))
@@ -109,7 +109,13 @@ class Restoring:
 
     def _volumes(self) -> list[Volume]:
         with self._lock:
-            return [each for each in self._lookup.volumes if each.is_present and not each.read_only]
+            return list(filter(_is_writable, self._lookup.volumes))
+
+    def _writable(self, storage_id: int) -> Volume:
+        with self._lock:
+            volume = self._lookup.volume(storage_id)
+            volume.require_writable()
+            return volume
 
     def _items(self, volume: Volume) -> Iterator[TrashItem]:
         with ExitStack() as held:
@@ -168,6 +174,13 @@ class Restoring:
 
     def _own_change(self, way: _Way) -> AbstractContextManager[None]:
         return nullcontext() if way.row is None else self._lookup.own_change(way.row, way.fd)
+
+
+def _is_writable(volume: Volume) -> bool:
+    """Whether a storage can be changed; one whose folder is gone cannot, and hides no other."""
+    with suppress(MtpError):
+        return volume.is_present and not volume.read_only
+    return False
 
 
 def _path(place: Place, name: bytes) -> Names:

@@ -628,7 +628,19 @@ def test_a_read_only_storage_keeps_its_trash_to_itself(root: Path) -> None:
         with refused(Code.STORE_READ_ONLY):
             store.trash_restore(FIRST, "file")
         assert store.trash_empty() == 0
+        with refused(Code.STORE_READ_ONLY):
+            store.trash_empty(FIRST)
     assert trash(root, "files", "file").exists()
+
+
+def test_a_storage_that_is_missing_hides_no_other(
+    both: Catalogue, root: Path, second: Path
+) -> None:
+    plant(root, "file", note=note("file"))
+    second.rename(second.with_name("gone"))
+    assert listed(both) == [("file", "file")]
+    assert both.trash_purge() == 0
+    assert both.trash_empty() == 1
 
 
 def test_hidden_names_come_back_unseen(root: Path) -> None:
