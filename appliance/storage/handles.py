@@ -39,6 +39,7 @@ class HandleTable:
         self._loose: set[int] = set()  # folders whose children hold rows that went elsewhere
         self._indices: OrderedDict[int, NameIndex] = OrderedDict()
         self._aliases: deque[int] = deque()
+        self._successors: dict[int, int] = {}
         self.marks: dict[int, ScanMark] = {}
         #: Told of each folder, when its row is forgotten.
         self.on_forget: Callable[[int], None] = _nothing
@@ -111,7 +112,7 @@ class HandleTable:
 
     def rename(self, handle: int, name: bytes) -> None:
         """Give a row another name."""
-        index = self._indices.get(self._parents[handle])
+        index = None if self._is_alias(handle) else self._indices.get(self._parents[handle])
         if index is not None:
             index.remove(handle)
         self._names[handle] = name
@@ -139,9 +140,19 @@ class HandleTable:
         else:
             self._flags[handle] |= _ALIAS
             self._aliases.append(handle)
+            self._successors[handle] = new
         while len(self._aliases) > MOST_ALIASES:
             self._forget(self._aliases.popleft())
         return new
+
+    def current(self, handle: int) -> int:
+        """Find the handle under which an object is listed now; others stay what they are."""
+        while (successor := self._successors.get(handle)) is not None:
+            handle = successor
+        return handle
+
+    def _is_alias(self, handle: int) -> bool:
+        return self._flags[handle] & _ALIAS != 0
 
     def _hand_over(self, folder: int, new: int) -> None:
         """Let what is known in a folder lie in another row's, which has not been scanned."""
@@ -236,6 +247,8 @@ class HandleTable:
 
     def _attach(self, handle: int, parent: int) -> None:
         self._parents[handle] = parent
+        if self._is_alias(handle):
+            return  # it stays unlisted, wherever its object goes
         self._children.setdefault(parent, array("I")).append(handle)
         if parent in self._indices:
             self._indices[parent].add(handle)
@@ -251,6 +264,7 @@ class HandleTable:
             self.on_forget(handle)
         self._names[handle] = b""
         self._flags[handle] = 0
+        self._successors.pop(handle, None)
         self._children.pop(handle, None)
         self._indices.pop(handle, None)
         self._loose.discard(handle)

@@ -141,8 +141,12 @@ class References:
                     )
         return pages
 
+    def _known(self, page: _Page, mark: Mark) -> int:
+        """Say the handle of a mark's object, which may have got another one; 0 for none."""
+        return self._table.current(page.handles.get(mark, 0))
+
     def _home(self, page: _Page, mark: Mark) -> Volume | None:
-        handle = page.handles.get(mark, 0)
+        handle = self._known(page, mark)
         with suppress(MtpError):  # its storage is away
             return self._lookup.volume_of(handle) if self._table.is_alive(handle) else None
         return None
@@ -153,7 +157,7 @@ class References:
         if now is None:
             new.places.update({mark: page.places[mark]} if mark in page.places else {})
             return mark if was is home else replace(mark, storage=mark.storage or was.name)
-        handle = page.handles[mark]
+        handle = self._known(page, mark)
         before = mark.storage or was.name
         storage = "" if now is home else now.name
         if before != now.name:
@@ -170,7 +174,7 @@ class References:
         """Find what an object was known by: storage and mark."""
         for home, page in self._pages.items():
             for mark in page.book:
-                if page.handles.get(mark) == handle:
+                if self._known(page, mark) == self._table.current(handle):
                     return home, mark
         page = self._pages[volume]
         with self._lock:
@@ -187,7 +191,8 @@ class References:
         """Find the handle of a mark; 0 where its object is not there."""
         page = self._pages[volume]
         with self._lock, suppress(MtpError):
-            if handle := page.handles.pop(mark, 0):
+            handle = self._known(page, mark)
+            if page.handles.pop(mark, 0):
                 self._lookup.status(handle)
                 page.handles[mark] = handle
                 return handle

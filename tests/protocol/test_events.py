@@ -218,6 +218,21 @@ def test_what_the_device_changes(pc: Initiator, share: Path) -> None:
     assert pc.refused(Op.GET_OBJECT, old) == ResponseCode.INVALID_OBJECT_HANDLE
 
 
+def test_an_old_handle_is_still_good_after_it_was_used(pc: Initiator, share: Path) -> None:
+    names = pc.names()
+    old = names["root.bin"]
+    (share / "root.bin").write_bytes(b"changed")
+    hears_of_another_handle(pc, old)
+    pc.ask(Op.SET_OBJECT_PROP_VALUE, old, 0xDC07, data=encode_string("other.bin"))
+    renamed = pc.names()["other.bin"]
+    assert pc.info(old).name == "other.bin"
+    pc.names(names["Docs"])
+    pc.ask(Op.MOVE_OBJECT, old, STORAGE, names["Docs"])
+    moved = pc.names(names["Docs"])["other.bin"]
+    assert old not in (renamed, moved, *pc.handles(0))
+    assert pc.data(Op.GET_OBJECT, old) == b"changed"
+
+
 def test_all_sessions_hear_of_the_device(pc: Initiator, other: Initiator, share: Path) -> None:
     handle = pc.names()["root.bin"]
     (share / "root.bin").unlink()

@@ -158,6 +158,24 @@ def test_an_object_that_gets_another_handle() -> None:
     assert not table.is_alive(new)
 
 
+def test_an_old_handle_is_unlisted_wherever_it_goes() -> None:
+    table = HandleTable()
+    root = table.add_root()
+    folder = table.add(root, b"folder", is_folder=True)
+    old = table.add(root, b"file", is_folder=False)
+    new = table.renew(old)
+    assert table.find(root, b"file") == new
+    table.rename(old, b"other")
+    assert table.find(root, b"other") is None
+    assert table.find(folder, b"other") is None
+    table.move(old, folder)
+    assert table.find(folder, b"other") is None
+    assert list(table.children(folder)) == []
+    assert list(table.children(root)) == [folder, new]
+    newest = table.renew(new)
+    assert [table.current(each) for each in (old, new, newest, folder)] == [newest] * 3 + [folder]
+
+
 def test_old_handles_do_not_grow_in_number_without_end() -> None:
     table = HandleTable()
     root = table.add_root()

@@ -120,6 +120,24 @@ def test_what_a_pc_renames_and_moves(
         assert shown(store, "music/list.pla") == ["zwei", "three", "one"]
 
 
+@pytest.mark.parametrize("lasting", [True, False])
+def test_what_the_device_changes_and_renames(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *, lasting: bool
+) -> None:
+    if not lasting:
+        monkeypatch.setattr(syscalls, "file_handle", lambda *_: None)
+    with Catalogue([Folder(root, "Card")], watch=True, renew=True) as store:
+        store.children(FIRST, 0)
+        made = fill(store)
+        (root / "list.pla").write_text("changed")
+        (root / "one").rename(root / "uno")
+        assert shown(store) == ["two", "three", "uno"]
+        assert find(store, "list.pla") != made["list.pla"]
+        listed = set(store.tree(FIRST))
+        assert set(store.references(find(store, "list.pla"))) <= listed
+        assert set(store.references(made["list.pla"])) <= listed
+
+
 def test_without_lasting_numbers_renamed_files_are_found(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
