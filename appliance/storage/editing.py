@@ -12,6 +12,7 @@ from appliance.mtp.errors import MtpError
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup
 from appliance.storage.removal import is_protected
+from appliance.storage.trash import NO_SPACE
 from appliance.storage.volume import Volume
 
 _WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -24,20 +25,21 @@ _WRITE_BITS = 0o222
 class InPlaceEdit:
     """The `Edit` of the ports; for one thread. Owns the descriptor.
 
-    `stay` raises MtpError where the storage has gone away. `ended` is told of the edit and its
-    descriptor when all is written.
+    `volume` is the storage where the file lies. `ended` is told of the edit and its descriptor when
+    all is written.
     """
 
     def __init__(
         self,
         handle: int,
         fd: int,
-        stay: Callable[[], None],
+        volume: Volume,
         ended: "Callable[[InPlaceEdit, int], None]",
     ) -> None:
         self.handle = handle
         self._fd = fd
-        self._stay = stay
+        self._volume = volume
+        self._stay = volume.stay()
         self._ended = ended
 
     def write(self, offset: int, data: memoryview) -> None:
@@ -45,7 +47,7 @@ class InPlaceEdit:
         fd = self._require_room(offset + len(data))
         with reporting():
             while data:
-                count = os.pwrite(fd, data, offset)
+                count = self._write(fd, data, offset)
                 offset, data = offset + count, data[count:]
 
     def truncate(self, size: int) -> None:
@@ -70,6 +72,15 @@ class InPlaceEdit:
         if self._fd >= 0:
             os.close(self._fd)
 
+    def _write(self, fd: int, data: memoryview, offset: int) -> int:
+        """Write what fits; a full disk is given room first, as long as there is some to give."""
+        while True:
+            try:
+                return os.pwrite(fd, data, offset)
+            except OSError as error:
+                if error.errno not in NO_SPACE or not self._volume.trash.expunge_oldest():
+                    raise
+
     def _require_room(self, end: int) -> int:
         """Refuse what the storage cannot hold, holes included; the descriptor."""
         if self._fd < 0:
@@ -81,7 +92,7 @@ class InPlaceEdit:
             growth = end - os.fstat(self._fd).st_size
             space = os.fstatvfs(self._fd)
         if growth > space.f_bavail * space.f_frsize:
-            raise MtpError(ResponseCode.STORE_FULL, f"{growth} bytes more")
+            self._volume.require_space(growth)
         return self._fd
 
 
@@ -100,7 +111,7 @@ class Editing:
                 raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, f"{handle:X} is a folder")
             volume = self._writable(handle)
             self._lookup.require_unprotected(handle)
-            edit = InPlaceEdit(handle, self._open(handle, _WRITE), volume.stay(), self._ended)
+            edit = InPlaceEdit(handle, self._open(handle, _WRITE), volume, self._ended)
             self._lookup.own.begin_edit(edit)
             return edit
 

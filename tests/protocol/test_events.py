@@ -151,6 +151,15 @@ def test_a_full_storage_is_told_to_all(pc: Initiator, other: Initiator) -> None:
     hears(other, (Event.STORE_FULL, STORAGE))
 
 
+def test_an_edit_that_fills_a_storage_is_told_to_all(pc: Initiator, other: Initiator) -> None:
+    handle = pc.names()["root.bin"]
+    size = (1 << 63) - 1
+    lower, upper = size & 0xFFFFFFFF, size >> 32
+    assert pc.refused(Op.TRUNCATE_OBJECT, handle, lower, upper) == ResponseCode.STORE_FULL
+    hears(pc, (Event.STORE_FULL, STORAGE))
+    hears(other, (Event.STORE_FULL, STORAGE))
+
+
 def test_who_has_no_session_hears_nothing(pc: Initiator, other: Initiator) -> None:
     other.ask(Op.CLOSE_SESSION)
     pc.mkdir("unheard")

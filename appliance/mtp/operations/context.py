@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every operation is given, and the pieces that several of them share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from appliance.mtp.audience import Audience, events_of
@@ -40,6 +41,16 @@ class Context:
     def tell_all_of(self, code: EventCode, *parameters: int) -> None:
         """Tell every initiator, this one too."""
         self.audience.tell(Event(code, parameters))
+
+    @contextmanager
+    def telling_if_full(self, storage_id: int) -> Iterator[None]:
+        """Tell every initiator of a storage that has no room for what the block does."""
+        try:
+            yield
+        except MtpError as error:
+            if error.code is ResponseCode.STORE_FULL:
+                self.tell_all_of(EventCode.STORE_FULL, storage_id)
+            raise
 
 
 def always(context: Context) -> bool:

@@ -6,7 +6,7 @@ write or cut without it is made durable at once.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
@@ -98,13 +98,27 @@ class _PartSink:
 
 
 class _ToldEdit:
-    """An edit of whose end the others are told."""
+    """An edit of whose end the others are told, and all of the storage if it gets full by it."""
 
-    def __init__(self, edit: Edit, tell: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        edit: Edit,
+        tell: Callable[[], None],
+        telling_if_full: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self._edit = edit
         self._tell: Callable[[], None] | None = tell
-        self.write = edit.write
-        self.truncate = edit.truncate
+        self._telling_if_full = telling_if_full
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Put `data` at `offset`."""
+        with self._telling_if_full():
+            self._edit.write(offset, data)
+
+    def truncate(self, size: int) -> None:
+        """Make the file `size` bytes long."""
+        with self._telling_if_full():
+            self._edit.truncate(size)
 
     def commit(self) -> None:
         """Make the changes durable, and tell of them; also where that fails."""
@@ -117,8 +131,11 @@ class _ToldEdit:
 
 
 def _edit(context: Context, handle: int) -> Edit:
+    storage_id = context.store.entry(handle).storage_id
     return _ToldEdit(
-        context.store.edit(handle), lambda: context.tell_others(ChangeKind.CONTENT, handle)
+        context.store.edit(handle),
+        lambda: context.tell_others(ChangeKind.CONTENT, handle),
+        lambda: context.telling_if_full(storage_id),
     )
 
 

@@ -100,7 +100,9 @@ def get_thumb(context: Context, request: Request) -> Reply:
 def move_object(context: Context, request: Request) -> Reply:
     """Move an object (parameter 1) to a storage (2) and folder (3); its handle stays."""
     handle = request.parameter(0)
-    context.store.move(handle, *_destination(context, request, handle))
+    storage_id, parent = _destination(context, request, handle)
+    with context.telling_if_full(storage_id):
+        context.store.move(handle, storage_id, parent)
     context.tell_others(ChangeKind.PLACE, handle)
     return Reply()
 
@@ -108,7 +110,9 @@ def move_object(context: Context, request: Request) -> Reply:
 def copy_object(context: Context, request: Request) -> Reply:
     """Copy an object (parameter 1) to a storage (2) and folder (3); answers the new handle."""
     handle = request.parameter(0)
-    copied = context.store.copy(handle, *_destination(context, request, handle))
+    storage_id, parent = _destination(context, request, handle)
+    with context.telling_if_full(storage_id):
+        copied = context.store.copy(handle, storage_id, parent)
     context.tell_others(ChangeKind.ADDED, copied)
     return Reply(parameters=(copied,))
 

@@ -6,7 +6,7 @@ Spec: MTP 1.1 appendix D.2.9, D.2.12, D.2.13, D.2.27; the Android extension (0x9
 
 from dataclasses import dataclass
 
-from appliance.mtp.codes import ALL, EventCode, FormatCode, ProtectionStatus, ResponseCode
+from appliance.mtp.codes import ALL, FormatCode, ProtectionStatus, ResponseCode
 from appliance.mtp.datasets import SIZE_UNKNOWN, ObjectInfo
 from appliance.mtp.errors import MtpError
 from appliance.mtp.monitor import Direction, Movement
@@ -85,13 +85,10 @@ class NewObject:
 def announce(context: Context, new: NewObject, size: int | None) -> int:
     """Expect the content of a file of `size` bytes (None: unknown); its handle."""
     store = context.store
-    try:
+    with context.telling_if_full(new.storage_id):
         upload = store.receive(
             new.storage_id, new.parent, new.name, size=size, modified=new.modified
         )
-    except MtpError as error:
-        _tell_if_full(context, new.storage_id, error)
-        raise
 
     def arrived() -> None:
         if new.protected:
@@ -102,11 +99,6 @@ def announce(context: Context, new: NewObject, size: int | None) -> int:
 
     context.session.announce(AnnouncedUpload(upload, size, new.storage_id, arrived, new.name))
     return upload.handle
-
-
-def _tell_if_full(context: Context, storage_id: int, error: MtpError) -> None:
-    if error.code is ResponseCode.STORE_FULL:
-        context.tell_all_of(EventCode.STORE_FULL, storage_id)
 
 
 def make_folder(context: Context, new: NewObject) -> int:
@@ -160,11 +152,8 @@ class ObjectSink:
 
     def write(self, data: memoryview) -> None:
         """Pass content on."""
-        try:
+        with self._context.telling_if_full(self._announced.storage_id):
             self._upload.write(data)
-        except MtpError as error:
-            _tell_if_full(self._context, self._announced.storage_id, error)
-            raise
         self._movement.done += len(data)
 
     def finish(self) -> Reply:
@@ -173,7 +162,8 @@ class ObjectSink:
         if not self._announced.matches(received):
             self._upload.discard()
             raise MtpError(ResponseCode.INCOMPLETE_TRANSFER, f"{received} of {announced} bytes")
-        self._announced.commit()
+        with self._context.telling_if_full(self._announced.storage_id):
+            self._announced.commit()
         self._context.visit.end(self._movement, whole=True)
         return Reply()
 

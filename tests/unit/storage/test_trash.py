@@ -412,6 +412,25 @@ def test_the_oldest_goes_when_an_upload_fills_the_disk(small: Path) -> None:
         assert [path for _, path in listed(store)] == ["third"]
 
 
+def test_the_oldest_goes_when_an_edit_needs_the_space(small: Path) -> None:
+    with Catalogue([Folder(small, "Card")], trash=TrashPolicy(share=0.9)) as store:
+        for name in ("one", "two"):
+            store.delete(put(store, name, bytes(MIB)))
+        handle = put(store, "file", b"1")
+        edit = store.edit(handle)
+        edit.truncate(MIB)
+        edit.write(MIB, memoryview(bytes(MIB * 3 // 2)))
+        assert [name for name, _ in listed(store)] == ["one", "two"]
+        edit.write(0, memoryview(bytes(MIB)))
+        assert [name for name, _ in listed(store)] == ["two"]
+        with refused(Code.STORE_FULL):
+            edit.truncate(5 * MIB)
+        assert [name for name, _ in listed(store)] == ["two"]
+        edit.truncate(7 * MIB // 2)
+        assert listed(store) == []
+        edit.commit()
+
+
 def test_a_copy_of_a_folder_makes_room_too(small: Path) -> None:
     with Catalogue([Folder(small, "Card")], trash=TrashPolicy(share=1)) as store:
         store.delete(put(store, "old", bytes(2 * MIB)))
