@@ -162,6 +162,20 @@ def test_formatting_empties_the_share(share: Path, connect: ConnectClient) -> No
     assert not (share / "Docs").exists()
 
 
+def test_formatting_that_leaves_something_is_told_too(share: Path, connect: ConnectClient) -> None:
+    with connect(share, allow_format=True) as client:
+        pc = Initiator(client).open()
+        pc.ask(Op.SET_OBJECT_PROTECTION, pc.names()["root.bin"], 1)
+        other = pc.another()
+        other.handles(0)
+        assert pc.refused(Op.FORMAT_STORE, STORAGE) == Response.PARTIAL_DELETION
+        assert [other.event(), other.event()] == [
+            (Event.STORE_REMOVED, STORAGE),
+            (Event.STORE_ADDED, STORAGE),
+        ]
+        assert [*other.names()] == ["root.bin"]
+
+
 def test_formatting_that_is_not_allowed(share: Path, connect: ConnectClient) -> None:
     with connect(share) as client:
         pc = Initiator(client).open()

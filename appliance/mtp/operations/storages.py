@@ -38,10 +38,19 @@ def may_format(context: Context) -> bool:
 def format_store(context: Context, request: Request) -> Reply:
     """Empty the storage in parameter 1; its file system (parameter 2) stays what it is."""
     storage_id = request.parameter(0)
-    context.store.format(storage_id)
+    try:
+        context.store.format(storage_id)
+    except MtpError as error:
+        if error.code is ResponseCode.PARTIAL_DELETION:
+            _tell_to_look_again(context, storage_id)
+        raise
+    _tell_to_look_again(context, storage_id)
+    return Reply()
+
+
+def _tell_to_look_again(context: Context, storage_id: int) -> None:
     for code in (EventCode.STORE_REMOVED, EventCode.STORE_ADDED):
         context.tell_others_of(code, storage_id)
-    return Reply()
 
 
 def self_test(context: Context, request: Request) -> Reply:
