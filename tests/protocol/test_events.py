@@ -5,6 +5,8 @@ A session hears nothing of its own doing. Where a test says that nothing more wa
 something else happen that is.
 """
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +102,21 @@ def test_an_upload_is_told_when_it_is_whole(pc: Initiator, other: Initiator) -> 
     pc.announce("given up", 10)
     pc.names()
     nothing_more(other, pc)
+
+
+def test_an_upload_that_cannot_be_protected_is_there_and_told(
+    pc: Initiator, other: Initiator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "as some file systems say")
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    name = b"\0\0\0\0\x07\xdc\xff\xff" + encode_string("new")
+    listed = b"\2\0\0\0" + name + b"\0\0\0\0\x03\xdc\x04\0\1\0"
+    made = pc.ask(Op.SEND_OBJECT_PROP_LIST, STORAGE, ROOT, 0x3000, 0, 1, data=listed)
+    pc.ask(Op.SEND_OBJECT, data=b"1")
+    hears(other, (Event.OBJECT_ADDED, made.parameters[2]))
+    assert pc.names()["new"] == made.parameters[2]
 
 
 def test_an_upload_over_a_file_is_told(pc: Initiator, other: Initiator, share: Path) -> None:

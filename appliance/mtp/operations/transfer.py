@@ -4,6 +4,7 @@
 Spec: MTP 1.1 appendix D.2.9, D.2.12, D.2.13, D.2.27; the Android extension (0x95C1).
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from appliance.mtp.codes import ALL, FormatCode, ProtectionStatus, ResponseCode
@@ -92,7 +93,8 @@ def announce(context: Context, new: NewObject, size: int | None) -> int:
 
     def arrived() -> None:
         if new.protected:
-            store.set_protected(upload.handle, protected=True)
+            with suppress(MtpError):  # the file is there, as the initiator is to be told
+                store.set_protected(upload.handle, protected=True)
         if upload.replaced:
             context.tell_others(ChangeKind.REMOVED, upload.replaced)
         context.tell_others(ChangeKind.ADDED, upload.handle)
