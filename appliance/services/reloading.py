@@ -106,7 +106,7 @@ class Reloader:
         by_path = {each.path.resolve(): each for each in wanted}
         for state in self._catalogue.storages():
             storage = by_path.get(state.path.resolve())
-            if storage is None or folder_of(storage).name != state.name:
+            if storage is None or not _serves(state, folder_of(storage)):
                 self._catalogue.remove_storage(state.storage_id)
             else:
                 del by_path[state.path.resolve()]
@@ -116,6 +116,11 @@ class Reloader:
 
     def _adjust(self, state: StorageState, storage: StorageSetting) -> None:
         self._catalogue.set_read_only(state.storage_id, read_only=storage.read_only)
+
+
+def _serves(state: StorageState, folder: Folder) -> bool:
+    """Whether a storage can become what is wanted without going and coming back."""
+    return (state.name, state.hidden_files) == (folder.name, folder.hidden_files)
 
 
 def _changed(before: Settings, after: Settings, effect: Effect) -> list[str]:

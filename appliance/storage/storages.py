@@ -50,6 +50,7 @@ class StorageState:
     path: Path
     read_only: bool
     state: State
+    hidden_files: bool = True
 
 
 class Storages:
@@ -213,4 +214,6 @@ def _describe(volume: Volume) -> StorageState:
         except MtpError:
             state = State.MISSING
     folder = volume.folder
-    return StorageState(volume.storage_id, folder.name, folder.path, read_only, state)
+    return StorageState(
+        volume.storage_id, folder.name, folder.path, read_only, state, folder.hidden_files
+    )

@@ -3,6 +3,7 @@
 
 import json
 import signal
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -92,6 +93,17 @@ def test_sighup_reads_the_settings_again(service: Service, settings: Path, tmp_p
     settings.write_text(settings_after)
     service.process.send_signal(signal.SIGHUP)
     wait_until(lambda: names(state) == ["Other"])
+    with PtpIpClient(address(service.said)) as pc:
+        pc.call(0x1002, 1)
+        assert len(listed(pc)) == 2
+        settings.write_text(f"{settings_after}hidden_files = false\n")
+        service.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(listed(pc)) == 1)
+
+
+def listed(pc: PtpIpClient) -> tuple[int, ...]:
+    data = pc.call(0x1007, 0xFFFFFFFF, 0, 0xFFFFFFFF).data or b""
+    return struct.unpack(f"<{len(data) // 4}I", data)[1:]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
