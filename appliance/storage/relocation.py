@@ -133,6 +133,7 @@ class Relocation:
 
     def _move_by_copy(self, journey: _Journey) -> None:
         """Copy, and only when the copy is there let the object vanish; each in one step."""
+        before = trees.look(journey.origin_fd, journey.name)
         with self._staged(journey) as (workplace, staged), self._lock:
             target_fd = self._arrive(journey, workplace, staged)
             try:
@@ -146,7 +147,22 @@ class Relocation:
                 raise
             self._settle(journey, target_fd)
             self._lookup.renew(journey.handle)
-        removal.clear_away(leaving, leftover)
+        if trees.look(leaving, leftover) == before:
+            removal.clear_away(leaving, leftover)
+        else:
+            self._give_back(journey, leaving, leftover)
+
+    def _give_back(self, journey: _Journey, leaving: int, leftover: bytes) -> None:
+        """Leave beside the copy a folder in which something was made or changed meanwhile."""
+        log.warning("KEPT    %a too: it changed while it was moved", journey.name)
+        with self._lock, reporting():
+            try:
+                syscalls.rename_new(leaving, leftover, journey.origin_fd, journey.name)
+            except FileExistsError:
+                other = b"%s~%s" % (journey.name[:200], os.urandom(4).hex().encode())
+                syscalls.rename_new(leaving, leftover, journey.origin_fd, other)
+            if journey.origin in self._table.marks:
+                self._lookup.scan_anew(journey.origin)
 
     @contextmanager
     def _staged(self, journey: _Journey) -> Iterator[tuple[int, bytes]]:

@@ -49,6 +49,25 @@ def sync_all(fd: int) -> None:
     sync(fd)  # with some file systems, only this empties the disk's cache
 
 
+def look(parent_fd: int, name: bytes) -> int:
+    """Reduce a tree to a number that is another one when something in it has changed."""
+    seen = 0
+    pending: list[Names] = [(name,)]
+    while pending:
+        path = pending.pop()
+        try:
+            with opened(parent_fd, path) as fd, os.scandir(fd) as found:
+                for entry in found:
+                    below = (*path[1:], os.fsencode(entry.name))
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(status.st_mode):
+                        pending.append((name, *below))
+                    seen += hash((below, status.st_ino, status.st_mtime_ns, status.st_size))
+        except OSError as error:
+            seen += hash((path[1:], error.errno))
+    return seen
+
+
 class _TreeCopy:
     """The work on one tree: from below one directory's descriptor to below another's."""
 

@@ -3,6 +3,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -403,6 +404,33 @@ def test_a_tree_is_copied(
     assert find(store, "target/tree") == copied
     assert content(store, find(store, "target/tree/a/b/three")) == b"a/b/three"
     assert leftovers(root) == []
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_what_comes_into_a_tree_on_its_way_is_not_lost(
+    far: Catalogue, tree: Path, second: Path, monkeypatch: pytest.MonkeyPatch, *, taken: bool
+) -> None:
+    root, handle = tree.parent, find(far, tree.name)
+    (tree / "inner").mkdir(exist_ok=True)
+    copy, look = trees.copy, trees.look
+
+    def copying(*arguments: Any) -> None:
+        copy(*arguments)
+        (tree / "inner" / "late").write_text("precious")
+
+    def looking(*arguments: Any) -> int:
+        if taken and not tree.exists():
+            tree.mkdir()
+        return look(*arguments)
+
+    monkeypatch.setattr(trees, "copy", copying)
+    monkeypatch.setattr(trees, "look", looking)
+    far.move(handle, SECOND, 0)
+    assert far.entry(handle).storage_id == SECOND
+    assert (second / tree.name).exists()
+    (kept,) = root.glob(f"{tree.name}*/inner/late")
+    assert kept.read_text() == "precious"
+    assert kept.parent.parent.name in names(far)
 
 
 def test_a_copy_to_another_file_system(far: Catalogue, tree: Path, second: Path) -> None:
