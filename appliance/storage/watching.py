@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two readings of the kernel's queue, which drops repetitions meanwhile.
 _BREATH = 0.02
+#: Readings that empty the kernel's queue, however long the names in it are.
+_READINGS = 80
 #: Places, or folders, that are looked at in one holding of the lock.
 _SLICE = 64
 #: How much (s) clocks and file systems may differ in what is now.
@@ -96,8 +98,9 @@ class Watching:
 
     def catch_up(self) -> None:
         """Bring the table up to what has happened until now."""
-        while self._drain():
-            pass
+        for _ in range(_READINGS):  # who makes more all the while is not waited for
+            if not self._drain():
+                break
         self._end_moment()
         while self._look_on():
             pass

@@ -68,6 +68,23 @@ def test_ten_thousand_moves(watched: Catalogue, root: Path, ear: Ear) -> None:
     assert set(watched.children(FIRST, before["to"])) == files
 
 
+def test_a_flood_without_end_keeps_nobody_waiting(
+    watched: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "file").touch()
+    readings = 0
+
+    def flooding(watch: Watch) -> Iterator[Event]:
+        nonlocal readings
+        if threading.current_thread() is threading.main_thread():
+            readings += 1
+            assert readings < 1000
+            yield Event(-2, Kind.ALTERED, 0, b"elsewhere")
+
+    monkeypatch.setattr(Watch, "read", flooding)
+    assert names(watched) == ["file"]
+
+
 @pytest.fixture
 def overflowing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let the kernel's queue overflow at the next reading: what it holds then is lost."""
