@@ -5,16 +5,20 @@ Each takes a text and gives another. What cannot be done is a ValueError in word
 """
 
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from tomlkit import TOMLDocument
-from tomlkit.items import AoT
+from tomlkit.items import AoT, Array, InlineTable, Item, Key, Table, Whitespace
 
 from appliance.settings.schema import StorageSetting
 
 _STORAGES = "storages"
+_DEFAULTS = {item.name: item.default for item in fields(StorageSetting) if item.name != "path"}
+_AnyTable = Table | InlineTable
 
 
 def with_values(text: str, values: Mapping[str, Any]) -> str:
@@ -36,28 +40,54 @@ def without(text: str, key: str) -> str:
 
 
 def with_storage(text: str, storage: StorageSetting) -> str:
-    """Add a storage after the others."""
+    """Add a storage after the others, or write it where its folder is already."""
     document = tomlkit.parse(text)
-    table = tomlkit.table()
-    for name, value in storage_values(storage).items():
-        table[name] = value
-    _storages(document).append(table)
+    tables = _storages(document)
+    values = {item: getattr(storage, item) for item in _DEFAULTS}
+    with suppress(ValueError):
+        _set(tables[_index(tables, storage.path)], values)
+        return tomlkit.dumps(document)
+    is_inline = not isinstance(tables, AoT)
+    table = tomlkit.inline_table() if is_inline else tomlkit.table()
+    table["path"] = str(storage.path)
+    _set(table, values)
+    below = [] if is_inline or not tables else _cut_below(tables[-1])
+    if not is_inline and tables:
+        table.trivia.indent = "\n"
+    tables.append(table)
+    if below:
+        tables[-1].value.body.extend(below)
     return tomlkit.dumps(document)
 
 
 def without_storage(text: str, path: Path) -> str:
-    """Take the storage of a folder out."""
+    """Take the storage of a folder out, but not the comments below it: they are about the next."""
     document = tomlkit.parse(text)
-    storages = _storages(document)
-    storages.pop(_index(storages, path))
+    tables = _storages(document)
+    index = _index(tables, path)
+    if not isinstance(tables, AoT):
+        tables.pop(index)
+        return tomlkit.dumps(document)
+    below = _cut_below(tables[index])
+    words = "".join(item.as_string() for _, item in below)
+    if index:
+        tables[index - 1].value.body.extend(below)
+    elif len(tables) > 1:
+        tables[1].trivia.indent = words + tables[1].trivia.indent
+    else:
+        keys = ["" if key is None else key.key for key, _ in document.body]
+        document.remove(_STORAGES)
+        document.body[keys.index(_STORAGES)] = None, Whitespace(words)
+        return tomlkit.dumps(document)
+    tables.pop(index)
     return tomlkit.dumps(document)
 
 
 def with_storage_value(text: str, path: Path, name: str, value: Any) -> str:
     """Set a value of the storage of a folder."""
     document = tomlkit.parse(text)
-    storages = _storages(document)
-    storages[_index(storages, path)][name] = value
+    tables = _storages(document)
+    _set(tables[_index(tables, path)], {name: value})
     return tomlkit.dumps(document)
 
 
@@ -77,18 +107,6 @@ def migrated(text: str, migrate: Any) -> str:
     document = tomlkit.parse(text)
     migrate(document)
     return tomlkit.dumps(document)
-
-
-def storage_values(storage: StorageSetting) -> dict[str, Any]:
-    """Say of a storage what is not as by default."""
-    values: dict[str, Any] = {"path": str(storage.path)}
-    if storage.name:
-        values["name"] = storage.name
-    if storage.read_only:
-        values["read_only"] = True
-    if not storage.hidden_files:
-        values["hidden_files"] = False
-    return values
 
 
 def _place(document: TOMLDocument, key: str, *, make: bool) -> tuple[MutableMapping[str, Any], str]:
@@ -116,17 +134,37 @@ def _insert_table(document: TOMLDocument, name: str) -> None:
     document.append(_STORAGES, storages)
 
 
-def _storages(document: TOMLDocument) -> AoT:
+def _storages(document: TOMLDocument) -> AoT | Array:
     if _STORAGES not in document:
         document.append(_STORAGES, tomlkit.aot())
     tables = document[_STORAGES]
-    if not isinstance(tables, AoT):
+    if not isinstance(tables, AoT | Array):
         raise ValueError("storages: write each as a table, headed [[storages]]")
     return tables
 
 
-def _index(tables: AoT, path: Path) -> int:
+def _index(tables: AoT | Array, path: Path) -> int:
     for index, table in enumerate(tables):
         if Path(str(table.get("path", ""))) == path:
             return index
     raise ValueError(f"has no storage {path}")
+
+
+def _set(table: _AnyTable, values: Mapping[str, Any]) -> None:
+    """Set what is not so already, above the comments that belong to what follows."""
+    below = _cut_below(table)
+    for key, value in values.items():
+        if table.get(key, _DEFAULTS[key]) != value:
+            table[key] = value
+    table.value.body.extend(below)
+
+
+def _cut_below(table: _AnyTable) -> list[tuple[Key | None, Item]]:
+    """Cut off the comments and empty lines below a table's last key."""
+    body = table.value.body
+    count = len(body)
+    while count and body[count - 1][0] is None:
+        count -= 1
+    below = body[count:]
+    del body[count:]
+    return below

@@ -100,7 +100,7 @@ class SettingsFile:
                 changed = change(text)
                 settings = _require_good(changed)
                 if changed != text:
-                    write_atomically(self.path, changed.encode())
+                    write_atomically(self.path.resolve(), changed.encode())  # where a link leads
         except (OSError, ValueError) as error:
             raise self._explain(error) from None
         return settings

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The settings file: read, edited, and damaged."""
 
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,89 @@ def test_the_first_storage_of_a_file_without_one(tmp_path: Path) -> None:
     assert file.read().settings.storages == (expected,)
     file.remove_storage(Path("/srv/share"))
     assert file.read().settings == Settings(name="A")
+
+
+ONE = """\
+# one
+[[storages]]
+path = "/one"
+"""
+TWO = """
+# two
+[[storages]]
+path = "/two"  # the second
+"""
+REST = """
+# the trash
+[trash]
+days = 7
+"""
+THREE = """
+[[storages]]
+path = "/three"
+name = "Three"
+"""
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (lambda file: file.remove_storage(Path("/one")), f"# one\n{TWO}{REST}"),
+        (lambda file: file.remove_storage(Path("/two")), f"{ONE}\n# two\n{REST}"),
+        (
+            lambda file: [file.remove_storage(Path(each)) for each in ("/one", "/two")],
+            f"# one\n\n# two\n{REST}",
+        ),
+        (
+            lambda file: file.add_storage(StorageSetting(Path("/three"), "Three")),
+            f"{ONE}{TWO}{THREE}{REST}",
+        ),
+        (
+            lambda file: file.set_read_only(Path("/one"), read_only=True),
+            f"{ONE}read_only = true\n{TWO}{REST}",
+        ),
+        (
+            lambda file: file.add_storage(StorageSetting(Path("/one"), "One")),
+            f'{ONE}name = "One"\n{TWO}{REST}',
+        ),
+    ],
+)
+def test_comments_stay_with_what_they_stand_above(
+    tmp_path: Path, edit: Callable[[SettingsFile], object], expected: str
+) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(ONE + TWO + REST)
+    edit(SettingsFile(path, tmp_path / "state"))
+    assert path.read_text() == expected
+
+
+@pytest.mark.parametrize("text", ["storages = []\n", 'storages = [{path = "/one"}]\n'])
+def test_storages_in_a_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    file = SettingsFile(path, tmp_path / "state")
+    before = file.read().settings.storages
+    file.add_storage(StorageSetting(Path("/two"), "Two"))
+    assert file.read().settings.storages == (*before, StorageSetting(Path("/two"), "Two"))
+    file.remove_storage(Path("/two"))
+    assert file.read().settings.storages == before
+
+
+def test_all_storages_may_go_and_one_come(file: SettingsFile) -> None:
+    file.remove_storage(Path("/srv/share"))
+    file.add_storage(StorageSetting(Path("/srv/music")))
+    assert file.read().settings.storages == (StorageSetting(Path("/srv/music")),)
+
+
+def test_an_edit_leaves_the_file_where_and_whose_it_is(file: SettingsFile, path: Path) -> None:
+    real = path.with_name("real.toml")
+    path.rename(real)
+    path.symlink_to(real.name)
+    real.chmod(0o640)
+    file.remove_storage(Path("/srv/share"))
+    assert path.is_symlink()
+    assert "storages" not in real.read_text()
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize("damage", ["name = ", "name = 5"])
