@@ -3,7 +3,10 @@
 # The virtual Pi as the appliance: installs the overlay as an image has it, then becomes systemd. The host's
 # command runs in it as a service, which nothing of the appliance knows of.
 set -eu
+# What goes wrong here is said where the host looks for it.
+exec >/run/host/output 2>&1
 cd /project
+mount -o remount,mode=755 /run
 rm -f /etc/systemd/system-preset/00-none.preset
 [ -s /etc/machine-id ] && [ "$(cat /etc/machine-id)" != uninitialized ] ||
     echo 0123456789abcdef0123456789abcdef >/etc/machine-id
@@ -19,7 +22,8 @@ echo "options dummy_hcd is_high_speed=1 is_super_speed=0" >/etc/modprobe.d/virtu
 cat >/etc/systemd/system/virtual-pi.service <<'END'
 [Unit]
 Description=What the host wants done
-After=multi-user.target
+DefaultDependencies=no
+After=local-fs.target
 
 [Service]
 Type=exec
@@ -33,7 +37,6 @@ END
 cat >/etc/systemd/system/virtual-pi-shell.service <<'END'
 [Unit]
 Description=A shell for the host
-After=multi-user.target
 Conflicts=serial-getty@ttyS0.service
 
 [Service]
@@ -52,4 +55,4 @@ ln -sf /usr/lib/systemd/system/multi-user.target /etc/systemd/system/default.tar
 systemctl mask --quiet serial-getty@ttyS0.service getty@tty1.service systemd-firstboot.service \
     systemd-networkd-wait-online.service systemd-pcrphase.service
 unset SYSTEMD_OFFLINE
-exec /usr/lib/systemd/systemd
+exec /usr/lib/systemd/systemd </dev/null >/dev/console 2>&1
