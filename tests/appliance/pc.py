@@ -17,6 +17,7 @@ _UPLINK = (
     "address add 192.0.2.2/24 dev up0",
     "route add default via 192.0.2.1",
 )
+_LEASE = Path(__file__).with_name("lease.sh")
 _RESOLVER = "nameserver 192.0.2.53\n"
 
 
@@ -55,7 +56,8 @@ class Pc:
         """Take the cable's interface and ask for an address as PCs do; the address."""
         wait_until(self._take, "the PC sees a network card at the cable")
         self.run("ip", "link", "set", self.interface, "up")
-        self.run("udhcpc", "-i", self.interface, "-n", "-q", "-f", "-t", "30", "-T", "1")
+        once = ("-n", "-q", "-f", "-t", "30", "-T", "1")
+        self.run("udhcpc", "-i", self.interface, "-s", str(_LEASE), *once)
         return self.address()
 
     def _take(self) -> bool:
