@@ -28,9 +28,14 @@ def controller() -> str:
     return (GADGET / "UDC").read_text().strip()
 
 
-def unbind() -> None:
-    """Take the gadget off its controller, as root can."""
+def pull_and_plug() -> None:
+    """Pull the cable, and plug it in when the PC has noticed."""
+    name = controller()
     (GADGET / "UDC").write_text("\n")
+    wait_until(lambda: not is_on_the_bus(), "the device is gone")
+    if not controller():
+        (GADGET / "UDC").write_text(name)
+    wait_until_on_the_bus()
 
 
 def pull_controller() -> None:

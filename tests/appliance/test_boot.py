@@ -30,13 +30,13 @@ def test_one_composite_device_with_both_functions() -> None:
 def _before(unit: str) -> set[str]:
     """Name all that must have started before a unit, directly or through others.
 
-    A file system is what it may wait for; the virtual Pi has some over 9p, as if from a network.
+    File systems are what it may wait for; the virtual Pi has some over 9p, as if from a network.
     """
     found: set[str] = set()
     todo = [unit]
     while todo:
         for each in units.show(todo.pop(), "After").split():
-            if each not in found and not each.endswith(".mount"):
+            if each not in found and each.endswith((".service", ".target", ".socket", ".path")):
                 found.add(each)
                 todo.append(each)
     return found

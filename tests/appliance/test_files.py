@@ -45,4 +45,5 @@ def test_thumbnails_are_made(libmtp: MtpTools, share: Path, tmp_path: Path) -> N
     image = pytest.importorskip("PIL.Image")
     image.new("RGB", (640, 480), (200, 30, 30)).save(share / "picture.jpg")
     libmtp.thumbnail("picture.jpg", tmp_path / "small.jpg")
-    assert max(image.open(tmp_path / "small.jpg").size) == 160
+    with image.open(tmp_path / "small.jpg") as small:
+        assert max(small.size) == 160

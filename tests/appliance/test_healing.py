@@ -50,19 +50,13 @@ def make_gadget_anew() -> None:
     units.wait_until_anew(units.RESPONDER, before)
 
 
-def pull_cable() -> None:
-    name = cable.controller()
-    cable.unbind()
-    (cable.GADGET / "UDC").write_text(name)
-
-
 def pull_controller() -> None:
     cable.pull_controller()
     units.wait_until(lambda: not cable.is_on_the_bus(), "the device is gone")
     cable.put_controller()
 
 
-BLOWS = [kill_responder, restart_responder, make_gadget_anew, pull_cable, pull_controller]
+BLOWS = [kill_responder, restart_responder, make_gadget_anew, cable.pull_and_plug, pull_controller]
 
 
 @pytest.mark.parametrize("blow", BLOWS)
@@ -123,7 +117,7 @@ def test_killed_again_and_again(share: Path, tmp_path: Path) -> None:
 
 def test_a_failure_is_told_of_until_it_is_healed() -> None:
     """What cannot start leaves its line, and takes it away when it can again."""
-    drop_in = Path("/run/systemd/system") / f"{units.LEDS}.d" / "broken.conf"
+    drop_in = Path("/run/systemd/system") / f"{units.LEDS}.d" / "zz-broken.conf"
     drop_in.parent.mkdir(parents=True, exist_ok=True)
     drop_in.write_text("[Service]\nExecStart=\nExecStart=/bin/false\n")
     units.run("systemctl", "daemon-reload")

@@ -44,9 +44,6 @@ def test_the_same_addresses_after_a_bus_reset(pc: Pc) -> None:
 
 def test_the_same_addresses_after_the_cable_was_out(pc: Pc) -> None:
     before = pc.plug_in(), cable.addresses()
-    name = cable.controller()
-    cable.unbind()
-    (cable.GADGET / "UDC").write_text(name)
-    cable.wait_until_on_the_bus()
+    cable.pull_and_plug()
     assert (pc.plug_in(), cable.addresses()) == before
     assert pc.reaches(cable.addresses()["inet"])

@@ -36,7 +36,7 @@ def journal(lines: int = 60) -> str:
 
 def show(unit: str, name: str) -> str:
     """Give a property of a unit."""
-    return run("systemctl", "show", "--value", "-p", name, unit).strip()
+    return run("systemctl", "show", "--value", "-p", name, "--", unit).strip()
 
 
 def main_pid(unit: str) -> int:
