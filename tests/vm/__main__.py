@@ -7,7 +7,7 @@ import sys
 import time
 
 from tests.vm import image
-from tests.vm.machine import Guest
+from tests.vm.machine import Guest, Kind
 
 #: Exit status of a program that Ctrl-C has ended, as shells give it.
 _INTERRUPTED = 130
@@ -20,8 +20,17 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     build = verbs.add_parser("build", help="make the image, if it is not there")
     build.add_argument("--force", action="store_true", help="make it anew")
-    verbs.add_parser("shell", help="a shell in the guest, with the device plugged in")
+    shell = verbs.add_parser("shell", help="a shell in the guest, with the device plugged in")
     run = verbs.add_parser("run", help="run a command in the guest")
+    for each in (shell, run):
+        each.add_argument(
+            "--appliance",
+            dest="kind",
+            action="store_const",
+            const=Kind.APPLIANCE,
+            default=Kind.PLAIN,
+            help="boot it by systemd, as the appliance",
+        )
     run.add_argument("command", nargs=argparse.REMAINDER)
     verbs.add_parser("clean", help="forget the images")
     arguments = parser.parse_args()
@@ -43,7 +52,7 @@ def _do(arguments: argparse.Namespace) -> int:
     if arguments.verb == "build":
         print(made.disk.parent)
         return 0
-    guest = Guest(made)
+    guest = Guest(made, arguments.kind)
     try:
         if arguments.verb == "shell":
             return guest.shell()

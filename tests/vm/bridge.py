@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tests.vm import image
 from tests.vm.image import GuestError
-from tests.vm.machine import Guest
+from tests.vm.machine import Guest, Kind
 
 Message = dict[str, Any]
 
@@ -34,16 +34,18 @@ class Runs(Protocol):
     def stop(self, *, keep: bool = False) -> None: ...
 
 
-def _new_guest() -> Runs:
-    return Guest(image.get())
+NewGuest = Callable[[], Runs]
+
+
+def new_guest(kind: Kind) -> Runs:
+    """Make a guest of a kind, and its image if need be."""
+    return Guest(image.get(), kind)
 
 
 class Bridge:
     """Runs tests, by node id, in a guest; boots it again where one test brings it down."""
 
-    def __init__(
-        self, wanted: list[str], timeout: float, new_guest: Callable[[], Runs] = _new_guest
-    ) -> None:
+    def __init__(self, wanted: list[str], timeout: float, new_guest: NewGuest) -> None:
         self._wanted = wanted
         self._timeout = timeout
         self._new_guest = new_guest

@@ -5,6 +5,7 @@ Host and guest share a folder: `command` is what the guest runs, `output` what i
 its exit status, `console` what the kernel says, `qemu` what QEMU itself says.
 """
 
+import enum
 import shutil
 import subprocess
 import tempfile
@@ -19,11 +20,21 @@ _KERNEL_OPTIONS = (
 )
 
 
+class Kind(enum.StrEnum):
+    """What the guest boots as; the same disk serves for both."""
+
+    #: As little as the kernel's side needs; tests start the responder themselves.
+    PLAIN = "plain"
+    #: The appliance as systemd starts it, with `overlay/` installed.
+    APPLIANCE = "appliance"
+
+
 class Guest:
     """One run of the virtual Pi. Its disk forgets what is written when it ends."""
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, kind: Kind = Kind.PLAIN) -> None:
         self._image = image
+        self._kind = kind
         self.folder = Path(tempfile.mkdtemp(prefix="virtual-pi-"))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -91,7 +102,12 @@ class Guest:
             *(find_program("qemu-system-x86_64"), "-M", "q35", "-accel", "tcg,thread=multi"),
             *("-cpu", "max", "-smp", "2", "-m", str(_MEMORY), "-no-reboot", "-nic", "none"),
             *("-monitor", "none", "-kernel", str(self._image.kernel)),
-            *("-initrd", str(self._image.initrd), "-append", _KERNEL_OPTIONS),
+            *(
+                "-initrd",
+                str(self._image.initrd),
+                "-append",
+                f"{_KERNEL_OPTIONS} virtual-pi={self._kind}",
+            ),
             "-drive",
             f"file={self._image.disk},if=virtio,format=raw,snapshot=on,cache=unsafe",
             *self._share("project", PROJECT, "readonly=on"),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs tests marked `guest` in the virtual Pi, as if they ran here.
 
+`guest("appliance")` asks for the virtual Pi as systemd boots it, with `overlay/` installed.
+
 On the host, the guest is booted in the background as soon as guest tests are collected, and runs
 them in their order; each report is a line in a file that both share, and is given out here as the
 result of the very test. In the guest the same plugin picks the tests and writes the reports.
@@ -10,12 +12,15 @@ import json
 import os
 import time
 from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.vm import bridge
 from tests.vm.bridge import Bridge
+from tests.vm.machine import Kind
 
 #: Where the guest finds its work and leaves its reports; nothing on the host.
 SHARED = os.environ.get("MTP_APPLIANCE_GUEST")
@@ -41,9 +46,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(HostHalf(config), "host-half")
 
 
-def is_guest_item(item: pytest.Item) -> bool:
-    """Whether a test is to run in the guest."""
-    return item.get_closest_marker("guest") is not None
+def guest_of(item: pytest.Item) -> Kind | None:
+    """Say in which guest a test is to run, None for here."""
+    marker = item.get_closest_marker("guest")
+    return None if marker is None else Kind(*(marker.args or (Kind.PLAIN,)))
 
 
 class HostHalf:
@@ -51,14 +57,14 @@ class HostHalf:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._bridge: Bridge | None = None
+        self._bridges: dict[Kind, Bridge] = {}
         self._left_out = 0
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Put guest tests last, so that the guest boots and works while the others run."""
-        here = [each for each in items if not is_guest_item(each)]
-        there = [each for each in items if is_guest_item(each)]
+        here = [each for each in items if guest_of(each) is None]
+        there = [each for kind in Kind for each in items if guest_of(each) is kind]
         if self._config.getoption("--no-guest"):
             self._left_out = len(there)
             self._config.hook.pytest_deselected(items=there)
@@ -67,37 +73,50 @@ class HostHalf:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Boot the guest when it is clear which tests it is to run."""
-        wanted = [each.nodeid for each in session.items if is_guest_item(each)]
-        if wanted and not self._config.option.collectonly:
-            self._bridge = Bridge(wanted, self._config.getoption("--guest-timeout"))
-            self._bridge.start()
+        """Boot the first guest when it is clear which tests it is to run; one runs at a time."""
+        if not self._config.option.collectonly:
+            self._bridges = dict(self._needed(session.items))
+        if self._bridges:
+            next(iter(self._bridges.values())).start()
         try:
             return (yield)
         finally:
-            if self._bridge is not None:
-                self._bridge.stop()
+            for each in self._bridges.values():
+                each.stop()
+
+    def _needed(self, items: list[pytest.Item]) -> Iterator[tuple[Kind, Bridge]]:
+        timeout = self._config.getoption("--guest-timeout")
+        for kind in Kind:
+            wanted = [each.nodeid for each in items if guest_of(each) is kind]
+            if wanted:
+                yield kind, Bridge(wanted, timeout, partial(bridge.new_guest, kind))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         """Report a guest test's result instead of running it."""
-        if self._bridge is None or not is_guest_item(item):
+        kind = guest_of(item)
+        if kind not in self._bridges:
             return None
+        self._stop_all_but(kind)
         hook = item.ihook
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        for report in self._reports(item):
+        for report in self._reports(item, self._bridges[kind]):
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
+
+    def _stop_all_but(self, kind: Kind) -> None:
+        for other, each in self._bridges.items():
+            if other is not kind:
+                each.stop()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was left out."""
         if self._left_out:
             terminalreporter.write_line(f"{self._left_out} tests in the guest left out: --no-guest")
 
-    def _reports(self, item: pytest.Item) -> Iterator[pytest.TestReport]:
-        assert self._bridge is not None
-        for message in self._bridge.messages(item.nodeid):
+    def _reports(self, item: pytest.Item, guest: Bridge) -> Iterator[pytest.TestReport]:
+        for message in guest.messages(item.nodeid):
             if "failure" in message:
                 yield _failure(item, message["failure"])
                 continue

@@ -11,15 +11,15 @@ import pytest
 from tests.vm.image import PROJECT
 
 _CONFTEST = """
-import functools, os, pathlib, subprocess, sys
-import tests.vm.plugin
+import os, pathlib, subprocess, sys
+import tests.vm.bridge
 
 pytest_plugins = ["tests.vm.plugin"]
 
 
 class ThisMachine:
-    def __init__(self):
-        self.folder = pathlib.Path("shared")
+    def __init__(self, kind):
+        self.folder = pathlib.Path(f"shared-{kind}")
         self.folder.mkdir()
 
     def start(self, command):
@@ -39,7 +39,7 @@ class ThisMachine:
         self.process.wait()
 
 
-tests.vm.plugin.Bridge = functools.partial(tests.vm.plugin.Bridge, new_guest=ThisMachine)
+tests.vm.bridge.new_guest = ThisMachine
 """
 
 _HEAD = """
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.guest
 def _run(folder: Path, body: str, *options: str) -> str:
     """Run the tests of `body` through both halves; what the host's pytest says."""
     (folder / "conftest.py").write_text(_CONFTEST)
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers = guest\n")
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = guest(kind): somewhere else\n")
     (folder / "test_it.py").write_text(_HEAD + body)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *options],
@@ -150,3 +150,17 @@ def test_a_guest_that_ends_says_its_last_words(tmp_path: Path) -> None:
     said = _run(tmp_path, "def test_ends(): os.write(1, b'the end'); os._exit(3)\n", "-s")
     assert "the guest ended before this test did" in said
     assert "1 failed" in said
+
+
+def test_each_test_runs_in_the_guest_that_it_asks_for(tmp_path: Path) -> None:
+    said = _run(
+        tmp_path,
+        """
+@pytest.mark.guest("appliance")
+def test_appliance(): assert os.environ["MTP_APPLIANCE_GUEST"].endswith("shared-appliance")
+@pytest.mark.guest("plain")
+def test_plain(): assert os.environ["MTP_APPLIANCE_GUEST"].endswith("shared-plain")
+def test_any(): assert os.environ["MTP_APPLIANCE_GUEST"].endswith("shared-plain")
+""",
+    )
+    assert "3 passed" in said

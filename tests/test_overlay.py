@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies in `overlay/`: it is installed whole, offline, and says what the command says."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from appliance.cli import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+OVERLAY = ROOT / "overlay"
+MAN = OVERLAY / "usr/share/man/man1/mtp-appliance.1"
+COMPLETION = OVERLAY / "usr/share/bash-completion/completions/mtp-appliance"
+UNITS = sorted((OVERLAY / "usr/lib/systemd/system").glob("*.service"))
+PINNED = dict(
+    line.split("==")
+    for line in (OVERLAY / "requirements.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+)
+
+
+def install(*arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["sh", OVERLAY / "install.sh", *arguments],
+        env=os.environ | {"PYTHON": sys.executable} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def make_wheels(folder: Path) -> None:
+    """Make what pip takes for the pinned packages."""
+    for name, version in PINNED.items():
+        module = name.replace("-", "_")
+        info = f"{module}-{version}.dist-info"
+        with zipfile.ZipFile(folder / f"{module}-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{module}/__init__.py", "")
+            wheel.writestr(f"{info}/METADATA", f"Name: {name}\nVersion: {version}\n")
+            tags = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            wheel.writestr(f"{info}/WHEEL", tags)
+            wheel.writestr(f"{info}/RECORD", "")
+
+
+def test_installed_offline_and_again(tmp_path: Path) -> None:
+    wheels, target = tmp_path / "wheels", tmp_path / "target"
+    wheels.mkdir()
+    target.mkdir()
+    make_wheels(wheels)
+    for _ in range(2):
+        done = install(target, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
+        assert done.returncode == 0, done.stderr
+    library = target / "usr/lib/mtp-appliance"
+    for each in ("functionfs", "ioctl_opt", "libaio", "appliance"):
+        assert (library / each / "__init__.py").exists()
+    for path in (*OVERLAY.glob("etc/**/*"), *OVERLAY.glob("usr/**/*")):
+        copy = target / path.relative_to(OVERLAY)
+        assert copy.exists()
+        assert os.access(copy, os.X_OK) == os.access(path, os.X_OK)
+
+
+def test_nothing_installed_names_this_machine(tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    for each in ("functionfs", "ioctl_opt", "libaio"):
+        (packages / each).mkdir(parents=True)
+        (packages / each / "__init__.py").touch()
+    target = tmp_path / "target"
+    target.mkdir()
+    assert install("--packages", packages, target).returncode == 0
+    for path in target.rglob("*"):
+        assert not path.is_file() or str(ROOT).encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("arguments", [(), ("--packages",), ("one", "two"), ("/nowhere",)])
+def test_called_wrongly_it_does_nothing(arguments: tuple[str, ...]) -> None:
+    done = install(*arguments)
+    assert done.returncode != 0
+    assert "install.sh:" in done.stderr
+
+
+def test_the_pinned_packages_are_what_the_project_wants() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["optional-dependencies"]["usb"]
+    assert {re.split("[=>]", each)[0] for each in wanted} == set(PINNED)
+    assert f"functionfs=={PINNED['functionfs']}" in wanted
+
+
+@pytest.mark.parametrize("command", ["serve", *COMMANDS])
+def test_each_command_is_in_the_man_page_and_completed(command: str) -> None:
+    assert f"\n.B {command}\n" in MAN.read_text()
+    assert f" {command} " in COMPLETION.read_text().replace('"', " ")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_failure_of_each_unit_is_told_of_and_taken_back(unit: Path) -> None:
+    text = unit.read_text()
+    assert "note-failure %n" in text
+    assert "ExecStartPost=-" in text
+    assert "/bin/rm -f /run/mtp-appliance-failures/%n" in text
