@@ -35,5 +35,23 @@ def _apply(arguments: argparse.Namespace) -> None:
         from appliance.settings.boot import take_over_boot_file  # noqa: PLC0415 - at a start only
 
         take_over_boot_file(places.BOOT_SETTINGS, arguments.settings, places.STATE)
-    settings = SettingsFile(arguments.settings, places.STATE, keeps=False).read().settings
-    Applier(settings, arguments.user, arguments.root).apply(boot=arguments.boot)
+    _until_it_stays(arguments)
+
+
+def _until_it_stays(arguments: argparse.Namespace) -> None:
+    """Apply, and again where the file has changed meanwhile: systemd does not look so long."""
+    boot, file = arguments.boot, SettingsFile(arguments.settings, places.STATE, keeps=False)
+    while True:
+        looks = _looks(file.path)
+        Applier(file.read().settings, arguments.user, arguments.root).apply(boot=boot)
+        if _looks(file.path) == looks:
+            return
+        boot = False
+
+
+def _looks(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size

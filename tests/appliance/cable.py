@@ -2,7 +2,6 @@
 """The device's end of the cable, and what the PC sees on its bus."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import usb.core
@@ -36,16 +35,6 @@ def pull_and_plug() -> None:
     if not controller():
         (GADGET / "UDC").write_text(name)
     wait_until_on_the_bus()
-
-
-def pull_controller() -> None:
-    """Take the controller itself away: its driver, and the PC's bus with it."""
-    subprocess.run(["rmmod", "dummy_hcd"], check=True)
-
-
-def put_controller() -> None:
-    """Bring it back."""
-    subprocess.run(["modprobe", "dummy_hcd"], check=True)
 
 
 def interface() -> str:

@@ -50,13 +50,9 @@ def make_gadget_anew() -> None:
     units.wait_until_anew(units.RESPONDER, before)
 
 
-def pull_controller() -> None:
-    cable.pull_controller()
-    units.wait_until(lambda: not cable.is_on_the_bus(), "the device is gone")
-    cable.put_controller()
-
-
-BLOWS = [kill_responder, restart_responder, make_gadget_anew, cable.pull_and_plug, pull_controller]
+#: Not the controller's module taken out: after that kernels up to 6.12 at least refuse to bind a
+#: network function, or crash. No board takes its controller out; tests/usb/test_gadget.py has it.
+BLOWS = [kill_responder, restart_responder, make_gadget_anew, cable.pull_and_plug]
 
 
 @pytest.mark.parametrize("blow", BLOWS)
