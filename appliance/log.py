@@ -7,6 +7,7 @@ Names of files appear at level debug only, their content never.
 import logging
 import os
 import sys
+from copy import copy
 from enum import IntEnum
 
 
@@ -56,7 +57,8 @@ class TerminalFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format a record, its level in lower case."""
+        """Format a record, its level in lower case; other handlers get it as it is."""
+        record = copy(record)
         record.levelname = record.levelname.lower()
         return super().format(record)
 

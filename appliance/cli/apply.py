@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 
 from appliance import log, places
-from appliance.services.apply import USER, Applier, need_root
+from appliance.services.apply import USER, Applier, need_root, note_look
 from appliance.services.gadget import ROOT
 from appliance.settings.store import SettingsFile
 
@@ -35,23 +35,6 @@ def _apply(arguments: argparse.Namespace) -> None:
         from appliance.settings.boot import take_over_boot_file  # noqa: PLC0415 - at a start only
 
         take_over_boot_file(places.BOOT_SETTINGS, arguments.settings, places.STATE)
-    _until_it_stays(arguments)
-
-
-def _until_it_stays(arguments: argparse.Namespace) -> None:
-    """Apply, and again where the file has changed meanwhile: systemd does not look so long."""
-    boot, file = arguments.boot, SettingsFile(arguments.settings, places.STATE, keeps=False)
-    while True:
-        looks = _looks(file.path)
-        Applier(file.read().settings, arguments.user, arguments.root).apply(boot=boot)
-        if _looks(file.path) == looks:
-            return
-        boot = False
-
-
-def _looks(path: Path) -> object:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    file = SettingsFile(arguments.settings, places.STATE, keeps=False)
+    note_look(file.path, arguments.root)
+    Applier(file.read().settings, arguments.user, arguments.root).apply(boot=arguments.boot)

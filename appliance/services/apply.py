@@ -30,12 +30,28 @@ _LEDS = "mtp-appliance-leds.service"
 _AVAHI = "avahi-daemon.service"
 _NETWORKD = "systemd-networkd.service"
 _APPLIED = places.FUNCTIONFS.with_name("applied.json")
+_LOOKED = places.FUNCTIONFS.with_name("looked-at")
 _NETWORK_FILES = Path("/run/systemd/network")
 _HOSTS_ADDRESS = "127.0.1.1"
 #: Seconds that a service manager that hangs is waited for.
 _PATIENCE = 60.0
 
 Run = Callable[[Sequence[str]], bool]
+
+
+def note_look(path: Path, root: Path = gadget.ROOT) -> None:
+    """Write down which file it is that is looked at now, as `stat -c "%i %.Y %s"` says it.
+
+    systemd does not look while this runs: at its end the unit asks whether it is still that one.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        words = ""
+    else:
+        seconds, nanoseconds = divmod(status.st_mtime_ns, 1_000_000_000)
+        words = f"{status.st_ino} {seconds}.{nanoseconds:09d} {status.st_size}"
+    write_if_changed(root / _LOOKED.relative_to("/"), f"{words}\n")
 
 
 def run(command: Sequence[str]) -> bool:
