@@ -58,6 +58,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "appliance.gadget": ("appliance.errors", "appliance.places", "appliance.mtp.device_ports"),
     "appliance.network": ("appliance.errors",),
     "appliance.leds": ("appliance.errors", "appliance.places", "appliance.status"),
+    "appliance.doctor": (
+        *("appliance.errors", "appliance.places", "appliance.settings", "appliance.status"),
+        *("appliance.gadget", "appliance.network"),
+        *("appliance.services.gadget", "appliance.services.gadget_status"),
+    ),
     "appliance.services": ("appliance",),
     "appliance.cli": ("appliance",),
     "appliance.__main__": ("appliance.cli",),

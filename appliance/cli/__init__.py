@@ -22,8 +22,10 @@ _NAME_LENGTH = 100
 COMMANDS = {
     "status": "show what an appliance that runs is doing",
     "leds": "say what the lights mean, try them, serve them",
+    "report": "gather what others need to find out what is wrong",
     "settings": "show, change, check, save and restore the settings",
     "apply": "put the settings into force: host name, network, gadget, services",
+    "doctor": "say what is well, what is not, and what to do",
     "gadget": "make, remove or show the USB device as the kernel has it",
     "storage": "add, remove and change what an appliance serves while it runs",
     "trash": "put back what a PC has deleted",
