@@ -91,6 +91,10 @@ def test_the_readme_has_the_table_of_lights() -> None:
     assert patterns.table() in text("README.md")
 
 
+def test_the_man_page_has_the_table_of_lights() -> None:
+    assert patterns.manual() in text("overlay/usr/share/man/man1/mtp-appliance.1")
+
+
 def test_the_readme_has_all_settings() -> None:
     assert examples.table_of_settings() in text("README.md")
 

@@ -129,6 +129,16 @@ def countdown(seconds: float) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def manual() -> str:
+    """Write the table of the man page."""
+    lines = [".SH THE LIGHT"]
+    for pattern in Pattern:
+        rhythm = pattern.value
+        lines += [".TP", f".I {rhythm.looks}", f"{rhythm.means}: {rhythm.advice.replace('`', '')}."]
+    lines += [".TP", ".I dark", "it has no power, or does not run."]
+    return "\n".join(lines) + "\n"
+
+
 def table() -> str:
     """Write the table of the documentation (Markdown)."""
     rows = ["| the light | means | what to do |", "|---|---|---|"]
