@@ -154,6 +154,7 @@ class FunctionFsTransport:
         self._connection: Connection = responder.connect("usb")
         self._monitor = responder.monitor
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
+        self._at_endpoint_0 = False
         self._function = _Function(mountpoint, self)
         self._resources = ExitStack()
 
@@ -162,7 +163,7 @@ class FunctionFsTransport:
             resources.enter_context(self._function)
             files = [self._function.getEndpoint(index) for index in range(4)]
             self._news = select.poll()
-            self._news.register(self._function.ep0, select.POLLIN)
+            self._news.register(self._function.eventfd, select.POLLIN)
             os.set_blocking(files[_INTERRUPT_IN].fileno(), False)
             self._events = EventPipe(files[_INTERRUPT_IN].fileno())
             resources.callback(self._events.close)
@@ -204,17 +205,19 @@ class FunctionFsTransport:
             raise ApplianceError("the USB worker failed", hint="the log has the reason")
 
     def _process_events(self) -> None:
-        while True:
+        self._at_endpoint_0 = True
+        while self._at_endpoint_0:
             try:
                 self._function.processEvents()
-                return
+                self._at_endpoint_0 = False
             except OSError as error:
                 if error.errno != EIDRM:  # EIDRM: the host gave up a control transfer
                     raise
 
     def _unread(self) -> bool:
-        """Whether the kernel has events that `serve` has not read yet; asked by the worker."""
-        return bool(self._news.poll(0))
+        """Whether the kernel has events that `serve` is not done with; asked by the worker."""
+        # Endpoint 0 itself must not be asked: it refuses (EAGAIN) what `serve` does meanwhile.
+        return bool(self._news.poll(0)) or self._at_endpoint_0  # in this order
 
     def _work(self) -> None:
         try:

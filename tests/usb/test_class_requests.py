@@ -2,6 +2,7 @@
 """Cancel, reset, status and extended event data, in each state of a transaction."""
 
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,19 @@ def test_status_during_a_download(host: Host, large: int) -> None:
     assert host.response().code == OK
     assert len(rest) == 12 + SIZE - host.packet_size
     assert host.status() == READY
+
+
+def test_endpoint_0_answers_however_busy_the_others_are(host: Host, large: int) -> None:
+    answers = set()
+    for _ in range(10):
+        host.send_command(Op.GET_OBJECT, large)
+        with ThreadPoolExecutor(1) as reader:
+            download = reader.submit(host.read_transfer)
+            while not download.done():
+                answers.add(host.status())
+        assert len(download.result()) == 12 + SIZE
+        assert host.response().code == OK
+    assert answers <= {BUSY, READY}
 
 
 @pytest.mark.parametrize("read", [0, 1, 16, 4096])
