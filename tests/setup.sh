@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Makes this checkout ready for one of the Makefile's targets: Debian packages, then .venv.
-#   sh tests/setup.sh run|test|test-fast|check|vm
+#   sh tests/setup.sh run|test|test-fast|check|vm|bench
 # As root, what is missing is installed by apt-get. Otherwise it is named, with the line that
 # installs it, and the work goes on as far as it can. When nothing is missing, nothing is asked.
 set -eu
@@ -16,11 +16,14 @@ run,test,test-fast  gphoto2                 command gphoto2
 test,test-fast      shellcheck              command shellcheck
 test,test-fast      procps                  command pkill
 test,test-fast      libaio1t64|libaio1      library libaio.so.1
-test,vm             qemu-system-x86         command qemu-system-x86_64
-test,vm             mmdebstrap              command mmdebstrap
-test,vm             uidmap                  command newuidmap
-test,vm             e2fsprogs               command mke2fs
-test,vm             debian-archive-keyring  file /usr/share/keyrings/debian-archive-keyring.gpg
+test,test-fast,bench  qemu-user             command qemu-x86_64
+test,test-fast,bench  tcc                   command tcc
+test,test-fast,bench  libc6-dev             file /usr/include/stdio.h
+test,vm,bench       qemu-system-x86         command qemu-system-x86_64
+test,test-fast,vm,bench  mmdebstrap         command mmdebstrap
+test,vm,bench       uidmap                  command newuidmap
+test,vm,bench       e2fsprogs               command mke2fs
+test,test-fast,vm,bench  debian-archive-keyring  file /usr/share/keyrings/debian-archive-keyring.gpg
 END
 }
 
