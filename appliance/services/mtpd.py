@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance.control import socket_path
 from appliance.gadget.identity import device_identity
 from appliance.log import NAMES, set_level
 from appliance.mtp.device import Device
 from appliance.mtp.ptpip_packets import PORT
 from appliance.mtp.responder import Responder
-from appliance.services.control_socket import ControlServer, socket_path
+from appliance.services.control_socket import ControlServer
 from appliance.services.host import LinuxHost
 from appliance.services.management import Management, allowed_users
 from appliance.services.notify import notify
