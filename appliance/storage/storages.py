@@ -26,7 +26,7 @@ from appliance.mtp.ports import ChangeKind, ChangeListener, StorageRecord
 from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup
 from appliance.storage.trash import TrashPolicy
-from appliance.storage.volume import Folder, Volume, check
+from appliance.storage.volume import Folder, Volume, check, check_name
 from appliance.storage.write_safety import Unsafe, WriteSafety
 
 log = logging.getLogger(__name__)
@@ -140,6 +140,26 @@ class Storages:
             for volume in self._lookup.volumes:
                 self._bring_back(volume, locked=False)
         self._lookup.announcements.deliver()
+
+    def rename_storage(self, storage_id: int, name: str) -> None:
+        """Call a storage something else; to a PC it goes and comes back, for then it looks anew."""
+        with self._at_work, self._lock:
+            volume = self._find(storage_id)
+            if volume.folder.name == name:
+                return
+            check_name(name, {each.folder.name for each in self._lookup.volumes})
+            self._tell(ChangeKind.STORAGE_REMOVED, volume, if_not=not volume.is_present)
+            volume.rename(name)
+            self._tell(ChangeKind.STORAGE_ADDED, volume, if_not=not volume.is_present)
+        self._lookup.announcements.deliver()
+
+    def order_storages(self, storage_ids: Sequence[int]) -> None:
+        """List the storages in this order from now on; each of them has to be named once."""
+        with self._at_work, self._lock:
+            known = sorted(each.storage_id for each in self._lookup.volumes)
+            if sorted(storage_ids) != known:
+                raise ApplianceError("an order names each storage once", hint="list the storages")
+            self._lookup.volumes.order(storage_ids)
 
     def set_read_only(self, storage_id: int, *, read_only: bool) -> None:
         """Refuse changes in a storage from now on, or allow them if its disk does."""

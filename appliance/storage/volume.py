@@ -6,7 +6,7 @@ import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -43,7 +43,7 @@ def check(folders: Sequence[Folder], *, beside: Sequence[Folder] = ()) -> None:
     names = {each.name for each in beside}
     places = {place for each in beside if (place := _place(each)) is not None}
     for folder in folders:
-        _check_name(folder, names)
+        check_name(folder.name, names)
         names.add(folder.name)
         status = _check_path(folder)
         if (status.st_dev, status.st_ino) in places:
@@ -60,14 +60,15 @@ def _place(folder: Folder) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _check_name(folder: Folder, taken: set[str]) -> None:
-    if not folder.name.strip() or len(folder.name) > 100 or _UNFIT.search(folder.name):
+def check_name(name: str, taken: set[str]) -> None:
+    """Refuse what no storage can be called, or beside others that are `taken`."""
+    if not name.strip() or len(name) > 100 or _UNFIT.search(name):
         raise ApplianceError(
-            f"{folder.name!a} cannot be a storage's name", hint="1 to 100 characters without /"
+            f"{name!a} cannot be a storage's name", hint="1 to 100 characters without /"
         )
-    if folder.name in taken:
+    if name in taken:
         raise ApplianceError(
-            f"two storages are named {folder.name}", hint="give one another name: NAME=FOLDER"
+            f"two storages are named {name}", hint="give one another name: NAME=FOLDER"
         )
 
 
@@ -146,6 +147,11 @@ class Volume:
         with self._reachable():
             self.staging.close()
             self.directories.close()
+
+    def rename(self, name: str) -> None:
+        """Call the storage something else."""
+        self.folder = replace(self.folder, name=name)
+        self.name = name
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:
