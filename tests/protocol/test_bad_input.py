@@ -26,6 +26,7 @@ TEXT = encode_string("new")
 
 Parameter = int | str
 Case = tuple[Op, tuple[Parameter, ...], bytes | None, R]
+Cut = tuple[Op, tuple[Parameter, ...], bytes, R]
 
 CASES: tuple[Case, ...] = (
     (Op.OPEN_SESSION, (), None, R.INVALID_PARAMETER),
@@ -211,7 +212,6 @@ def test_one_parameter_after_the_other_left_out(pc: Initiator, share: Path) -> N
 
 
 #: Operations with data, and what they refuse where it ends too soon.
-Cut = tuple[Op, tuple[Parameter, ...], bytes, R]
 CUT: tuple[Cut, ...] = (
     (Op.SEND_OBJECT_INFO, (STORAGE, "root"), FILE_INFO[:-3], R.INVALID_DATASET),
     (Op.SEND_OBJECT_PROP_LIST, (STORAGE, "root", 0x3000, 0, 3), NAME_LIST, R.INVALID_DATASET),
