@@ -19,7 +19,7 @@ from appliance.settings.files import write_atomically
 log = logging.getLogger(__name__)
 
 #: What each language calls itself.
-NAMES = {"en": "English", "de": "Deutsch"}
+NAMES = {"en": "English"}
 _SOURCE = Path(__file__).with_name("translations")
 _INSIDE = Path("LC_MESSAGES")
 _CHOSEN = "language"

@@ -140,7 +140,7 @@ def test_a_flood_of_addresses_takes_no_memory_and_waits_together() -> None:
     assert attempts.wait("1") == 0
 
 
-@pytest.mark.parametrize("text", ["version = ", "trash = 3\n", None])
+@pytest.mark.parametrize("text", ["version = ", "[trash]\ndays = 0\n", None])
 def test_settings_that_cannot_be_read_are_no_open_door(
     fake: FakeAppliance, text: str | None
 ) -> None:
@@ -209,10 +209,10 @@ def test_changed_host_name_works_at_once(stranger: Visitor, fake: FakeAppliance)
 
 def test_language_is_chosen_and_the_way_back_is_ours(stranger: Visitor) -> None:
     referer = {"Referer": "http://mtp-appliance.local/help"}
-    data = {"token": stranger.token(), "language": "de"}
+    data = {"token": stranger.token(), "language": "en"}
     answer = stranger.client.post("/language", base_url=stranger.base, data=data, headers=referer)
     assert answer.headers["Location"] == "/help"
-    assert '<html lang="de">' in stranger.get("/help").text
+    assert '<html lang="en">' in stranger.get("/help").text
     for bad in ("http://evil.example/x", "http://mtp-appliance.local//evil.example"):
         headers = {"Referer": bad}
         answer = stranger.client.post(
