@@ -107,13 +107,14 @@ class Storages:
             self._take_away(volume, removed=True)
             self._lookup.volumes.remove(volume)
             self._lookup.table.drop(volume.root)
-        self._lookup.announcements.deliver()
+        self._went_away(volume)
 
     def eject(self, storage_id: int) -> None:
         """Take a storage away, so that its disk can be taken out; harmless when repeated."""
         with self._at_work, self._flusher.settled(), self._lock:
-            self._take_away(self._find(storage_id), ejected=True)
-        self._lookup.announcements.deliver()
+            volume = self._find(storage_id)
+            self._take_away(volume, ejected=True)
+        self._went_away(volume)
 
     def load(self, storage_id: int) -> None:
         """Bring back a storage that was ejected; harmless where it was not."""
@@ -130,7 +131,7 @@ class Storages:
             self._is_locked = True
             for volume in self._lookup.volumes:
                 self._take_away(volume, locked=True)
-        self._lookup.announcements.deliver()
+        self._went_away(*self._lookup.volumes)
 
     def unlock(self) -> None:
         """Bring the storages back that `lock` took away."""
@@ -192,6 +193,12 @@ class Storages:
     def settle(self) -> None:
         """Bring all that was written to the disk, now."""
         self._flusher.settle()
+
+    def _went_away(self, *volumes: Volume) -> None:
+        """Close what idle PCs hold open there, and tell all; without the lock."""
+        for volume in volumes:
+            volume.end_uses()
+        self._lookup.announcements.deliver()
 
     # The pieces, with the lock held
 

@@ -3,11 +3,13 @@
 
 import os
 import re
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from appliance.errors import ApplianceError
 from appliance.mtp.codes import ResponseCode
@@ -85,6 +87,14 @@ def _check_path(folder: Folder) -> os.stat_result:
         ) from None
 
 
+class Use(Protocol):
+    """What keeps a file of a storage open over several transactions, be its PC idle or not."""
+
+    def let_go(self) -> None:
+        """Close the file now; for any thread, and not under the lock."""
+        ...
+
+
 class Volume:
     """A storage while it is served; not for several threads at once.
 
@@ -111,6 +121,7 @@ class Volume:
         self.is_locked = False
         self._is_removed = False
         self._absences = 0
+        self._uses: weakref.WeakSet[Use] = weakref.WeakSet()
         self._lock = lock
         try:
             self.directories = Directories(folder.path)
@@ -195,6 +206,19 @@ class Volume:
     def stay(self) -> Callable[[], None]:
         """Give a check, for any thread, that the storage was never away since now."""
         return partial(self._require_stay, self._absences)
+
+    def add_use(self, use: Use) -> None:
+        """Have something let go when the storage goes away."""
+        with self._lock:
+            self._uses.add(use)
+
+    def end_uses(self) -> None:
+        """Have all let go, so that the disk can be taken out. Not to be called under the lock."""
+        with self._lock:
+            uses = list(self._uses)
+            self._uses.clear()
+        for each in uses:
+            each.let_go()
 
     def _require_stay(self, absences: int) -> None:
         if absences != self._absences:
