@@ -120,7 +120,7 @@ need_python() {
 # What is installed into .venv: for `run` the responder alone, else the tools and the USB part too.
 requirement() {
     case $purpose in
-        run) printf '.' ;;
+        run) printf '.[web]' ;;
         *) printf '.[dev,usb]' ;;
     esac
 }
