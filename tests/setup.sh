@@ -16,6 +16,7 @@ run,test,test-fast  gphoto2                 command gphoto2
 test,test-fast      shellcheck              command shellcheck
 test,test-fast      procps                  command pkill
 test,test-fast      libaio1t64|libaio1      library libaio.so.1
+test,test-fast      chromium                command chromium
 test,test-fast,bench  qemu-user             command qemu-x86_64
 test,test-fast,bench  tcc                   command tcc
 test,test-fast,bench  libc6-dev             file /usr/include/stdio.h
@@ -122,7 +123,7 @@ need_python() {
 # What is installed into .venv: for `run` the responder alone, else the tools and the USB part too.
 requirement() {
     case $purpose in
-        run) printf '.' ;;
+        run) printf '.[web]' ;;
         *) printf '.[dev,usb]' ;;
     esac
 }
