@@ -44,7 +44,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     _add(verbs, "unset", _unset, "let the default hold").add_argument("key", metavar="KEY")
     reset = _add(verbs, "reset", _reset, "return to those of a new appliance; no file is touched")
     export = _add(verbs, "export", _export, "write all of them to standard output", json=True)
-    export.add_argument("--with-secrets", action="store_true", help="the password's hash too")
+    export.add_argument("--with-secrets", action="store_true", help="passphrase and hash too")
     take = _add(verbs, "import", _import, "take others over, after showing what would change")
     take.add_argument("source", metavar="FILE", help="- for standard input")
     for each in (reset, take):
@@ -53,6 +53,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     check = _add(verbs, "check", _check, "say what is wrong in the file", json=True)
     check.add_argument("source", metavar="FILE", nargs="?", help="another file than the usual one")
     _add(verbs, "password", _password, "choose the password of the settings page")
+    _add(verbs, "passphrase", _passphrase, "say the passphrase of the Wi-Fi network")
 
 
 def _add(
@@ -129,7 +130,8 @@ def _get(arguments: argparse.Namespace) -> None:
 def _set(arguments: argparse.Namespace) -> None:
     _, setting = values.find(arguments.key)
     if setting.secret:
-        hint = "mtp-appliance settings password"
+        word = arguments.key.rpartition(".")[2]
+        hint = f"so that it is not shown: mtp-appliance settings {word}"
         raise ApplianceError(f"{arguments.key} is no text to type here", hint=hint)
     _write(arguments, {arguments.key: values.parse(arguments.key, arguments.value)})
 
@@ -181,8 +183,8 @@ def _replace(arguments: argparse.Namespace, text: str) -> None:
         print(f"mtp-appliance: {warning}", file=sys.stderr)
     file = _file(arguments)
     before, _ = understand(file.text() if arguments.file.exists() else "")
-    if arguments.verb == "import" and "password" not in text:
-        after, text = _keep_password(before, after, text)
+    if arguments.verb == "import":
+        after, text = _keep_secrets(before, text)
     changes = differences(before, after)
     _tell(changes)
     if arguments.dry_run or not changes:
@@ -192,13 +194,14 @@ def _replace(arguments: argparse.Namespace, text: str) -> None:
     file.replace(text)
 
 
-def _keep_password(before: Settings, after: Settings, text: str) -> tuple[Settings, str]:
-    """Leave the password as it is where the other file says nothing of one."""
-    if not before.web_password:
-        return after, text
-    from appliance.settings.document import with_values  # noqa: PLC0415 - large
+def _keep_secrets(before: Settings, text: str) -> tuple[Settings, str]:
+    """Leave the secrets as they are of which the other file says nothing."""
+    from appliance.settings.document import with_secrets  # noqa: PLC0415 - large
 
-    text = with_values(text, {"web.password": before.web_password})
+    try:
+        text = with_secrets(text, before)
+    except ValueError as error:
+        raise ApplianceError(str(error), hint="nothing was changed") from None
     return understand(text)[0], text
 
 
@@ -241,8 +244,14 @@ def _password(arguments: argparse.Namespace) -> None:
     _write(arguments, {"web.password": passwords.hash_password(password)})
 
 
-def _ask_twice() -> str:
-    password = getpass("New password: ")
+def _passphrase(arguments: argparse.Namespace) -> None:
+    key = "wifi.passphrase"
+    text = _ask_twice("Passphrase: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    _write(arguments, {key: values.parse(key, text)})
+
+
+def _ask_twice(prompt: str = "New password: ") -> str:
+    password = getpass(prompt)
     if getpass("Once more: ") != password:
         raise ApplianceError("the two are not the same", hint="nothing was changed")
     return password

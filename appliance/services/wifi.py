@@ -15,12 +15,12 @@ from typing import Self
 from appliance.errors import ApplianceError
 from appliance.mtp.ptpip_packets import PORT
 from appliance.mtp.responder import Responder
+from appliance.network.wifi import INTERFACE
 from appliance.transports.ptpip import PtpIpServer
 from appliance.transports.ptpip_listen import Address
 
 log = logging.getLogger(__name__)
 
-INTERFACE = "wlan0"
 #: Seconds between two looks for the interface.
 _LOOK = 2.0
 _IPV6 = Path("/proc/net/if_inet6")

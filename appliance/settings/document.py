@@ -14,7 +14,7 @@ import tomlkit
 from tomlkit import TOMLDocument
 from tomlkit.items import AoT, Array, InlineTable, Item, Key, Table, Whitespace
 
-from appliance.settings.schema import StorageSetting
+from appliance.settings.schema import Settings, StorageSetting, declared
 
 _STORAGES = "storages"
 _DEFAULTS = {item.name: item.default for item in fields(StorageSetting) if item.name != "path"}
@@ -37,6 +37,17 @@ def without(text: str, key: str) -> str:
     if name in table:
         del table[name]
     return tomlkit.dumps(document)
+
+
+def with_secrets(text: str, settings: Settings) -> str:
+    """Set the secrets as `settings` have them, but those that the text itself says."""
+    document = tomlkit.parse(text)
+    values = {}
+    for key, item, setting in declared():
+        table, name = _place(document, key, make=False)
+        if setting.secret and name not in table and getattr(settings, item.name):
+            values[key] = getattr(settings, item.name)
+    return with_values(text, values)
 
 
 def with_storage(text: str, storage: StorageSetting) -> str:

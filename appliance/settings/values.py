@@ -33,8 +33,9 @@ def parse(key: str, text: str) -> Any:
         value = text
     complaint = complaint_of(value, item, setting)
     if complaint:
-        hint = setting.help
-        raise ApplianceError(f"{key}: {text!r} {complaint}", hint=hint, status=ExitStatus.USAGE)
+        shown = "the value" if setting.secret else repr(text)
+        words = f"{key}: {shown} {complaint}"
+        raise ApplianceError(words, hint=setting.help, status=ExitStatus.USAGE)
     return value
 
 
