@@ -47,6 +47,7 @@ MTP_VALUES = tuple(
 )
 ROOMS: dict[str, tuple[str, ...]] = {
     "appliance.errors": (),
+    "appliance.control": ("appliance.errors",),
     "appliance.log": ("appliance.errors",),
     "appliance.places": (),
     "appliance.status": ("appliance.errors",),
@@ -66,7 +67,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "appliance.services": ("appliance",),
     "appliance.cli": ("appliance",),
     "appliance.__main__": ("appliance.cli",),
-    "webui": ("appliance.settings", "appliance.status", "appliance.errors", "appliance.places"),
+    "webui": (
+        *("appliance.settings", "appliance.status", "appliance.errors", "appliance.places"),
+        *("appliance.control", "appliance.leds.patterns"),
+    ),
 }
 
 # Inside what a room may import, what it may not.
@@ -222,7 +226,9 @@ def test_allowed(module: str, source: str) -> None:
         ("appliance.thumbnailer", "from appliance.storage import Folder", "nothing of ours"),
         ("appliance.kitchen", "from appliance.errors import ApplianceError", "no room"),
         ("appliance", "from appliance.cli import main", "imports nothing"),
+        ("appliance.control", "from appliance.services import mtpd", "not appliance.services"),
         ("webui.pages.home", "from appliance.storage import Folder", "not appliance.storage"),
+        ("webui.pages.home", "from appliance.leds.board import Board", "not appliance.leds.board"),
     ],
 )
 def test_refused(module: str, source: str, complaint: str) -> None:

@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from appliance.services import control_socket
+from appliance import control
 
 
 def verbs(parser: argparse.ArgumentParser, epilog: str) -> Any:
@@ -26,4 +26,4 @@ def verb(verbs: Any, name: str, act: Any, what: str) -> argparse.ArgumentParser:
 
 def ask(arguments: argparse.Namespace, verb: str, **values: Any) -> Any:
     """Ask the appliance; what it says."""
-    return control_socket.ask(arguments.socket or control_socket.socket_path(), verb, **values)
+    return control.ask(arguments.socket or control.socket_path(), verb, **values)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the command line talks to the service that runs: one line each way over a Unix socket.
-
-    {"verb": "storage eject", "arguments": {"storage": "Card"}}
-    {"result": null}   or   {"error": "there is no storage Card", "hint": "..."}
+"""Answers what is asked over a Unix socket, as `appliance/control.py` says it.
 
 Root and the user that the service runs as may ask for everything, other users for what the
 service has for them in `allowed`.
@@ -19,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from appliance.errors import ApplianceError, ExitStatus
+from appliance.control import connect, encode, receive_line
+from appliance.errors import ApplianceError
 
 log = logging.getLogger(__name__)
 
@@ -28,31 +26,9 @@ Verb = Callable[..., Any]
 Allowed = Mapping[int, Collection[str]]
 NOBODY_ELSE: Allowed = {}
 
-SOCKET_NAME = "control.sock"
-_MAX_LINE = 1 << 16
 #: Seconds; one who connects and says nothing is in nobody's way for longer.
 _PATIENCE = 5.0
-#: Seconds that the service may take for what it is asked.
-_LONG = 600.0
 _CREDENTIALS = struct.Struct("3i")
-_NOT_RUNNING = "start it: mtp-appliance serve FOLDER"
-
-
-def socket_path(state_directory: Path | None = None) -> Path:
-    """Find where the socket is: with the state, if that has a place of its own; else systemd's
-    runtime directory for the service, or the user's.
-    """
-    if state_directory is not None:
-        return state_directory / SOCKET_NAME
-    for_service = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    if for_service:
-        return Path(for_service) / SOCKET_NAME
-    for_user = os.environ.get("XDG_RUNTIME_DIR", "")
-    if for_user.startswith("/"):
-        return Path(for_user) / "mtp-appliance" / SOCKET_NAME
-    if os.geteuid() == 0:
-        return Path("/run/mtp-appliance") / SOCKET_NAME
-    return Path("~/.local/state/mtp-appliance").expanduser() / SOCKET_NAME
 
 
 class ControlServer:
@@ -111,7 +87,7 @@ class ControlServer:
                 return  # closed
             with connection, suppress(OSError):  # who asked is gone
                 connection.settimeout(_PATIENCE)
-                connection.sendall(_encode(self._answer(connection)))
+                connection.sendall(encode(self._answer(connection)))
 
     def _allowed_to(self, user: int) -> Collection[str]:
         """Give the verbs that a user may ask for; nobody is heard who may ask for none."""
@@ -122,7 +98,7 @@ class ControlServer:
 
     def _answer(self, connection: socket.socket) -> dict[str, Any]:
         try:
-            line = _receive_line(connection)  # who is refused has to be listened to first
+            line = receive_line(connection)  # who is refused has to be listened to first
             allowed = self._allowed_to(_user(connection))
             request = json.loads(line)
             verb = self._verbs[request["verb"]]
@@ -144,37 +120,9 @@ class ControlServer:
 _NOT_ALLOWED = ApplianceError("this user may not do that", hint="use sudo")
 
 
-def ask(path: Path, verb: str, /, **arguments: Any) -> Any:
-    """Ask the service that listens at `path`; what it says. Raises ApplianceError."""
-    try:
-        with _connect(path) as connection:
-            connection.settimeout(_LONG)
-            connection.sendall(_encode({"verb": verb, "arguments": arguments}))
-            answer = json.loads(_receive_line(connection))
-    except (FileNotFoundError, ConnectionRefusedError):
-        raise ApplianceError(
-            f"no appliance listens at {path}", hint=_NOT_RUNNING, status=ExitStatus.NOT_RUNNING
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ApplianceError(f"{path}: {error}") from None
-    if "error" in answer:
-        raise ApplianceError(answer["error"], hint=answer.get("hint", ""))
-    return answer["result"]
-
-
-def _connect(path: Path) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(os.fsencode(path))
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
 def _answers(path: Path) -> bool:
     try:
-        _connect(path).close()
+        connect(path).close()
     except OSError:
         return False
     return True
@@ -185,19 +133,3 @@ def _user(connection: socket.socket) -> int:
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, user, _ = _CREDENTIALS.unpack(raw)
     return int(user)
-
-
-def _receive_line(connection: socket.socket) -> bytes:
-    data = b""
-    while not data.endswith(b"\n"):
-        part = connection.recv(_MAX_LINE)
-        if not part:
-            raise ValueError("the other side went away")
-        data += part
-        if len(data) > _MAX_LINE << 8:
-            raise ValueError("too long")
-    return data
-
-
-def _encode(message: dict[str, Any]) -> bytes:
-    return json.dumps(message).encode() + b"\n"

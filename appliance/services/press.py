@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from appliance import status
+from appliance.control import SOCKET_NAME, ask
 from appliance.errors import ApplianceError
 from appliance.leds.patterns import DONE, FAILED, Step, countdown
 from appliance.leds.player import Player
-from appliance.services.control_socket import SOCKET_NAME, ask
 
 log = logging.getLogger(__name__)
 

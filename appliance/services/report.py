@@ -85,7 +85,8 @@ def _status(machine: Machine) -> str:
     if machine.status is None:
         return "(the appliance does not run)"
     moving = tuple(replace(each, name="(a file)") for each in machine.status.transfers)
-    return encode(replace(machine.status, transfers=moving)).decode()
+    moved = tuple(replace(each, name="(a file)") for each in machine.status.recent)
+    return encode(replace(machine.status, transfers=moving, recent=moved)).decode()
 
 
 def _logs(machine: Machine) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from appliance import places
-from appliance.services.control_socket import socket_path
+from appliance.control import socket_path
 from appliance.status import FILE_NAME, LOCK_NAME, Status, encode, is_kept
 
 log = logging.getLogger(__name__)

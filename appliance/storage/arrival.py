@@ -42,17 +42,18 @@ class Arrivals:
             self._lookup.workplace(volume)
             with reporting(gone=ResponseCode.ACCESS_DENIED):
                 staged = volume.staging.create()
-            stay = volume.stay()
-        return StagedUpload(
-            handle,
-            staged,
-            modified=modified,
-            replaces=replaces,
-            publish=partial(self._publish, volume=volume, folder=folder, raw=raw),
-            defer=partial(self._defer, folder=folder, raw=raw),
-            make_room=volume.trash.expunge_oldest,
-            stay=stay,
-        )
+            upload = StagedUpload(
+                handle,
+                staged,
+                modified=modified,
+                replaces=replaces,
+                publish=partial(self._publish, volume=volume, folder=folder, raw=raw),
+                defer=partial(self._defer, folder=folder, raw=raw),
+                make_room=volume.trash.expunge_oldest,
+                stay=volume.stay(),
+            )
+            volume.add_use(upload)
+        return upload
 
     def make_folder(
         self, storage_id: int, parent: int, name: str, *, modified: float | None

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from appliance.control import ask
 from appliance.gadget.identity import network_addresses, serial_number
 from appliance.network.plan import INTERFACE
 from appliance.places import FUNCTIONFS
-from appliance.services.control_socket import ask
 from tests.usb.appliance import UDC, load_controller
 from tests.usb.host import OK, Host, program, wait_for_device, wait_until_gone
 from tests.usb.test_start import GADGETS, foreign_gadget

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from appliance.control import ask, socket_path
 from appliance.errors import ApplianceError, ExitStatus
 from appliance.services import control_socket
-from appliance.services.control_socket import ControlServer, ask, socket_path
+from appliance.services.control_socket import ControlServer
 
 
 def fail() -> None:
