@@ -177,6 +177,20 @@ def test_the_passphrase(file: Path, tmp_path: Path) -> None:
     assert tomllib.loads(file.read_text())["wifi"]["passphrase"] == ""
 
 
+def test_each_change_can_be_told_as_json(file: Path, tmp_path: Path) -> None:
+    (change,) = json.loads(call(file, "set", "trash.days", "7", "--json").stdout)
+    assert (change["key"], change["before"], change["after"]) == ("trash.days", 30, 7)
+    assert change["label"]
+    assert change["effect"]
+    assert json.loads(call(file, "unset", "trash.days", "--json").stdout)[0]["after"] == 30
+    saved = tmp_path / "saved.toml"
+    saved.write_text('name = "x"\n[[storages]]\npath = "/srv/b"\n')
+    told = json.loads(call(file, "import", str(saved), "--dry-run", "--json").stdout)
+    assert {each["key"] for each in told} >= {"name", "storages[/srv/b]"}
+    assert values(file).get("name", "") == ""
+    assert json.loads(call(file, "reset", "--yes", "--json").stdout) == []
+
+
 def test_check(file: Path, tmp_path: Path) -> None:
     assert call(file, "check").returncode == 0
     file.write_text("trash.days = 0\nnames = 1\n")
