@@ -28,6 +28,15 @@ class Stop:
                 signal.signal(number, handler)
             os.close(self._bell)
 
+    def fileno(self) -> int:
+        """Give a file that is ready to be read from when a signal has come."""
+        return self._bell
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a signal has come."""
+        return self._asked
+
     def call(self, action: Callable[[], None]) -> None:
         """Let a signal call `action` too; also if it has come already."""
         self._action = action

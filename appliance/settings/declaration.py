@@ -24,6 +24,7 @@ class Setting:
     """What a person has to know of one setting; `check` gives a complaint, or nothing.
 
     `choices` are all that the value may be, if there are few. `secret`: it is never shown.
+    `in_hex`: people know the number by its hexadecimal digits.
     """
 
     label: str
@@ -33,6 +34,7 @@ class Setting:
     check: Check = lambda value: ""
     choices: tuple[str, ...] = ()
     secret: bool = False
+    in_hex: bool = False
 
 
 def declare(default: Any, setting: Setting) -> Any:

@@ -10,8 +10,8 @@ from dataclasses import Field, dataclass, fields
 from typing import Any
 
 from appliance.settings.checks import (
+    Between,
     addresses,
-    between,
     country,
     hash_or_nothing,
     host_name,
@@ -87,7 +87,7 @@ class Settings:
     trash_days: int = declare(
         30,
         Setting(
-            "How long", "After that it is gone.", Effect.RELOAD, "days", check=between(1, 3650)
+            "How long", "After that it is gone.", Effect.RELOAD, "days", check=Between(1, 3650)
         ),
     )
     trash_share: int = declare(
@@ -97,7 +97,7 @@ class Settings:
             "The oldest goes first; all of it goes when the space is needed.",
             Effect.RELOAD,
             "%",
-            check=between(1, 90),
+            check=Between(1, 90),
         ),
     )
     write_safety: str = declare(
@@ -125,13 +125,18 @@ class Settings:
             "USB vendor id",
             "A product that is sold needs one of its own (usb.org).",
             Effect.REPLUG,
-            check=between(1, 0xFFFF),
+            check=Between(1, 0xFFFF),
+            in_hex=True,
         ),
     )
     usb_product_id: int = declare(
         0x0104,
         Setting(
-            "USB product id", "Goes with the vendor id.", Effect.REPLUG, check=between(0, 0xFFFF)
+            "USB product id",
+            "Goes with the vendor id.",
+            Effect.REPLUG,
+            check=Between(0, 0xFFFF),
+            in_hex=True,
         ),
     )
     usb_controller: str = declare(
@@ -234,7 +239,7 @@ class Settings:
     )
     leds_brightness: int = declare(
         100,
-        Setting("Brightness", "Of LEDs that can be dimmed.", Effect.RELOAD, "%", between(1, 100)),
+        Setting("Brightness", "Of LEDs that can be dimmed.", Effect.RELOAD, "%", Between(1, 100)),
     )
     leds_board: bool = declare(
         True,
@@ -247,7 +252,7 @@ class Settings:
             "GPIO number of a button to ground; -1 for none. Pressed shortly it ejects or "
             "reconnects, held for 7 seconds it resets the settings, never the files.",
             Effect.RELOAD,
-            check=between(-1, 27),
+            check=Between(-1, 27),
         ),
     )
     web_password: str = declare(

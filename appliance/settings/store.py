@@ -22,6 +22,8 @@ from appliance.settings.schema import Settings, StorageSetting
 _MAX_SIZE = 1 << 18
 _GOOD_COPY = "settings.good.toml"
 _BEFORE = "settings.before.toml"
+#: What is kept beside: the names of the copies.
+COPIES = (_GOOD_COPY, _BEFORE)
 #: The LEDs read it, as members of the responder's group.
 _MODE = 0o640
 

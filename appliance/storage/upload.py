@@ -25,10 +25,10 @@ _PIECE = 4 << 20
 class StagedUpload:
     """The `Upload` of the ports; for one thread, but for `let_go`.
 
-    `publish` renames the staged file, enters it in the table, and gives descriptors of the folders
-    to be synced. `defer` takes the whole file to do all that later; False where it does not.
-    `make_room` makes some room on a full disk; False where it cannot. `stay` raises MtpError where
-    the storage has gone away.
+    `release` frees the handle where the file does not come. `publish` renames the staged file,
+    enters it in the table, and gives descriptors of the folders to be synced. `defer` takes the
+    whole file to do all that later; False where it does not. `make_room` makes some room on a full
+    disk; False where it cannot. `stay` raises MtpError where the storage has gone away.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class StagedUpload:
         *,
         modified: float | None,
         replaces: bool,
+        release: Callable[[], None],
         publish: Callable[["StagedUpload"], list[int]],
         defer: Callable[["StagedUpload"], bool],
         make_room: Callable[[], bool],
@@ -50,6 +51,7 @@ class StagedUpload:
         self.size = 0
         self._begun = 0
         self._modified = modified
+        self._release = release
         self._publish = publish
         self._defer = defer
         self._make_room = make_room
@@ -108,6 +110,7 @@ class StagedUpload:
             if self._is_open:
                 self._is_open = False
                 self.staged.remove()
+                self._release()
 
     def let_go(self) -> None:
         """End as `discard` does, because the storage goes away."""
