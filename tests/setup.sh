@@ -21,6 +21,7 @@ test,test-fast,bench  qemu-user             command qemu-x86_64
 test,test-fast,bench  tcc                   command tcc
 test,test-fast,bench  libc6-dev             file /usr/include/stdio.h
 test,vm,bench       qemu-system-x86         command qemu-system-x86_64
+test,test-fast      qemu-utils              command qemu-io
 test,test-fast,vm,bench  mmdebstrap         command mmdebstrap
 test,vm,bench       uidmap                  command newuidmap
 test,vm,bench       e2fsprogs               command mke2fs

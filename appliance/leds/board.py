@@ -18,7 +18,7 @@ from appliance.values import dataclass
 log = logging.getLogger(__name__)
 
 #: What kernels call the LED that is marked ACT.
-_BOARD_LEDS = ("ACT", "led0", "mmc0::", "green:act")
+BOARD_LEDS = ("ACT", "led0", "mmc0::", "green:act")
 _LEDS = Path("sys/class/leds")
 _FACTORY = "GPIOZERO_PIN_FACTORY"
 
@@ -132,7 +132,7 @@ def button(
 
 
 def _board_lights(root: Path) -> Sequence[Light]:
-    for name in _BOARD_LEDS:
+    for name in BOARD_LEDS:
         folder = root / _LEDS / name
         if (folder / "brightness").exists():
             try:
