@@ -52,7 +52,9 @@ class _Unfinished:
         """
         from dataclasses import dataclass as write_methods  # noqa: PLC0415 - the costly part
 
-        model = write_methods(**self._options)(type(cls.__name__, cls.__bases__, self._contents))
+        model: type = write_methods(**self._options)(
+            type(cls.__name__, cls.__bases__, self._contents)
+        )
         old = {*self._contents, *_OWN, _INIT, _FIELDS, *cls.__dict__["__slots__"]}
         written = [name for name in model.__dict__ if name not in old]
         for name in (*written, _INIT, _FIELDS):

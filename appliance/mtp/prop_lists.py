@@ -31,10 +31,8 @@ from appliance.mtp.wire import (
     Reader,
     Value,
     WireError,
-    Writer,
     decode_value,
     encode_string,
-    encode_value,
     encoder_of,
     size_of,
 )
@@ -83,11 +81,12 @@ def encode_single(
     store: ObjectStore, record: ObjectRecord, items: Sequence[ObjectProperty]
 ) -> bytes:
     """Build the list of one object's properties, of any length each."""
-    writer = Writer().u32(len(items))
+    handle = _HANDLE.pack(record.handle)
+    parts = [_HANDLE.pack(len(items))]
     for item in items:
-        writer.u32(record.handle).u16(item.code).u16(item.data_type)
-        writer.raw(encode_value(item.data_type, item.get(store, record)))
-    return bytes(writer)
+        value = encoder_of(item.data_type)(item.get(store, record))
+        parts += (handle, _HEAD.pack(item.code, item.data_type), value)
+    return b"".join(parts)
 
 
 class Subjects:

@@ -26,14 +26,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     run = verbs.add_parser("run", help="measure in the virtual Pi, then write the page")
-    run.add_argument("--quick", action="store_true", help="little of everything, and no page")
+    run.add_argument(
+        "extent",
+        choices=("quick", "short", "full"),
+        nargs="?",
+        default="full",
+        help="quick: little of everything, and no page",
+    )
     run.add_argument("--note", default="", help="what else this machine did meanwhile")
     verbs.add_parser("counts", help="count instructions anew; the record that the test holds")
     verbs.add_parser("page", help="write the page from what was measured last")
     arguments = parser.parse_args()
     try:
         if arguments.verb == "run":
-            return _run(quick=arguments.quick, note=arguments.note)
+            return _run(arguments.extent, arguments.note)
         if arguments.verb == "counts":
             _count()
         write_page()
@@ -43,10 +49,10 @@ def main() -> int:
     return 0
 
 
-def _run(*, quick: bool, note: str) -> int:
+def _run(extent: str, note: str) -> int:
     guest = Guest(image.get())
-    words = ["python3", "-m", "tests.bench.guest", "/run/host/results.json"]
-    guest.start(shlex.join([*words, *(["--quick"] if quick else [])]))
+    words = ["python3", "-m", "tests.bench.guest", "/run/host/results.json", extent]
+    guest.start(shlex.join(words))
     try:
         with guest.output.open() as output:
             while guest.running():
@@ -54,7 +60,7 @@ def _run(*, quick: bool, note: str) -> int:
                 time.sleep(0.2)
             print(output.read(), end="", flush=True)
         status = guest.status()
-        if status == 0 and not quick:
+        if status == 0 and extent != "quick":
             rows, machine = load((guest.folder / "results.json").read_text())
             _keep([*rows, *memory.measure()], machine, note)
             write_page()

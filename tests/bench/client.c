@@ -23,9 +23,12 @@
 //     renames COUNT NAME                DONE SECONDS REFUSED: the remembered objects, numbered anew
 //     drain BYTES CHUNK                 BYTES SECONDS: read from the bulk endpoint, whatever it is
 //     flood BYTES CHUNK                 BYTES SECONDS: write to it
-//     event MILLISECONDS                CODE TIME [PARAMETER]...: wait for an event; TIME is that of
-//                                       CLOCK_MONOTONIC. 0 and no parameters: none came
+//     event MILLISECONDS                CODE TIME [PARAMETER]...: the next event, or wait for one; TIME is
+//                                       that of CLOCK_MONOTONIC. 0 and no parameters: none came
 //     quit
+//
+// As a PC does, it always asks for an event, whatever else it does: a responder may wait for the host to
+// collect one before it goes on (uMTP-Responder does, with its database locked).
 //
 // Codes, handles, ids and responses are hexadecimal; counts, sizes and times are decimal.
 #include <libusb.h>
@@ -36,7 +39,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MOST = 1 << 20, PERIOD = 65521, PATIENCE = 120000, HEADER = 12, CHUNK = 16384 };
+enum { MOST = 1 << 20, PERIOD = 65521, PATIENCE = 120000, HEADER = 12, CHUNK = 16384, RING = 1024 };
 enum { COMMAND = 1, DATA = 2, RESPONSE = 3, OK = 0x2001 };
 enum { SEND_OBJECT_INFO = 0x100C, SEND_OBJECT = 0x100D, GET_OBJECT = 0x1009, SET_PROP_VALUE = 0x9804 };
 
@@ -46,6 +49,12 @@ static uint32_t transaction;
 static unsigned char buffer[MOST + 64], pattern[MOST + PERIOD + 64];
 static unsigned char *kept;
 static size_t kept_length, kept_room;
+static struct {
+    unsigned char data[64];
+    int length;
+    double time;
+} events[RING]; // a ring; the oldest are lost
+static unsigned events_heard, events_told;
 static uint32_t *handles;
 static size_t handle_count, handle_room;
 
@@ -389,15 +398,38 @@ static void do_bulk(int endpoint, char *rest) {
 }
 
 static void do_event(char *rest) {
-    int length = 0, result = libusb_interrupt_transfer(device, interrupt_in, buffer, 64, &length, decimal(&rest));
-    if (result == LIBUSB_ERROR_TIMEOUT) {
+    double deadline = now() + decimal(&rest) / 1e3, left;
+    while (events_heard == events_told && (left = deadline - now()) > 0) {
+        struct timeval time = {(long)left, (long)((left - (long)left) * 1e6)};
+        libusb_handle_events_timeout(NULL, &time);
+    }
+    if (events_heard == events_told) {
         printf("0 %.9f\n", now());
         return;
     }
-    if (result || length < HEADER) fail("event: %s, %d bytes", libusb_error_name(result), length);
-    printf("%X %.9f", get16(buffer + 6), now());
-    for (int at = HEADER; at + 4 <= length; at += 4) printf(" %X", get32(buffer + at));
+    if (events_heard - events_told > RING) events_told = events_heard - RING;
+    unsigned index = events_told++ % RING;
+    printf("%X %.9f", get16(events[index].data + 6), events[index].time);
+    for (int at = HEADER; at + 4 <= events[index].length; at += 4) printf(" %X", get32(events[index].data + at));
     printf("\n");
+}
+
+static void heard(struct libusb_transfer *request) {
+    unsigned index = events_heard % RING;
+    if (request->status == LIBUSB_TRANSFER_COMPLETED && request->actual_length >= HEADER) {
+        memcpy(events[index].data, request->buffer, request->actual_length);
+        events[index].length = request->actual_length;
+        events[index].time = now();
+        events_heard++;
+    }
+    if (request->status == LIBUSB_TRANSFER_COMPLETED) libusb_submit_transfer(request);
+}
+
+static void listen_for_events(void) {
+    static unsigned char event[64];
+    struct libusb_transfer *request = libusb_alloc_transfer(0);
+    libusb_fill_interrupt_transfer(request, device, interrupt_in, event, sizeof event, heard, NULL, 0);
+    if (libusb_submit_transfer(request)) fail("the interrupt endpoint cannot be asked");
 }
 
 static void obey(char *line) {
@@ -454,6 +486,7 @@ int main(int count, char **words) {
     for (size_t i = 0; i < PERIOD; i++) pattern[i] = (unsigned char)(i * 2654435761u >> 13);
     for (size_t i = PERIOD; i < sizeof pattern; i++) pattern[i] = pattern[i - PERIOD];
     open_device(words[1]);
+    if (interrupt_in) listen_for_events();
     printf("ready %d\n", packet_size);
     fflush(stdout);
     while (fgets(line, sizeof line, stdin)) {
@@ -461,6 +494,5 @@ int main(int count, char **words) {
         if (!strcmp(line, "quit")) break;
         obey(line);
     }
-    libusb_close(device);
-    return 0;
+    return 0; // the kernel takes back what is under way
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs in the virtual Pi: all measurements, one JSON file at the end.
+"""What runs in the virtual Pi: all measurements, one JSON file.
 
-python -m tests.bench.guest OUTPUT [--quick]
+python -m tests.bench.guest OUTPUT [quick | short | full]
 """
 
 import argparse
@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import measures, peers
@@ -23,25 +24,43 @@ from tests.bench.rows import OURS, UMTP, Row, dump
 _PUMP_REQUEST = 256 * KIB
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is measured; `limit` is the seconds after which a slow way is cut short."""
+
+    repeats: int
+    size: int
+    files: int
+    limit: int
+    listings: tuple[int, ...]
+    listed: int
+    others: int
+
+
+EXTENTS = {
+    "quick": Extent(1, 2 * MIB, 20, 2, (10, 100), 100, 2),
+    "short": Extent(3, 8 * MIB, 200, 8, (100, 1000, 10_000), 10_000, 5),
+    "full": Extent(5, 32 * MIB, 1000, 20, (100, 1000, 10_000, 100_000), 10_000, 20),
+}
+
+
 def main() -> None:
-    """Measure, and write what came of it."""
+    """Measure, and write what came of it after each row."""
     parser = argparse.ArgumentParser()
     parser.add_argument("output", type=Path)
-    parser.add_argument("--quick", action="store_true", help="little of everything")
+    parser.add_argument("extent", choices=EXTENTS, nargs="?", default="full")
     arguments = parser.parse_args()
     rows = []
     start = time.monotonic()
-    for row in _measure(quick=arguments.quick):
+    for row in _measure(EXTENTS[arguments.extent]):
         rows.append(row)
         medians = {who: f"{row.median(who):.4g}" for who in row.samples}
         print(f"{time.monotonic() - start:6.0f} s  {row.what}, {row.case}: {medians} {row.unit}")
         sys.stdout.flush()
-        arguments.output.write_text(dump(rows, **_machine()))
+        arguments.output.write_text(dump(rows, **_machine(arguments.extent)))
 
 
-def _measure(*, quick: bool) -> Iterator[Row]:
-    repeats, size = (1, 4 * MIB) if quick else (5, 32 * MIB)
-    count = 50 if quick else 1000
+def _measure(extent: Extent) -> Iterator[Row]:
     ram, disk = Path(tempfile.mkdtemp(dir="/tmp")), Path(tempfile.mkdtemp(dir="/root"))
     with ExitStack() as stack:
         stack.enter_context(peers.cables(3))
@@ -52,18 +71,21 @@ def _measure(*, quick: bool) -> Iterator[Row]:
         ]
         yield measures.starts(everyone)
         clients = measures.opened(everyone, stack)
-        table = measures.Table(everyone, clients, repeats, limit=2 if quick else 20)
-        yield from measures.memory(table, 100 if quick else 10_000)
-        yield from measures.transfers(table, size)
-        yield from measures.small_files(table, count, 4 * KIB, "memory", {OURS: OURS, UMTP: UMTP})
-        yield from measures.small_files(
-            table, count, 4 * KIB, "disk", {OURS: "ours, safe", UMTP: UMTP}
-        )
-        _be_fast(everyone[0])
-        yield from measures.small_files(table, count, 4 * KIB, "disk", {OURS: "ours, fast"})
-        yield measures.events(table, 3 if quick else 10)
-        yield measures.thumbnails(table, 2 if quick else 20)
-        yield from measures.listings(table, (10, 100) if quick else (100, 1000, 10_000, 100_000))
+        table = measures.Table(everyone, clients, extent.repeats, extent.limit)
+        yield from measures.memory(table, extent.listed)
+        yield from measures.transfers(table, extent.size)
+        yield from _small_files(table, extent.files)
+        yield measures.events(table, extent.others)
+        yield measures.thumbnails(table, extent.others)
+        yield from measures.listings(table, extent.listings)
+
+
+def _small_files(table: measures.Table, count: int) -> Iterator[Row]:
+    size = 4 * KIB
+    yield from measures.small_files(table, count, size, "memory", {OURS: OURS, UMTP: UMTP})
+    yield from measures.small_files(table, count, size, "disk", {OURS: "ours, safe", UMTP: UMTP})
+    _be_fast(table.peers[0])
+    yield from measures.small_files(table, count, size, "disk", {OURS: "ours, fast"})
 
 
 def _be_fast(peer: peers.Peer) -> None:
@@ -73,11 +95,12 @@ def _be_fast(peer: peers.Peer) -> None:
     time.sleep(5)
 
 
-def _machine() -> dict[str, object]:
+def _machine(extent: str) -> dict[str, object]:
     version = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Version}", "umtp-responder"], capture_output=True, check=True
     )
     return {
+        "extent": extent,
         "guest": "QEMU, emulated (TCG), 2 processors, 3 GiB",
         "kernel": platform.release(),
         "python": platform.python_version(),
