@@ -15,6 +15,7 @@ from appliance.settings.checks import (
     Check,
     addresses,
     between,
+    guest_places,
     hash_or_nothing,
     host_name,
     interface_address,
@@ -99,6 +100,16 @@ class Settings:
             "Where to serve over the network, each ADDRESS or ADDRESS:PORT. There is no password.",
             Effect.RESTART,
             check=addresses,
+        ),
+    )
+    usbredir: tuple[str, ...] = _declare(
+        (),
+        Setting(
+            "Virtual machines",
+            "Where to serve guests of QEMU, each unix:PATH or tcp:HOST:PORT; with connect: before "
+            "it, QEMU is the one that listens. There is no password.",
+            Effect.RESTART,
+            check=guest_places,
         ),
     )
     allow_format: bool = _declare(

@@ -9,6 +9,7 @@ import enum
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.vm.image import PROJECT, GuestError, Image, find_program
@@ -32,9 +33,10 @@ class Kind(enum.StrEnum):
 class Guest:
     """One run of the virtual Pi. Its disk forgets what is written when it ends."""
 
-    def __init__(self, image: Image, kind: Kind = Kind.PLAIN) -> None:
+    def __init__(self, image: Image, kind: Kind = Kind.PLAIN, devices: Sequence[str] = ()) -> None:
         self._image = image
         self._kind = kind
+        self._devices = devices
         self.folder = Path(tempfile.mkdtemp(prefix="virtual-pi-"))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -113,6 +115,7 @@ class Guest:
             *self._share("project", PROJECT, "readonly=on"),
             *self._share("run", self.folder),
             *console,
+            *self._devices,
         ]
 
     @staticmethod
