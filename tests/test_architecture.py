@@ -89,6 +89,10 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "PIL": ("appliance.thumbnailer",),
     "gpiozero": ("appliance.leds.board",),
     "flask": ("webui",),
+    "werkzeug": ("webui",),
+    "markupsafe": ("webui",),
+    "flask_babel": ("webui.languages",),
+    "babel": ("webui.languages",),
 }
 
 
