@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A redirected device as a state machine: packets in, packets out. No sockets, clocks or threads.
 
-Both sides begin by a hello. Then the device is plugged in: endpoints, interface, and itself.
+Both sides begin by a hello, the guest first: one that was migrated here has had ours from another
+machine, and QEMU does not survive another one. Then the device is plugged in: endpoints, interface, and itself.
 What is to be sent is gathered in `out`; whoever has the socket empties it.
 
 Spec: usbredir-protocol.txt, version 0.7 (freedesktop.org, spice/usbredir).
@@ -69,7 +70,7 @@ class RedirectedDevice:
         self.listens = False
         #: What the peer calls itself.
         self.program = ""
-        self.out: deque[Part] = deque([encode_hello("mtp-appliance")])
+        self.out: deque[Part] = deque()
         self._actions: dict[PacketType, Callable[[Packet], None]] = {
             PacketType.HELLO: self._hello,
             PacketType.RESET: self._reset,
@@ -119,6 +120,7 @@ class RedirectedDevice:
         if self._is_connected:
             raise PacketError("a second hello")
         self.program, theirs = decode_hello(packet)
+        self.out.append(encode_hello("mtp-appliance"))
         self.codec.agree(theirs)
         self._connect()
 
@@ -128,6 +130,7 @@ class RedirectedDevice:
         What it had with the device was lost with the connection on that machine.
         """
         self.program = "a guest that was migrated"
+        log.info("MIGRATED a guest has come from another machine; its device is plugged in anew")
         self._say(PacketType.DEVICE_DISCONNECT)
         self._connect()
 

@@ -56,13 +56,13 @@ class Guest:
         self._numbers = itertools.count(1)
         self._early: deque[Packet] = deque()
         self.wide = self.large = False
-        hello = self._receive()
-        assert hello.kind == HELLO
-        theirs = struct.unpack_from("<I", hello.body, 64)[0]
         if capabilities is None:  # migrated here: it has said hello to somebody else
             self.wide = self.large = True
             return
         self.send(HELLO, b"a test".ljust(64, b"\0") + struct.pack("<I", capabilities), number=0)
+        hello = self._receive()
+        assert hello.kind == HELLO
+        theirs = struct.unpack_from("<I", hello.body, 64)[0]
         self.common = capabilities & theirs
         self.wide, self.large = bool(self.common & 1 << 5), bool(self.common & 1 << 6)
 

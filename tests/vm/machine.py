@@ -28,6 +28,8 @@ class Kind(enum.StrEnum):
     PLAIN = "plain"
     #: The appliance as systemd starts it, with `overlay/` installed.
     APPLIANCE = "appliance"
+    #: As the plain one, but a PC alone: the host serves its device (`tests.vm.redirected`).
+    REDIRECTED = "redirected"
 
 
 class Guest:

@@ -87,9 +87,9 @@ def test_the_device_is_plugged_in_and_works(path: Path, capabilities: int) -> No
     guest.close()
 
 
-def test_nothing_is_said_but_hello_before_the_guest_has_said_it(path: Path) -> None:
+def test_nothing_is_said_before_the_guest_has_said_hello(path: Path) -> None:
+    """QEMU ends itself where one that was migrated is greeted a second time."""
     connection = dial(path)
-    assert len(connection.recv(1000)) == 12 + 64 + 4
     connection.settimeout(0.2)
     with pytest.raises(TimeoutError):
         connection.recv(1)
@@ -490,8 +490,11 @@ def test_there_may_be_so_many_guests_and_no_more(path: Path) -> None:
 
 
 def is_let_in(path: Path) -> bool:
-    with dial(path) as connection:
-        return bool(connection.recv(1))
+    try:
+        plugged(path).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 # Places
