@@ -108,8 +108,7 @@ class Settings:
         (),
         Setting(
             "Virtual machines",
-            "Where to serve guests of QEMU, each unix:PATH or tcp:HOST:PORT; with connect: before "
-            "it, QEMU is the one that listens. There is no password.",
+            "Where QEMU's usb-redir finds the device: unix:PATH or tcp:HOST:PORT. No password.",
             Effect.RESTART,
             check=guest_places,
         ),
@@ -117,9 +116,7 @@ class Settings:
     allow_format: bool = _declare(
         False,
         Setting(
-            "Allow formatting",
-            "Whether a PC may delete all of a storage at once.",
-            Effect.RELOAD,
+            "Allow formatting", "Whether a PC may delete all of a storage at once.", Effect.RELOAD
         ),
     )
     set_clock: bool = _declare(

@@ -2,7 +2,8 @@
 """A redirected device as a state machine: packets in, packets out. No sockets, clocks or threads.
 
 Both sides begin by a hello, the guest first: one that was migrated here has had ours from another
-machine, and QEMU does not survive another one. Then the device is plugged in: endpoints, interface, and itself.
+machine, and QEMU does not survive another one. Then the device is plugged in: its endpoints, its
+interface, and itself.
 What is to be sent is gathered in `out`; whoever has the socket empties it.
 
 Spec: usbredir-protocol.txt, version 0.7 (freedesktop.org, spice/usbredir).
