@@ -35,10 +35,12 @@ class Kind(enum.StrEnum):
 class Guest:
     """One run of the virtual Pi. Its disk forgets what is written when it ends."""
 
-    def __init__(self, image: Image, kind: Kind = Kind.PLAIN, devices: Sequence[str] = ()) -> None:
+    def __init__(self, image: Image, kind: Kind = Kind.PLAIN) -> None:
         self._image = image
         self._kind = kind
-        self._devices = devices
+        #: More options for QEMU, and whether a reset does not end it.
+        self.devices: Sequence[str] = ()
+        self.reboots = False
         self.folder = Path(tempfile.mkdtemp(prefix="virtual-pi-"))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -104,7 +106,8 @@ class Guest:
             # The guest ends with whoever has started it, killed or not.
             *("setpriv", "--pdeathsig", "KILL"),
             *(find_program("qemu-system-x86_64"), "-M", "q35", "-accel", "tcg,thread=multi"),
-            *("-cpu", "max", "-smp", "2", "-m", str(_MEMORY), "-no-reboot", "-nic", "none"),
+            *("-cpu", "max", "-smp", "2", "-m", str(_MEMORY), "-nic", "none"),
+            *(() if self.reboots else ("-no-reboot",)),
             *("-monitor", "none", "-kernel", str(self._image.kernel)),
             *(
                 "-initrd",
@@ -117,7 +120,7 @@ class Guest:
             *self._share("project", PROJECT, "readonly=on"),
             *self._share("run", self.folder),
             *console,
-            *self._devices,
+            *self.devices,
         ]
 
     @staticmethod

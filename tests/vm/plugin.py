@@ -66,6 +66,8 @@ class HostHalf:
         here = [each for each in items if guest_of(each) is None]
         there = [each for kind in Kind for each in items if guest_of(each) is kind]
         if self._config.getoption("--no-guest"):
+            there += [each for each in here if each.get_closest_marker("machines")]
+            here = [each for each in here if each not in there]
             self._left_out = len(there)
             self._config.hook.pytest_deselected(items=there)
             there = []

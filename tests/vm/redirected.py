@@ -67,7 +67,7 @@ class RedirectedGuest(Guest):
         super().__init__(image, Kind.REDIRECTED)
         self._resources = contextlib.ExitStack()
         path = self.folder / "share.sock"
-        self._devices = (*CONTROLLER, *device(path))
+        self.devices = (*CONTROLLER, *device(path))
         state = self.folder / "state"
         self._service = served(self.folder / "share", path, state)
 
