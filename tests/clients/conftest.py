@@ -25,7 +25,7 @@ class Station:
 
 #: In a virtual machine whose host serves the device.
 _IN_A_GUEST = "-usbredir"
-_REDIRECTED = {f"{name}{_IN_A_GUEST}": client for name, client in USB_CLIENTS.items()}
+_REDIRECTED = {f"{name}{_IN_A_GUEST}": USB_CLIENTS[name] for name in ("mtp-tools", "gvfs")}
 _CLIENTS: dict[str, type[Driver]] = {
     "gphoto2-ptpip": Gphoto2PtpIp,
     **USB_CLIENTS,

@@ -7,7 +7,7 @@ python -m tests.usbredir.pc list | put NAME SIZE | get NAME | listen | tools
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import usb.core
@@ -28,7 +28,13 @@ def main(verb: str, *words: str) -> None:
         print(subprocess.run(["mtp-files"], capture_output=True, text=True, check=True).stdout)
         return
     with program() as host:
-        {"list": show, "put": put, "get": get, "listen": listen}[verb](host, *words)
+        actions: dict[str, Callable[..., None]] = {
+            "list": show,
+            "put": put,
+            "get": get,
+            "listen": listen,
+        }
+        actions[verb](host, *words)
 
 
 def objects(host: Host) -> Iterator[tuple[str, int]]:
