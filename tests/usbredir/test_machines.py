@@ -13,7 +13,7 @@ from tests.usbredir.machines import Machine
 from tests.vm.image import find_program
 from tests.vm.redirected import CONTROLLER, Monitor, device, served, until
 
-pytestmark = pytest.mark.machines
+pytestmark = pytest.mark.boots
 
 _LARGE = 256 << 20
 
