@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From power to files, with nothing typed."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.appliance import cable, units
@@ -9,6 +11,8 @@ from tests.usb.host import Host
 pytestmark = pytest.mark.guest("appliance")
 
 DAEMONS = (units.RESPONDER, units.LEDS)
+#: What of overlay/etc/sysctl.d is in force.
+DIRTY = {"dirty_bytes": "16777216", "dirty_background_bytes": "4194304"}
 #: What a responder that is ready first must not wait for, directly or through others.
 LATE = {
     *("network.target", "network-online.target", "network-pre.target", "time-sync.target"),
@@ -78,8 +82,14 @@ def test_the_units_are_understood() -> None:
     said = units.run(
         *("systemd-analyze", "verify", "--man=no", "mtp-appliance.target", "avahi-daemon.service"),
         *(*DAEMONS, units.GADGET, units.APPLY, "mtp-appliance-apply.path"),
+        "mtp-appliance-wifi.service",
     )
     assert "mtp-appliance" not in said
+
+
+def test_little_that_is_written_waits_in_memory() -> None:
+    waits = {name: Path(f"/proc/sys/vm/{name}").read_text().strip() for name in DIRTY}
+    assert waits == DIRTY
 
 
 def test_the_gadget_is_bound() -> None:
