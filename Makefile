@@ -8,7 +8,7 @@ ARGS ?=
 export FOLDER PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check vm icon translations clean
+.PHONY: help run test test-fast check vm bench icon translations clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -34,6 +34,10 @@ check: ## look for slips in style and types (ruff, mypy)
 vm: ## open a shell in the virtual Pi, with the device plugged in
 	@sh tests/setup.sh vm
 	.venv/bin/python -m tests.vm shell
+
+bench: ## measure speed and memory beside uMTP-Responder in the virtual Pi; makes docs/performance.md
+	@sh tests/setup.sh bench
+	.venv/bin/python -m tests.bench run $(ARGS)
 
 translations: ## bring the settings page's catalogues up to date, for who translates
 	@sh tests/setup.sh check
