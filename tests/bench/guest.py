@@ -20,6 +20,7 @@ from pathlib import Path
 from tests.bench import measures, peers
 from tests.bench.client import KIB, MIB
 from tests.bench.rows import OURS, UMTP, Row, dump
+from tests.vm import dummy
 
 _PUMP_REQUEST = 256 * KIB
 
@@ -62,8 +63,8 @@ def main() -> None:
 
 def _measure(extent: Extent) -> Iterator[Row]:
     ram, disk = Path(tempfile.mkdtemp(dir="/tmp")), Path(tempfile.mkdtemp(dir="/root"))
+    dummy.load("high", cables=3)
     with ExitStack() as stack:
-        stack.enter_context(peers.cables(3))
         everyone = [
             stack.enter_context(peers.ours(ram, disk, 0)),
             stack.enter_context(peers.umtp(ram, disk, 1)),

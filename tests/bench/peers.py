@@ -6,7 +6,6 @@ A process that dies is noticed by the client, which gets no answer.
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -64,15 +63,6 @@ class Peer:
         """Seconds of processor time that it has used, the kernel's work for it included."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-@contextlib.contextmanager
-def cables(count: int) -> Iterator[None]:
-    """Plug `count` virtual cables at high speed."""
-    subprocess.run(["modprobe", "-r", "dummy_hcd"], check=False)
-    subprocess.run(["modprobe", "dummy_hcd", "is_high_speed=1", f"num={count}"], check=True)
-    yield
-    subprocess.run(["modprobe", "-r", "dummy_hcd"], check=False)
 
 
 @contextlib.contextmanager
@@ -190,9 +180,3 @@ def _wait(done: Callable[[], object], log: Path) -> None:
     while not done():
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.01)
-
-
-def clear(folder: Path) -> None:
-    """Empty a folder that is served."""
-    for each in folder.iterdir():
-        shutil.rmtree(each) if each.is_dir() else each.unlink()
