@@ -93,6 +93,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "markupsafe": ("webui",),
     "flask_babel": ("webui.languages",),
     "babel": ("webui.languages",),
+    "jinja2": ("webui.app",),
+    "itsdangerous": ("webui.cookies",),
 }
 
 
