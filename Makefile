@@ -3,17 +3,18 @@
 
 FOLDER ?= share
 PORT ?= 15740
+WEB_PORT ?= 8080
 PYTHON ?= python3
 ARGS ?=
-export FOLDER PORT PYTHON
+export FOLDER PORT WEB_PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast torture check vm icon clean
+.PHONY: help run test test-fast torture check vm icon translations clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
 
-run: ## serve share/ (or FOLDER=/path, PORT=n) over PTP/IP on this machine
+run: ## serve share/ (or FOLDER=/path) over PTP/IP on this machine, with its settings page (PORT=n, WEB_PORT=n)
 	@sh tests/setup.sh run
 	@sh tests/serve.sh
 
@@ -38,6 +39,10 @@ check: ## look for slips in style and types (ruff, mypy)
 vm: ## open a shell in the virtual Pi, with the device plugged in
 	@sh tests/setup.sh vm
 	.venv/bin/python -m tests.vm shell
+
+translations: ## bring the settings page's catalogues up to date, for who translates
+	@sh tests/setup.sh check
+	.venv/bin/python -m tests.translations
 
 ICON_SIZES = 16 32 48 256
 icon: ## draw the device's icon anew from its SVG (Debian's librsvg2-bin)

@@ -4,21 +4,37 @@
 import ipaddress
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from appliance.settings.addresses import parse_address
+from appliance.settings.guest_places import parse_guest_place
 from appliance.settings.state import is_name
 
 Check = Callable[[Any], str]
 
 #: GPIO numbers on the header of every Raspberry Pi.
 LAST_PIN = 27
-_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+#: One label of a host name, as forms check it too.
+HOST_NAME = r"[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"
+#: What WPA takes: 8 to 63 printable characters of ASCII, or the key itself in 64 digits.
+_PASSPHRASE = re.compile(r"[ -~]{8,63}|[0-9A-Fa-f]{64}")
+#: Bytes of a Wi-Fi network's name (IEEE 802.11, 9.4.2.2).
+_MAX_NETWORK = 32
 
 
-def between(least: int, most: int) -> Check:
-    """Make a check for whole numbers."""
-    return lambda value: "" if least <= value <= most else f"is not between {least} and {most}"
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A check for whole numbers; a form says its bounds beforehand."""
+
+    least: int
+    most: int
+
+    def __call__(self, value: int) -> str:
+        """Check a number."""
+        if self.least <= value <= self.most:
+            return ""
+        return f"is not between {self.least} and {self.most}"
 
 
 def name_or_nothing(value: str) -> str:
@@ -36,6 +52,16 @@ def addresses(value: tuple[str, ...]) -> str:
     return ""
 
 
+def guest_places(value: tuple[str, ...]) -> str:
+    """Check places where virtual machines are met."""
+    for each in value:
+        try:
+            parse_guest_place(each)
+        except ValueError as error:
+            return f"holds what it cannot: {error}"
+    return ""
+
+
 def hash_or_nothing(value: str) -> str:
     """Check a password's hash."""
     from appliance.settings import passwords  # noqa: PLC0415 - hashlib is large
@@ -46,7 +72,7 @@ def hash_or_nothing(value: str) -> str:
 
 def host_name(value: str) -> str:
     """Check one label of a host name (RFC 1123)."""
-    return "" if _HOST_NAME.fullmatch(value) else "is no name of letters a-z, digits and hyphens"
+    return "" if re.fullmatch(HOST_NAME, value) else "is no name of letters a-z, digits and hyphens"
 
 
 def interface_address(value: str) -> str:
@@ -69,3 +95,26 @@ def pins(value: tuple[int, ...]) -> str:
     if any(not 0 <= pin <= LAST_PIN for pin in value):
         return f"holds a number that is not between 0 and {LAST_PIN}"
     return "" if len(set(value)) == len(value) else "holds a number twice"
+
+
+def wifi_network(value: str) -> str:
+    """Check the name of a Wi-Fi network."""
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        return "is no text"
+    if size > _MAX_NETWORK:
+        return f"is longer than {_MAX_NETWORK} bytes"
+    return "" if value.isprintable() else "holds what is no printable character"
+
+
+def passphrase(value: str) -> str:
+    """Check the passphrase of a Wi-Fi network."""
+    good = not value or _PASSPHRASE.fullmatch(value)
+    return "" if good else "is not 8 to 63 characters of ASCII, as the passphrase of a Wi-Fi is"
+
+
+def country(value: str) -> str:
+    """Check a country by its code (ISO 3166-1)."""
+    good = not value or re.fullmatch("[A-Z]{2}", value)
+    return "" if good else "is not the two capital letters of a country, such as DE"

@@ -6,84 +6,44 @@ field's name, `trash_days` being `days` in the table `trash`.
 """
 
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, field, fields
-from enum import Enum
-from pathlib import Path
+from dataclasses import Field, dataclass, fields
 from typing import Any
 
 from appliance.settings.checks import (
-    Check,
+    Between,
     addresses,
-    between,
+    country,
+    guest_places,
     hash_or_nothing,
     host_name,
     interface_address,
     name_or_nothing,
+    passphrase,
     pins,
+    wifi_network,
 )
+from appliance.settings.declaration import SETTING, Effect, Setting, declare
+from appliance.settings.storage_setting import StorageSetting, declared_of_storages
 
 TABLES = ("trash", "usb", "network", "leds", "button", "web", "wifi")
-_SETTING = "setting"
 
-
-class Effect(Enum):
-    """When a change of a setting takes effect on a running appliance."""
-
-    RELOAD = "at once"
-    RESTART = "when the service starts anew"
-    REPLUG = "at once; the PC sees the device go and come back"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What a person has to know of one setting; `check` gives a complaint, or nothing.
-
-    `choices` are all that the value may be, if there are few. `secret`: it is never shown.
-    """
-
-    label: str
-    help: str
-    effect: Effect
-    unit: str = ""
-    check: Check = lambda value: ""
-    choices: tuple[str, ...] = ()
-    secret: bool = False
-
-
-def _declare(default: Any, setting: Setting) -> Any:
-    return field(default=default, metadata={_SETTING: setting})
-
-
-@dataclass(frozen=True, slots=True)
-class StorageSetting:
-    """One folder that is served; `name` "" is the folder's own."""
-
-    path: Path = field(
-        metadata={_SETTING: Setting("Folder", "What is served; it begins with /.", Effect.RELOAD)}
-    )
-    name: str = _declare(
-        "",
-        Setting(
-            "Name",
-            "What the storage is called on the PC; empty for the folder's own name.",
-            Effect.RELOAD,
-            check=name_or_nothing,
-        ),
-    )
-    read_only: bool = _declare(
-        False, Setting("Read-only", "Whether nothing in it can be changed.", Effect.RELOAD)
-    )
-    hidden_files: bool = _declare(
-        True,
-        Setting("Hidden files", "Whether names that begin with a dot are shown.", Effect.RELOAD),
-    )
+#: What a declaration is made of comes with it.
+__all__ = [
+    "TABLES",
+    "Effect",
+    "Setting",
+    "Settings",
+    "StorageSetting",
+    "declared",
+    "declared_of_storages",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings; the defaults are what serves where there is no file."""
 
-    name: str = _declare(
+    name: str = declare(
         "",
         Setting(
             "Device name",
@@ -92,7 +52,7 @@ class Settings:
             check=name_or_nothing,
         ),
     )
-    listen: tuple[str, ...] = _declare(
+    listen: tuple[str, ...] = declare(
         (),
         Setting(
             "PTP/IP addresses",
@@ -101,15 +61,22 @@ class Settings:
             check=addresses,
         ),
     )
-    allow_format: bool = _declare(
-        False,
+    usbredir: tuple[str, ...] = declare(
+        (),
         Setting(
-            "Allow formatting",
-            "Whether a PC may delete all of a storage at once.",
-            Effect.RELOAD,
+            "Virtual machines",
+            "Where QEMU's usb-redir finds the device: unix:PATH or tcp:HOST:PORT. No password.",
+            Effect.RESTART,
+            check=guest_places,
         ),
     )
-    set_clock: bool = _declare(
+    allow_format: bool = declare(
+        False,
+        Setting(
+            "Allow formatting", "Whether a PC may delete all of a storage at once.", Effect.RELOAD
+        ),
+    )
+    set_clock: bool = declare(
         True,
         Setting(
             "Let a PC set the clock",
@@ -117,7 +84,7 @@ class Settings:
             Effect.RESTART,
         ),
     )
-    trash_keep: bool = _declare(
+    trash_keep: bool = declare(
         True,
         Setting(
             "Keep what is deleted",
@@ -125,23 +92,23 @@ class Settings:
             Effect.RELOAD,
         ),
     )
-    trash_days: int = _declare(
+    trash_days: int = declare(
         30,
         Setting(
-            "How long", "After that it is gone.", Effect.RELOAD, "days", check=between(1, 3650)
+            "How long", "After that it is gone.", Effect.RELOAD, "days", check=Between(1, 3650)
         ),
     )
-    trash_share: int = _declare(
+    trash_share: int = declare(
         10,
         Setting(
             "How much of a storage it may take",
             "The oldest goes first; all of it goes when the space is needed.",
             Effect.RELOAD,
             "%",
-            check=between(1, 90),
+            check=Between(1, 90),
         ),
     )
-    write_safety: str = _declare(
+    write_safety: str = declare(
         "safe",
         Setting(
             "When a file counts as written",
@@ -151,7 +118,7 @@ class Settings:
             choices=("safe", "fast"),
         ),
     )
-    log_level: str = _declare(
+    log_level: str = declare(
         "normal",
         Setting(
             "How much is logged",
@@ -160,22 +127,27 @@ class Settings:
             choices=("quiet", "normal", "verbose"),
         ),
     )
-    usb_vendor_id: int = _declare(
+    usb_vendor_id: int = declare(
         0x1D6B,
         Setting(
             "USB vendor id",
             "A product that is sold needs one of its own (usb.org).",
             Effect.REPLUG,
-            check=between(1, 0xFFFF),
+            check=Between(1, 0xFFFF),
+            in_hex=True,
         ),
     )
-    usb_product_id: int = _declare(
+    usb_product_id: int = declare(
         0x0104,
         Setting(
-            "USB product id", "Goes with the vendor id.", Effect.REPLUG, check=between(0, 0xFFFF)
+            "USB product id",
+            "Goes with the vendor id.",
+            Effect.REPLUG,
+            check=Between(0, 0xFFFF),
+            in_hex=True,
         ),
     )
-    usb_controller: str = _declare(
+    usb_controller: str = declare(
         "",
         Setting(
             "USB device controller",
@@ -183,7 +155,7 @@ class Settings:
             Effect.REPLUG,
         ),
     )
-    network_function: str = _declare(
+    network_function: str = declare(
         "ncm",
         Setting(
             "USB network",
@@ -193,7 +165,7 @@ class Settings:
             choices=("ncm", "ecm", "rndis", "none"),
         ),
     )
-    network_address: str = _declare(
+    network_address: str = declare(
         "",
         Setting(
             "Address on the USB network",
@@ -202,7 +174,7 @@ class Settings:
             check=interface_address,
         ),
     )
-    network_host_name: str = _declare(
+    network_host_name: str = declare(
         "mtp-appliance",
         Setting(
             "Host name",
@@ -211,7 +183,36 @@ class Settings:
             check=host_name,
         ),
     )
-    wifi_ptpip: bool = _declare(
+    wifi_network: str = declare(
+        "",
+        Setting(
+            "Wi-Fi network",
+            "The name of the network to join, where the board has Wi-Fi; empty for no Wi-Fi.",
+            Effect.RELOAD,
+            check=wifi_network,
+        ),
+    )
+    wifi_passphrase: str = declare(
+        "",
+        Setting(
+            "Wi-Fi passphrase",
+            "Of that network; empty for one that is open to all.",
+            Effect.RELOAD,
+            check=passphrase,
+            secret=True,
+        ),
+    )
+    wifi_country: str = declare(
+        "",
+        Setting(
+            "Country of the Wi-Fi",
+            "Two letters, such as DE: its law says which channels may be used. Empty for those "
+            "that may be used everywhere.",
+            Effect.RELOAD,
+            check=country,
+        ),
+    )
+    wifi_ptpip: bool = declare(
         False,
         Setting(
             "Serve over Wi-Fi too",
@@ -219,7 +220,15 @@ class Settings:
             Effect.RESTART,
         ),
     )
-    leds_pins: tuple[int, ...] = _declare(
+    wifi_page: bool = declare(
+        False,
+        Setting(
+            "Settings page over Wi-Fi too",
+            "As soon as a password has been chosen for it. What it shows is not encrypted there.",
+            Effect.RELOAD,
+        ),
+    )
+    leds_pins: tuple[int, ...] = declare(
         (),
         Setting(
             "Pins of LEDs",
@@ -228,33 +237,33 @@ class Settings:
             check=pins,
         ),
     )
-    leds_active_low: bool = _declare(
+    leds_active_low: bool = declare(
         False,
         Setting("LEDs light up at 0 V", "Where they hang on the supply.", Effect.RELOAD),
     )
-    leds_pwm: bool = _declare(
+    leds_pwm: bool = declare(
         True,
         Setting("Dim the LEDs", "Soft light by PWM; off for plain on and off.", Effect.RELOAD),
     )
-    leds_brightness: int = _declare(
+    leds_brightness: int = declare(
         100,
-        Setting("Brightness", "Of LEDs that can be dimmed.", Effect.RELOAD, "%", between(1, 100)),
+        Setting("Brightness", "Of LEDs that can be dimmed.", Effect.RELOAD, "%", Between(1, 100)),
     )
-    leds_board: bool = _declare(
+    leds_board: bool = declare(
         True,
         Setting("Use the board's own LED", "The one marked ACT shows the same.", Effect.RELOAD),
     )
-    button_pin: int = _declare(
+    button_pin: int = declare(
         -1,
         Setting(
             "Pin of a button",
             "GPIO number of a button to ground; -1 for none. Pressed shortly it ejects or "
             "reconnects, held for 7 seconds it resets the settings, never the files.",
             Effect.RELOAD,
-            check=between(-1, 27),
+            check=Between(-1, 27),
         ),
     )
-    web_password: str = _declare(
+    web_password: str = declare(
         "",
         Setting(
             "Password of the settings page",
@@ -267,17 +276,11 @@ class Settings:
     storages: tuple[StorageSetting, ...] = ()
 
 
-def declared_of_storages() -> Iterator[tuple[str, Field[Any], Setting]]:
-    """What each storage has: key in its table, field, declaration."""
-    for each in fields(StorageSetting):
-        yield each.name, each, each.metadata[_SETTING]
-
-
 def declared() -> Iterator[tuple[str, Field[Any], Setting]]:
     """All settings but the storages: key in the file (`trash.days`), field, declaration."""
     for each in fields(Settings):
-        if _SETTING in each.metadata:
-            yield _key(each.name), each, each.metadata[_SETTING]
+        if SETTING in each.metadata:
+            yield _key(each.name), each, each.metadata[SETTING]
 
 
 def _key(name: str) -> str:

@@ -9,6 +9,7 @@ import enum
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.vm.image import PROJECT, GuestError, Image, find_program
@@ -27,14 +28,21 @@ class Kind(enum.StrEnum):
     PLAIN = "plain"
     #: The appliance as systemd starts it, with `overlay/` installed.
     APPLIANCE = "appliance"
+    #: As the plain one, but a PC alone: the host serves its device (`tests.vm.redirected`).
+    REDIRECTED = "redirected"
 
 
 class Guest:
     """One run of the virtual Pi. Its disk forgets what is written when it ends."""
 
-    def __init__(self, image: Image, kind: Kind = Kind.PLAIN) -> None:
+    def __init__(self, image: Image, kind: Kind = Kind.PLAIN, card: Path | None = None) -> None:
+        """Prepare a run; `card` is the socket of a disk by NBD, which keeps what is written."""
         self._image = image
+        self._card = card
         self._kind = kind
+        #: More options for QEMU, and whether a reset does not end it.
+        self.devices: Sequence[str] = ()
+        self.reboots = False
         self.folder = Path(tempfile.mkdtemp(prefix="virtual-pi-"))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -87,11 +95,15 @@ class Guest:
             parts.append(f"--- {path}\n{tail}")
         return "\n".join(parts)
 
-    def stop(self, *, keep: bool = False) -> None:
-        """Switch off; `keep`: leave the logs."""
+    def kill(self) -> None:
+        """Take its power away."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def stop(self, *, keep: bool = False) -> None:
+        """Switch off; `keep`: leave the logs."""
+        self.kill()
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -100,7 +112,8 @@ class Guest:
             # The guest ends with whoever has started it, killed or not.
             *("setpriv", "--pdeathsig", "KILL"),
             *(find_program("qemu-system-x86_64"), "-M", "q35", "-accel", "tcg,thread=multi"),
-            *("-cpu", "max", "-smp", "2", "-m", str(_MEMORY), "-no-reboot", "-nic", "none"),
+            *("-cpu", "max", "-smp", "2", "-m", str(_MEMORY), "-nic", "none"),
+            *(() if self.reboots else ("-no-reboot",)),
             *("-monitor", "none", "-kernel", str(self._image.kernel)),
             *(
                 "-initrd",
@@ -110,10 +123,18 @@ class Guest:
             ),
             "-drive",
             f"file={self._image.disk},if=virtio,format=raw,snapshot=on,cache=unsafe",
+            *self._second_disk(),
             *self._share("project", PROJECT, "readonly=on"),
             *self._share("run", self.folder),
             *console,
+            *self.devices,
         ]
+
+    def _second_disk(self) -> tuple[str, ...]:
+        if self._card is None:
+            return ()
+        where = f"file.driver=nbd,file.server.type=unix,file.server.path={self._card}"
+        return ("-drive", f"{where},if=virtio,format=raw,cache=writeback")
 
     @staticmethod
     def _share(tag: str, path: Path, *options: str) -> tuple[str, str]:

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of the pages share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.web.appliance import FakeAppliance, Visitor, appliance, visitor
+from tests.web.browser import chromium
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a password costs on purpose need not be paid in every test."""
+    monkeypatch.setattr("appliance.settings.passwords._LOG2_N", 4)
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeAppliance]:
+    with appliance(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def stranger(fake: FakeAppliance) -> Visitor:
+    """One who is not logged in, at an appliance that is somebody's."""
+    fake.claim()
+    return visitor(fake)
+
+
+@pytest.fixture
+def owner(stranger: Visitor) -> Visitor:
+    stranger.log_in()
+    return stranger
