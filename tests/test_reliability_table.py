@@ -13,7 +13,8 @@ _ROW = re.compile(r"^\| (.+) \| (.+) \| `(tests/[\w/]+\.py)::(\w+)` \|$")
 def rows() -> list[tuple[str, str, str]]:
     """What went wrong, and the file and name of the test."""
     lines = (ROOT / "docs" / "RELIABILITY.md").read_text().splitlines()
-    cells = [line for line in lines if line.startswith("| ")]
+    head = next(i for i, line in enumerate(lines) if line.startswith("| what went wrong"))
+    cells = [line for line in lines[head:] if line.startswith("| ")]
     matches = [_ROW.match(line) for line in cells[1:]]
     assert all(matches), [line for line, found in zip(cells[1:], matches, strict=True) if not found]
     return [(found[1], found[3], found[4]) for found in matches if found]
