@@ -64,6 +64,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *("appliance.gadget", "appliance.network"),
         *("appliance.services.gadget", "appliance.services.gadget_status"),
     ),
+    # The one that puts the page on its server.
+    "appliance.services.webd": ("appliance", "webui"),
     "appliance.services": ("appliance",),
     "appliance.cli": ("appliance",),
     "appliance.__main__": ("appliance.cli",),
@@ -77,6 +79,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 EXCEPT: dict[str, tuple[str, ...]] = {
     "appliance.transports": ("appliance.mtp.operations",),
     "appliance.services": ("appliance.cli",),
+    "appliance.services.webd": ("appliance.cli",),
 }
 
 # Each third-party package, and the only modules that know it.
@@ -89,6 +92,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "PIL": ("appliance.thumbnailer",),
     "gpiozero": ("appliance.leds.board",),
     "flask": ("webui",),
+    "waitress": ("appliance.services.page_server",),
     "werkzeug": ("webui",),
     "markupsafe": ("webui",),
     "flask_babel": ("webui.languages",),
