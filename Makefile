@@ -3,20 +3,21 @@
 
 FOLDER ?= share
 PORT ?= 15740
+WEB_PORT ?= 8080
 PYTHON ?= python3
 ARGS ?=
 BOARD ?= zero2w
 BASE ?=
 URL ?=
-export FOLDER PORT PYTHON
+export FOLDER PORT WEB_PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check vm image release icon translations clean
+.PHONY: help run test test-fast check vm bench image release icon translations clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
 
-run: ## serve share/ (or FOLDER=/path, PORT=n) over PTP/IP on this machine
+run: ## serve share/ (or FOLDER=/path) over PTP/IP on this machine, with its settings page (PORT=n, WEB_PORT=n)
 	@sh tests/setup.sh run
 	@sh tests/serve.sh
 
@@ -46,6 +47,10 @@ release: ## make the files of a release of BOARD's image in build/release (URL=w
 	@sh tests/setup.sh image
 	.venv/bin/python -m image build $(BOARD)
 	.venv/bin/python -m image release $(BOARD) --url "$(URL)"
+
+bench: ## measure speed and memory beside uMTP-Responder in the virtual Pi; makes docs/performance.md
+	@sh tests/setup.sh bench
+	.venv/bin/python -m tests.bench run $(ARGS)
 
 translations: ## bring the settings page's catalogues up to date, for who translates
 	@sh tests/setup.sh check

@@ -6,10 +6,10 @@ They need neither colours nor brightness: one plain LED says it all. Dark means 
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from appliance.status import Cable, Status
+from appliance.values import dataclass
 
 #: Seconds that a pattern is held.
 FOREVER = math.inf

@@ -99,9 +99,7 @@ class Applier:
             Action.MAKE_GADGET: self._make_gadget,
             Action.REMAKE_GADGET: self._make_gadget,
             Action.RESTART_RESPONDER: lambda: self._system.systemctl("restart", _RESPONDER),
-            Action.RELOAD_RESPONDER: lambda: self._system.systemctl(
-                "reload-or-restart", _RESPONDER
-            ),
+            Action.RELOAD_RESPONDER: lambda: self._reload(_RESPONDER),
             Action.NETWORK: self._tell_networkd,
             Action.HOST_NAME: self._set_host_name,
             Action.WIFI: lambda: apply_wifi(self._settings, self._system, starting=self._starting),

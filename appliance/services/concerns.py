@@ -16,11 +16,11 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import ApplianceError
 from appliance.status import Cable, StorageStatus, Usb, Warning
+from appliance.values import dataclass
 
 #: Bytes and the part of the capacity under which nothing worth the name fits.
 _LEAST, _LEAST_PART, _LITTLE_PART = 16 << 20, 0.01, 0.1
@@ -39,7 +39,7 @@ class Facts:
     failed: Sequence[ApplianceError] = ()
     settings_errors: Sequence[str] = ()
     settings_from_good_copy: bool = False
-    usb: Usb = Usb()  # noqa: RUF009 - frozen
+    usb: Usb = Usb()
     holder: str = ""
     failures: Sequence[tuple[str, str]] = ()
     now: float = 0.0
