@@ -22,10 +22,10 @@ test,test-fast,bench  tcc                   command tcc
 test,test-fast,bench  libc6-dev             file /usr/include/stdio.h
 test,vm,bench       qemu-system-x86         command qemu-system-x86_64
 test,test-fast      qemu-utils              command qemu-io
-test,vm,bench,image,image-test  mmdebstrap        command mmdebstrap
+test,test-fast,vm,bench,image,image-test  mmdebstrap        command mmdebstrap
 test,vm,bench       uidmap                  command newuidmap
 test,test-fast,vm,bench,image,image-test  e2fsprogs  command mke2fs
-test,vm,bench,image,image-test  debian-archive-keyring  file /usr/share/keyrings/debian-archive-keyring.gpg
+test,test-fast,vm,bench,image,image-test  debian-archive-keyring  file /usr/share/keyrings/debian-archive-keyring.gpg
 test,test-fast,image,image-test  mtools     command mcopy
 test,test-fast,image,image-test  dosfstools  command mkfs.vfat
 test,test-fast,image,image-test  fdisk      command sfdisk
