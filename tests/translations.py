@@ -118,7 +118,7 @@ def update(language: str) -> int:
 
 
 def _encode(catalog: Catalog) -> bytes:
-    """Write a catalogue so that it is another only where something to say is: no dates, no names."""
+    """Write a catalogue that is another only where what it says is: no dates, no names."""
     catalog.fuzzy = False
     written = BytesIO()
     write_po(written, catalog, width=100, include_lineno=False, sort_output=True)
