@@ -124,10 +124,14 @@ class GuestPipes:
         self._out.withdraw()
 
     def buffer(self) -> memoryview | None:
-        """Lend a buffer; more of them where the guest asks for more at once."""
+        """Lend a buffer; more of them where the guest asks for more at once.
+
+        What it will ask for next gets ready while it takes what it has asked for.
+        """
         if self._lent is None:
             enough = max(DEPTH * LARGEST, self._in.wanted + LARGEST)
-            if self._in.queued + self._wire.unsent(self.device.out) >= enough:
+            on_its_way = self._wire.unsent(self.device.out)
+            if self._in.queued >= enough or self._in.queued + on_its_way >= 2 * enough:
                 return None
             self._lent = memoryview(bytearray(LARGEST))
         return self._lent
