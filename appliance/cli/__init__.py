@@ -31,6 +31,7 @@ COMMANDS = {
     "doctor": "say what is well, what is not, and what to do",
     "gadget": "make, remove or show the USB device as the kernel has it",
     "storage": "add, remove and change what an appliance serves while it runs",
+    "web": "serve the settings page",
     "helper": "do for the settings page what only root may; systemd starts it",
     "trash": "put back what a PC has deleted",
 }

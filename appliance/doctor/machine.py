@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from appliance import places
 from appliance.settings.schema import Settings
 from appliance.status import Status
+from appliance.values import dataclass
 
 #: Seconds that a program that hangs is waited for.
 _PATIENCE = 10.0
@@ -130,5 +131,8 @@ UNITS = {
     "mtp-appliance.service": "the responder",
     "mtp-appliance-leds.service": "the lights",
     "mtp-appliance-apply.path": "the watch over the settings",
+    "mtp-appliance-helper.socket": "root's helper, on call,",
 }
+#: The settings page, where there is a network on the cable.
+PAGE_UNIT, PAGE = "mtp-appliance-web.socket", "the settings page, on call,"
 STATUS = places.STATUS

@@ -98,6 +98,10 @@ FAULTS = [
         "systemctl show -p LoadState,ActiveState,NRestarts mtp-appliance-leds",
         "LoadState=loaded\nActiveState=failed\nNRestarts=5\n",
     )),
+    ("services", "the settings page, on call, is failed", say(
+        "systemctl show -p LoadState,ActiveState,NRestarts mtp-appliance-web.socket",
+        "LoadState=loaded\nActiveState=failed\nNRestarts=\n",
+    )),
     ("services", "started anew 3 times", say(
         "systemctl show", "LoadState=loaded\nActiveState=active\nNRestarts=3\n"
     )),
@@ -122,6 +126,13 @@ def test_what_is_wrong_is_found_and_has_advice(
     found = bad(made_up.machine(status=Status(ready=True)))
     assert any(each.about == about and words in each.text for each in found), found
     assert all(each.advice for each in found)
+
+
+def test_without_a_network_on_the_cable_there_is_no_page_to_miss(made_up: MadeUp) -> None:
+    made_up.settings = replace(made_up.settings, network_function="none")
+    texts = [each.text for each in examine(made_up.machine(status=Status(ready=True)))]
+    assert "the responder runs" in texts
+    assert not [each for each in texts if "settings page" in each]
 
 
 def test_the_settings_and_the_responder_have_their_say(made_up: MadeUp) -> None:
