@@ -6,10 +6,13 @@ PORT ?= 15740
 WEB_PORT ?= 8080
 PYTHON ?= python3
 ARGS ?=
+BOARD ?= zero2w
+BASE ?=
+URL ?=
 export FOLDER PORT WEB_PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check vm bench icon translations clean
+.PHONY: help run test test-fast torture check vm icon translations bench image release clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -26,6 +29,10 @@ test-fast: ## run the tests that need no virtual Pi
 	@sh tests/setup.sh test-fast
 	.venv/bin/python -m pytest --no-guest $(ARGS)
 
+torture: ## look for what nobody thought of (ARGS="--seconds 600 --seed 7": for each harness)
+	@sh tests/setup.sh test-fast
+	.venv/bin/python -m pytest tests/torture --seconds 60 $(ARGS)
+
 check: ## look for slips in style and types (ruff, mypy)
 	@sh tests/setup.sh check
 	.venv/bin/python -m ruff check .
@@ -35,6 +42,15 @@ check: ## look for slips in style and types (ruff, mypy)
 vm: ## open a shell in the virtual Pi, with the device plugged in
 	@sh tests/setup.sh vm
 	.venv/bin/python -m tests.vm shell
+
+image: ## make the image of an SD card for BOARD=zero (also Zero W) or zero2w, as root; in build/image
+	@sh tests/setup.sh image
+	.venv/bin/python -m image build $(BOARD) $(BASE:%=--base %)
+
+release: ## make the files of a release of BOARD's image in build/release (URL=where they will lie)
+	@sh tests/setup.sh image
+	.venv/bin/python -m image build $(BOARD)
+	.venv/bin/python -m image release $(BOARD) --url "$(URL)"
 
 bench: ## measure speed and memory beside uMTP-Responder in the virtual Pi; makes docs/performance.md
 	@sh tests/setup.sh bench
@@ -55,4 +71,4 @@ icon: ## draw the device's icon anew from its SVG (Debian's librsvg2-bin)
 
 clean: ## remove what make has made here, but never share/
 	rm -rf .venv .make build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find appliance tests -name __pycache__ -prune -exec rm -rf {} +
+	find appliance image tests -name __pycache__ -prune -exec rm -rf {} +

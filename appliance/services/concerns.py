@@ -12,6 +12,7 @@
 | `controller-taken`    | another gadget has the USB device controller                  |
 | `clock-not-set`       | dates of files will be wrong                                  |
 | `unit-failed`         | a part of the appliance has ended and will not come back      |
+| `card`                | the start found something wrong with the card or the board    |
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +27,8 @@ _LEAST, _LEAST_PART, _LITTLE_PART = 16 << 20, 0.01, 0.1
 #: When this was written (Unix seconds): 2024. A clock that is behind has not been set.
 _SURELY_PAST = 1_704_067_200
 _LINE = 300
+#: What the start of an image leaves among the failures, as "what is wrong | what to do".
+_CARD = "card-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,10 @@ def _first_line(path: Path) -> str:
 
 def _units(failures: Iterable[tuple[str, str]]) -> Iterator[Warning]:
     for unit, line in failures:
+        if unit.startswith(_CARD):
+            text, _, hint = line.partition(" | ")
+            yield Warning("card", text, hint)
+            continue
         text = f"{unit} has failed: {line}" if line else f"{unit} has failed"
         yield Warning("unit-failed", text, f"see why: journalctl -u {unit}")
 
