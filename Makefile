@@ -8,7 +8,7 @@ ARGS ?=
 export FOLDER PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check vm icon clean
+.PHONY: help run test test-fast check vm bundle key icon clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -34,6 +34,16 @@ check: ## look for slips in style and types (ruff, mypy)
 vm: ## open a shell in the virtual Pi, with the device plugged in
 	@sh tests/setup.sh vm
 	.venv/bin/python -m tests.vm shell
+
+KEY ?=
+BUNDLE ?=
+bundle: ## make a signed update in build/ (KEY=path; BUNDLE="--version 0.2.0+mine")
+	@sh tests/setup.sh check
+	.venv/bin/python -m image.bundle make $(if $(KEY),--key "$(KEY)") $(BUNDLE)
+
+key: ## make a key that signs updates (KEY=path), unless it is there
+	@sh tests/setup.sh check
+	.venv/bin/python -m image.bundle key $(if $(KEY),--key "$(KEY)")
 
 ICON_SIZES = 16 32 48 256
 icon: ## draw the device's icon anew from its SVG (Debian's librsvg2-bin)

@@ -29,6 +29,7 @@ COMMANDS = {
     "gadget": "make, remove or show the USB device as the kernel has it",
     "storage": "add, remove and change what an appliance serves while it runs",
     "trash": "put back what a PC has deleted",
+    "update": "check and install signed updates, and go back to the version before",
 }
 
 _EPILOG = """\

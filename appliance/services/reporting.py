@@ -23,7 +23,7 @@ from appliance import __version__, places
 from appliance.errors import ApplianceError
 from appliance.mtp.monitor import NOBODY, Monitor
 from appliance.mtp.ports import Change, ChangeKind
-from appliance.services.concerns import Facts, concerns, read_failures
+from appliance.services.concerns import Facts, concerns, read_failures, read_taken_back
 from appliance.services.headline import headline
 from appliance.services.notify import is_heard, notify
 from appliance.services.shelves import Shelves
@@ -70,6 +70,7 @@ class Places:
 
     file: StatusFile | None
     failures: Path = field(default_factory=lambda: places.FAILURES)
+    taken_back: Path = field(default_factory=lambda: places.TAKEN_BACK)
     root: Path = Path("/")
 
 
@@ -82,6 +83,7 @@ class Reporter:
     def __init__(self, catalogue: Catalogue, name: Callable[[], str], places: Places) -> None:
         self._file = places.file
         self._failures = places.failures
+        self._taken_back = places.taken_back
         self._root = places.root
         self._name = name
         self._shelves = Shelves(catalogue)
@@ -231,6 +233,7 @@ class Reporter:
             told.settings_errors,
             told.from_good_copy,
             failures=read_failures(self._failures),
+            taken_back=read_taken_back(self._taken_back),
             now=time.time(),
         )
         status = Status(
