@@ -8,7 +8,7 @@ ARGS ?=
 export FOLDER PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check vm bundle key icon clean
+.PHONY: help run test test-fast check vm bundle key icon translations clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -34,6 +34,10 @@ check: ## look for slips in style and types (ruff, mypy)
 vm: ## open a shell in the virtual Pi, with the device plugged in
 	@sh tests/setup.sh vm
 	.venv/bin/python -m tests.vm shell
+
+translations: ## bring the settings page's catalogues up to date, for who translates
+	@sh tests/setup.sh check
+	.venv/bin/python -m tests.translations
 
 KEY ?=
 BUNDLE ?=

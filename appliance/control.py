@@ -8,8 +8,10 @@ The command line and the settings page ask; `appliance/services/control_socket.p
 """
 
 import json
+import math
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +73,21 @@ def connect(path: Path) -> socket.socket:
     return connection
 
 
-def receive_line(connection: socket.socket) -> bytes:
-    """Receive up to the end of a line. Raises OSError, and ValueError where none comes."""
-    data = b""
+def receive_line(connection: socket.socket, most: int = _MAX_LINE) -> bytes:
+    """Receive up to the end of a line, for as long as the connection's timeout.
+
+    Raises OSError, and ValueError where none comes.
+    """
+    data, patience = b"", connection.gettimeout()
+    deadline = math.inf if patience is None else time.monotonic() + patience
     while not data.endswith(b"\n"):
+        if time.monotonic() > deadline:
+            raise TimeoutError("too slow")
         part = connection.recv(_PART)
         if not part:
             raise ValueError("the other side went away")
         data += part
-        if len(data) > _MAX_LINE:
+        if len(data) > most:
             raise ValueError("too long")
     return data
 

@@ -10,6 +10,10 @@ STATE = Path("/var/lib/mtp-appliance")
 #: The responder's own: the control socket and the status.
 RUN = Path("/run/mtp-appliance")
 STATUS = RUN / "status.json"
+#: The settings page's own: the key of its sessions, and what is uploaded to it.
+PAGE_STATE = Path("/var/lib/mtp-appliance-web")
+#: Where root's helper is asked.
+HELPER = Path("/run/mtp-appliance-helper/helper.sock")
 #: Root's own, so that nobody else decides where root mounts.
 FUNCTIONFS = Path("/run/mtp-appliance-gadget/functionfs")
 #: A line of each unit that failed, named after it; gone when it runs again.

@@ -90,6 +90,30 @@ class Transfer:
     since: float = 0.0
 
 
+class Outcome(StrEnum):
+    """How a transfer ended; a client that reads or edits a file in place moves a part of it."""
+
+    WHOLE = "whole"
+    PART = "in part"
+    BROKEN_OFF = "broken off"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Outcome":
+        return cls.BROKEN_OFF
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A transfer that is over; `size` is what has moved."""
+
+    name: str = ""
+    direction: Direction = Direction.IN
+    size: int = 0
+    since: float = 0.0
+    ended: float = 0.0
+    outcome: Outcome = Outcome.WHOLE
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Since the responder started."""
@@ -134,6 +158,7 @@ class Warning:
 class Status:
     """All of it; `written` is when, `page` where the settings page is, "" for nowhere.
 
+    `recent` are the transfers that ended last, the newest first.
     `ejected`: no storage can be seen, for a person has ejected or locked them all.
     """
 
@@ -145,6 +170,7 @@ class Status:
     usb: Usb = field(default_factory=Usb)
     sessions: tuple[Session, ...] = ()
     transfers: tuple[Transfer, ...] = ()
+    recent: tuple[Finished, ...] = ()
     totals: Totals = field(default_factory=Totals)
     storages: tuple[StorageStatus, ...] = ()
     unsafe: Unsafe = field(default_factory=Unsafe)

@@ -16,6 +16,7 @@ run,test,test-fast  gphoto2                 command gphoto2
 test,test-fast      shellcheck              command shellcheck
 test,test-fast      procps                  command pkill
 test,test-fast      libaio1t64|libaio1      library libaio.so.1
+test,test-fast      chromium                command chromium
 test,vm             qemu-system-x86         command qemu-system-x86_64
 test,vm             mmdebstrap              command mmdebstrap
 test,vm             uidmap                  command newuidmap
@@ -119,7 +120,7 @@ need_python() {
 # What is installed into .venv: for `run` the responder alone, else the tools and the USB part too.
 requirement() {
     case $purpose in
-        run) printf '.' ;;
+        run) printf '.[web]' ;;
         *) printf '.[dev,usb]' ;;
     esac
 }

@@ -91,6 +91,10 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "nacl": ("appliance.update.signature",),
     "gpiozero": ("appliance.leds.board",),
     "flask": ("webui",),
+    "werkzeug": ("webui",),
+    "markupsafe": ("webui",),
+    "flask_babel": ("webui.languages",),
+    "babel": ("webui.languages",),
 }
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "doctor": "say what is well, what is not, and what to do",
     "gadget": "make, remove or show the USB device as the kernel has it",
     "storage": "add, remove and change what an appliance serves while it runs",
+    "helper": "do for the settings page what only root may; systemd starts it",
     "trash": "put back what a PC has deleted",
     "update": "check and install signed updates, and go back to the version before",
 }

@@ -15,6 +15,7 @@ from appliance.settings import examples, passwords, values
 from appliance.settings.differences import Difference, differences, secret, show
 from appliance.settings.schema import Settings, declared, declared_of_storages
 from appliance.settings.store import SettingsFile, understand
+from appliance.settings.takeover import adopt, return_to, take_as_it_is
 
 _HELP = """\
 A change is written into the settings file, where comments stay, and takes
@@ -47,7 +48,10 @@ def describe(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--with-secrets", action="store_true", help="the password's hash too")
     take = _add(verbs, "import", _import, "take others over, after showing what would change")
     take.add_argument("source", metavar="FILE", help="- for standard input")
-    for each in (reset, take):
+    undo = _add(verbs, "undo", _undo, "return to what was in force before the last change")
+    undo.add_argument("--state-dir", type=Path, default=places.STATE, metavar="DIR",
+                      help="where the service keeps what it needs for that")  # fmt: skip
+    for each in (reset, take, undo):
         each.add_argument("--yes", action="store_true", help="do not ask")
         each.add_argument("--dry-run", action="store_true", help="only show what would change")
     check = _add(verbs, "check", _check, "say what is wrong in the file", json=True)
@@ -67,7 +71,8 @@ def _add(
 
 
 def _file(arguments: argparse.Namespace) -> SettingsFile:
-    return SettingsFile(arguments.file, places.STATE, keeps=False)
+    keep = arguments.state_dir if "state_dir" in arguments else places.STATE
+    return SettingsFile(arguments.file, keep, keeps=False)
 
 
 def _read(arguments: argparse.Namespace) -> Settings:
@@ -162,6 +167,10 @@ def _import(arguments: argparse.Namespace) -> None:
     _replace(arguments, _source(arguments.source))
 
 
+def _undo(arguments: argparse.Namespace) -> None:
+    _replace(arguments, _file(arguments).before())
+
+
 def _source(name: str) -> str:
     try:
         if name == "-":
@@ -174,32 +183,19 @@ def _source(name: str) -> str:
 
 def _replace(arguments: argparse.Namespace, text: str) -> None:
     """Show what is different, ask, and write."""
-    after, findings = understand(text)
-    if findings.errors:
-        raise ApplianceError("; ".join(findings.errors), hint="nothing was changed")
-    for warning in findings.warnings:
-        print(f"mtp-appliance: {warning}", file=sys.stderr)
     file = _file(arguments)
     before, _ = understand(file.text() if arguments.file.exists() else "")
-    if arguments.verb == "import" and "password" not in text:
-        after, text = _keep_password(before, after, text)
-    changes = differences(before, after)
+    take = {"import": adopt, "undo": return_to}.get(arguments.verb, take_as_it_is)
+    adopted = take(before, text)
+    for warning in adopted.warnings:
+        print(f"mtp-appliance: {warning}", file=sys.stderr)
+    changes = differences(before, adopted.settings)
     _tell(changes)
     if arguments.dry_run or not changes:
         return
     if not arguments.yes and not _agreed():
         raise ApplianceError("nothing was changed", hint="--yes does not ask")
-    file.replace(text)
-
-
-def _keep_password(before: Settings, after: Settings, text: str) -> tuple[Settings, str]:
-    """Leave the password as it is where the other file says nothing of one."""
-    if not before.web_password:
-        return after, text
-    from appliance.settings.document import with_values  # noqa: PLC0415 - large
-
-    text = with_values(text, {"web.password": before.web_password})
-    return understand(text)[0], text
+    file.replace(adopted.text)
 
 
 def _agreed() -> bool:

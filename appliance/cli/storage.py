@@ -9,7 +9,7 @@ from appliance.cli.output import print_json, print_table, say
 
 _HELP = """\
 STORAGE is a name, a folder or an id, as `list` shows them. What is added,
-removed or made read-only is written into the settings file too, if the
+removed, renamed, ordered or made read-only is written into the settings file too, if the
 appliance was started with one; ejecting and locking are for now only.
 """
 
@@ -31,6 +31,11 @@ def describe(parser: argparse.ArgumentParser) -> None:
         parser = verb(known, name, act, what)
         parser.add_argument("storage", metavar="STORAGE")
         _until_restart(parser)
+    rename = verb(known, "rename", _storage_rename, "call a storage something else")
+    rename.add_argument("storage", metavar="STORAGE")
+    rename.add_argument("name", metavar="NAME")
+    order = verb(known, "order", _storage_order, "list the storages in this order")
+    order.add_argument("names", metavar="STORAGE", nargs="+", help="each of them, once")
     for name, what in (
         ("eject", "take a storage away, so that its disk can be taken out"),
         ("load", "bring an ejected storage back"),
@@ -98,6 +103,16 @@ def _set_read_only(arguments: argparse.Namespace, *, read_only: bool) -> None:
         lasting=not arguments.until_restart,
     )
     say(f"{arguments.storage} is {_access(read_only)}", note)
+
+
+def _storage_rename(arguments: argparse.Namespace) -> None:
+    note = ask(arguments, "storage rename", storage=arguments.storage, name=arguments.name)
+    say(f"{arguments.storage} is {arguments.name} now", note)
+
+
+def _storage_order(arguments: argparse.Namespace) -> None:
+    note = ask(arguments, "storage order", names=arguments.names)
+    say(f"the order is {', '.join(arguments.names)}", note)
 
 
 def _storage_simple(arguments: argparse.Namespace) -> None:

@@ -57,7 +57,9 @@ def _status(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(asdict(found))
         return
-    trial = f", on trial, started {found.starts} times" if found.trial else ""
+    trial = f", on trial, start {found.starts}" if found.trial else ""
+    if found.chosen != found.running:
+        trial = ", from the next start on"
     lines = [("Running", found.running), ("Image", found.image or "none: this is no appliance")]
     if found.image:
         lines.append(("Chosen", f"{found.chosen}{trial}"))

@@ -6,6 +6,7 @@ Serial numbers keep their last four digits, so that two reports of one unit can 
 
 import re
 from collections.abc import Iterable
+from functools import partial
 
 _MAC = re.compile(r"\b(?:[0-9A-Fa-f]{2}[:-]){3}((?:[0-9A-Fa-f]{2}[:-]){2}[0-9A-Fa-f]{2})\b")
 _HASH = re.compile(r"scrypt\$[0-9]+\$[^\s\"']*")
@@ -24,5 +25,11 @@ def redact(text: str, serials: Iterable[str] = ()) -> str:
     for serial in sorted(set(serials), key=len, reverse=True):
         if len(serial) >= _LEAST:
             hidden = "x" * (len(serial) - _KEPT) + serial[-_KEPT:]
-            text = re.sub(re.escape(serial), hidden, text, flags=re.IGNORECASE)
+            found = re.compile(re.escape(serial), re.IGNORECASE)
+            text = found.sub(partial(_instead, hidden), text)
     return text
+
+
+def _instead(hidden: str, _: re.Match[str]) -> str:
+    """Give the words as they are, whatever a template would make of them."""
+    return hidden

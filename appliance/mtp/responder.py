@@ -136,6 +136,9 @@ class Connection:
             raise MtpError(ResponseCode.OPERATION_NOT_SUPPORTED, str(request.code))
         if operation.needs_session and not self._session.is_open:
             raise MtpError(ResponseCode.SESSION_NOT_OPEN)
+        if len(request.parameters) < operation.needs:
+            detail = f"{len(request.parameters)} of {operation.needs} parameters"
+            raise MtpError(ResponseCode.INVALID_PARAMETER, detail)
         if not operation.keeps_upload:
             self._session.conclude_upload()
         return operation.run(self._context, request)

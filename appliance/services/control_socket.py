@@ -28,6 +28,8 @@ NOBODY_ELSE: Allowed = {}
 
 #: Seconds; one who connects and says nothing is in nobody's way for longer.
 _PATIENCE = 5.0
+#: Bytes of a question: a settings file, and more.
+_LONGEST = 1 << 20
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -38,8 +40,8 @@ class ControlServer:
         self, path: Path, verbs: Mapping[str, Verb], allowed: Allowed = NOBODY_ELSE
     ) -> None:
         self._path = path
-        self._verbs = verbs
-        self._allowed = allowed
+        self._answers = Answers(verbs, allowed)
+        self._is_shared = bool(allowed)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread: threading.Thread | None = None
 
@@ -72,7 +74,7 @@ class ControlServer:
                 raise ApplianceError(f"another appliance listens at {self._path}")
             self._path.unlink()
         # Who is listened to is decided by who it is, which the kernel knows.
-        before = os.umask(0o111 if self._allowed else 0o177)
+        before = os.umask(0o111 if self._is_shared else 0o177)
         try:
             self._listener.bind(os.fsencode(self._path))
         finally:
@@ -85,9 +87,21 @@ class ControlServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return  # closed
-            with connection, suppress(OSError):  # who asked is gone
-                connection.settimeout(_PATIENCE)
-                connection.sendall(encode(self._answer(connection)))
+            self._answers.to(connection)
+
+
+class Answers:
+    """What is said to those who ask, each according to who it is."""
+
+    def __init__(self, verbs: Mapping[str, Verb], allowed: Allowed = NOBODY_ELSE) -> None:
+        self._verbs = verbs
+        self._allowed = allowed
+
+    def to(self, connection: socket.socket) -> None:
+        """Answer one question, and close the connection; for one thread at a time."""
+        with connection, suppress(OSError):  # who asked is gone
+            connection.settimeout(_PATIENCE)
+            connection.sendall(encode(self._answer(connection)))
 
     def _allowed_to(self, user: int) -> Collection[str]:
         """Give the verbs that a user may ask for; nobody is heard who may ask for none."""
@@ -98,7 +112,7 @@ class ControlServer:
 
     def _answer(self, connection: socket.socket) -> dict[str, Any]:
         try:
-            line = receive_line(connection)  # who is refused has to be listened to first
+            line = receive_line(connection, _LONGEST)  # who is refused has to be listened to first
             allowed = self._allowed_to(_user(connection))
             request = json.loads(line)
             verb = self._verbs[request["verb"]]
@@ -107,7 +121,7 @@ class ControlServer:
             return {"result": verb(**request.get("arguments", {}))}
         except ApplianceError as error:
             return {"error": error.message, "hint": error.hint}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             log.info("REFUSED control: %s", error)
             return {"error": "this is not understood", "hint": "is it the same version?"}
         except OSError:

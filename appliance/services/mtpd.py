@@ -2,12 +2,10 @@
 """The MTP service: folders, responder and transports, wired together until a signal ends it."""
 
 import logging
-import os
-import select
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +18,7 @@ from appliance.mtp.ptpip_packets import PORT
 from appliance.mtp.responder import Responder
 from appliance.services.control_socket import ControlServer
 from appliance.services.host import LinuxHost
-from appliance.services.management import Management, allowed_users
+from appliance.services.management import all_verbs, allowed_users
 from appliance.services.notify import notify
 from appliance.services.optional import make_binder, wifi_server
 from appliance.services.reloading import (
@@ -32,6 +30,7 @@ from appliance.services.reloading import (
 )
 from appliance.services.reporting import Places, Reporter
 from appliance.services.status_file import StatusFile, status_path
+from appliance.services.stopping import Stop
 from appliance.services.upkeep import Upkeep
 from appliance.services.watchdog import Watchdog
 from appliance.settings.addresses import parse_address
@@ -78,49 +77,6 @@ class Options:
     trash: bool = True
     allow_format: bool = False
     verbosity: int = 0
-
-
-class Stop:
-    """Waits for SIGINT or SIGTERM. A second one ends the process at once."""
-
-    def __init__(self) -> None:
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC)
-        self._asked = False
-        self._action: Callable[[], None] | None = None
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Catch the signals inside the block."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self._signalled) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            os.close(self._bell)
-
-    def call(self, action: Callable[[], None]) -> None:
-        """Let a signal call `action` too; also if it has come already."""
-        self._action = action
-        if self._asked:
-            action()
-
-    def wait(self, beat: Callable[[], float | None] = lambda: None) -> None:
-        """Wait; `beat` is called again and again, and says in how many seconds at the latest."""
-        poll = select.poll()
-        poll.register(self._bell, select.POLLIN)
-        while True:
-            pause = beat()
-            if poll.poll(None if pause is None else pause * 1000):
-                return
-
-    def _signalled(self, number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        self._asked = True
-        os.eventfd_write(self._bell, 1)
-        if self._action is not None:
-            self._action()
 
 
 def serve(options: Options, announce: Announce) -> None:
@@ -219,11 +175,13 @@ def _responder(
     if file is not None:
         reporter.storages_failed(add_storages(catalogue, folders))
     responder = Responder(device, catalogue, reporter.monitor)
+    verbs = all_verbs(catalogue, responder, file)
     if file is not None:
         parts = (catalogue, responder, reporter)
         reloader = Reloader(file, settings, *parts, verbosity=options.verbosity)
         _reload_at_signal(reloader, stack)
-    verbs = dict(Management(catalogue, responder, file).verbs())
+        verbs = all_verbs(catalogue, responder, file, reloader.reload)
+    verbs["history"] = reporter.history
     if binder is not None:
         verbs["reconnect"] = binder.reconnect
     socket = socket_path(options.state_directory)

@@ -3,7 +3,7 @@
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from appliance.errors import ApplianceError
@@ -104,23 +104,36 @@ class Reloader:
     def _apply_storages(self, wanted: Iterable[StorageSetting]) -> None:
         """Remove what is not wanted, change what is, add what is missing."""
         by_path = {each.path.resolve(): each for each in wanted}
+        order = list(by_path)
         for state in self._catalogue.storages():
             storage = by_path.get(state.path.resolve())
-            if storage is None or not _serves(state, folder_of(storage)):
+            if storage is None or not self._serves(state, folder_of(storage)):
                 self._catalogue.remove_storage(state.storage_id)
             else:
                 del by_path[state.path.resolve()]
                 self._adjust(state, storage)
         missing = add_storages(self._catalogue, map(folder_of, by_path.values()))
         self._reporter.storages_failed(missing)
+        self._order(order)
+
+    def _order(self, wanted: Sequence[Path]) -> None:
+        states = self._catalogue.storages()
+        places = {path: place for place, path in enumerate(wanted)}
+        states.sort(key=lambda each: places.get(each.path.resolve(), len(places)))
+        self._catalogue.order_storages([each.storage_id for each in states])
+
+    def _serves(self, state: StorageState, folder: Folder) -> bool:
+        """Whether a storage has become what is wanted, without others in its place."""
+        if state.hidden_files != folder.hidden_files:
+            return False
+        try:
+            self._catalogue.rename_storage(state.storage_id, folder.name)
+        except ApplianceError:  # as when two change names
+            return False
+        return True
 
     def _adjust(self, state: StorageState, storage: StorageSetting) -> None:
         self._catalogue.set_read_only(state.storage_id, read_only=storage.read_only)
-
-
-def _serves(state: StorageState, folder: Folder) -> bool:
-    """Whether a storage can become what is wanted without going and coming back."""
-    return (state.name, state.hidden_files) == (folder.name, folder.hidden_files)
 
 
 def _changed(before: Settings, after: Settings, effect: Effect) -> list[str]:

@@ -24,6 +24,10 @@ from appliance.status import encode
 
 #: Lines of each log, and bytes of one part; the beginning of a longer one is left out.
 _LINES, _MOST = 4000, 1 << 20
+_MORE_UNITS = (
+    *("mtp-appliance-apply.service", "mtp-appliance-web.service"),
+    "mtp-appliance-helper.service",
+)
 _BOOT_FILES = ("config.txt", "cmdline.txt", "mtp-appliance-errors.txt")
 _README = """\
 A report of an MTP Appliance, made by `mtp-appliance report`.
@@ -41,12 +45,17 @@ before, if that matters.
 
 def make_report(machine: Machine) -> bytes:
     """Make the zip file."""
-    serials = {serial_number(machine.root), *_serials(machine)}
+    hidden = serials(machine)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in _parts(machine):
-            archive.writestr(name, redact(text[-_MOST:], serials))
+            archive.writestr(name, redact(text[-_MOST:], hidden))
     return buffer.getvalue()
+
+
+def serials(machine: Machine) -> set[str]:
+    """Gather the numbers by which the machine could be known again."""
+    return {serial_number(machine.root), *_serials(machine)}
 
 
 def write_report(data: bytes, path: Path, *, force: bool) -> None:
@@ -85,12 +94,13 @@ def _status(machine: Machine) -> str:
     if machine.status is None:
         return "(the appliance does not run)"
     moving = tuple(replace(each, name="(a file)") for each in machine.status.transfers)
-    return encode(replace(machine.status, transfers=moving)).decode()
+    moved = tuple(replace(each, name="(a file)") for each in machine.status.recent)
+    return encode(replace(machine.status, transfers=moving, recent=moved)).decode()
 
 
 def _logs(machine: Machine) -> Iterator[tuple[str, str]]:
     count = str(_LINES)
-    for unit in (*UNITS, "mtp-appliance-apply.service"):
+    for unit in (*UNITS, *_MORE_UNITS):
         command = ["journalctl", "--no-pager", "-b", "-n", count, "-o", "short-precise", "-u", unit]
         told = machine.run(command)
         yield f"logs/{unit}.txt", "(there is no journal)" if told is None else told

@@ -28,6 +28,7 @@ from appliance.services.headline import headline
 from appliance.services.notify import is_heard, notify
 from appliance.services.shelves import Shelves
 from appliance.services.status_file import StatusFile
+from appliance.services.throughput import Sample, Throughput
 from appliance.services.traffic import MOVING, Traffic
 from appliance.settings.schema import Settings
 from appliance.settings.store import Reading
@@ -88,6 +89,7 @@ class Reporter:
         self._name = name
         self._shelves = Shelves(catalogue)
         self._traffic = Traffic(self._wake)
+        self._throughput = Throughput()
         self._is_useful = self._file is not None or is_heard()
         self._told = Told()
         self._telling = threading.Lock()
@@ -121,6 +123,10 @@ class Reporter:
     def monitor(self) -> Monitor:
         """What the responder is to tell of what initiators do."""
         return self._traffic if self._is_useful else NOBODY
+
+    def history(self) -> list[Sample]:
+        """Say how fast content has moved over the last minutes."""
+        return self._throughput.told()
 
     @property
     def is_alive(self) -> bool:
@@ -213,12 +219,14 @@ class Reporter:
         """Tell what is so; in how many seconds to look again."""
         now = time.monotonic()
         transfers, pause = self._traffic.transfers(now)
+        self._throughput.look(self._traffic.moved(), moving=bool(transfers))
         storages, due = self._shelves.look(now, moving=bool(transfers))
         cable = self._look_at_cable()
         status = replace(
             self._rest(storages, cable),
             sessions=self._traffic.sessions(),
             transfers=transfers,
+            recent=self._traffic.recent(),
             totals=self._traffic.totals,
             unsafe=self._shelves.unsafe(),
         )

@@ -4,12 +4,13 @@
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance import status
 from appliance.mtp.monitor import Direction, Movement, Road, Visit
-from appliance.status import Session, Totals, Transfer
+from appliance.status import Finished, Outcome, Session, Totals, Transfer
 
 #: Seconds that a transfer is still told after its end: what moves many small files is one thing.
 LINGER = 0.5
@@ -18,6 +19,8 @@ MOVING, STALLED = 0.25, 2.0
 _DIRECTIONS = {Direction.IN: status.Direction.IN, Direction.OUT: status.Direction.OUT}
 #: Roads by the first word of a peer's name; the others are addresses.
 _ROADS = {"usb": "usb", "guest": "usbredir"}
+#: Transfers that are remembered when they are over.
+_RECENT = 20
 #: How much of a rate comes from the last look.
 _FRESH = 0.5
 
@@ -91,6 +94,7 @@ class Traffic:
         self._lock = threading.Lock()
         self._sessions: dict[Visit, float] = {}
         self._records: dict[Visit, _Record] = {}
+        self._recent: deque[tuple[Movement, Finished]] = deque(maxlen=_RECENT)
         self._in = _Count()
         self._out = _Count()
         self._road = Road.HIDDEN
@@ -125,9 +129,25 @@ class Traffic:
             record = self._records.get(visit)
             if record is not None:
                 record.ended = now
+                self._remember(movement, record.since, whole=whole)
             count.files += whole
             count.size += movement.done - movement.begun
         self._wake()
+
+    def _remember(self, movement: Movement, since: float, *, whole: bool) -> None:
+        """Keep what is over; the parts of one file are one transfer."""
+        if self._recent and self._recent[0][0] is movement:
+            since = self._recent.popleft()[1].since
+        outcome = Outcome.PART if movement.is_part else Outcome.BROKEN_OFF
+        finished = Finished(
+            movement.name,
+            _DIRECTIONS[movement.direction],
+            movement.done,
+            since,
+            time.time(),
+            Outcome.WHOLE if whole else outcome,
+        )
+        self._recent.appendleft((movement, finished))
 
     def road(self, road: Road) -> None:
         """Keep where the way to the host stands."""
@@ -145,6 +165,21 @@ class Traffic:
     def totals(self) -> Totals:
         """What has moved since the start."""
         return Totals(self._in.files, self._in.size, self._out.files, self._out.size)
+
+    def recent(self) -> tuple[Finished, ...]:
+        """Say which transfers ended last, the newest first."""
+        with self._lock:
+            return tuple(finished for _, finished in self._recent)
+
+    def moved(self) -> tuple[int, int]:
+        """Say how many bytes have moved to the PC and from it, what is under way included."""
+        with self._lock:
+            going = [each.movement for each in self._records.values() if each.ended == math.inf]
+            to_pc, from_pc = (
+                sum(each.done - each.begun for each in going if each.direction is direction)
+                for direction in (Direction.IN, Direction.OUT)
+            )
+            return self._in.size + to_pc, self._out.size + from_pc
 
     def sessions(self) -> tuple[Session, ...]:
         """Say who has a session open, the oldest first."""

@@ -49,7 +49,7 @@ HERE = Where()
 class UpdateStatus:
     """What runs, what is there, and what is to run; `last`: which version was taken back, and why.
 
-    `chosen` runs from the next start on; `starts` are those of its trial until now.
+    `chosen` runs from the next start on; on trial it is once it was started, `starts` times until now.
     """
 
     running: str
@@ -83,7 +83,7 @@ def status(where: Where = HERE) -> UpdateStatus:
         image=image_version,
         installed=tuple(map(versions.version_in, names)),
         chosen=image_version if choice.version == IMAGE else versions.version_in(choice.version),
-        trial=choice.is_on_trial,
+        trial=choice.is_on_trial and choice.starts > 0,
         starts=choice.starts,
         last=last if choice.failed else "",
         keys=tuple(map(str, keys(where))),

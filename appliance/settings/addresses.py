@@ -13,13 +13,13 @@ _ADDRESS = re.compile(
 )
 
 
-def parse_address(text: str) -> tuple[str, int]:
+def parse_address(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
     """Read ADDRESS[:PORT]; an IPv6 address with a port stands in brackets. ValueError for none."""
     match = _ADDRESS.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no ADDRESS[:PORT], such as 0.0.0.0:{DEFAULT_PORT}")
+        raise ValueError(f"{text!r} is no ADDRESS[:PORT], such as 0.0.0.0:{default_port}")
     host = match["six"] or match["bare"] or match["host"]
-    port = int(match["a"] or match["b"] or DEFAULT_PORT)
+    port = int(match["a"] or match["b"] or default_port)
     if port > 0xFFFF:
         raise ValueError(f"{port} is no TCP port: the last one is 65535")
     return host, port

@@ -4,6 +4,7 @@
 import ipaddress
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from appliance.settings.addresses import parse_address
@@ -13,12 +14,22 @@ Check = Callable[[Any], str]
 
 #: GPIO numbers on the header of every Raspberry Pi.
 LAST_PIN = 27
-_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+#: One label of a host name, as forms check it too.
+HOST_NAME = r"[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"
 
 
-def between(least: int, most: int) -> Check:
-    """Make a check for whole numbers."""
-    return lambda value: "" if least <= value <= most else f"is not between {least} and {most}"
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A check for whole numbers; a form says its bounds beforehand."""
+
+    least: int
+    most: int
+
+    def __call__(self, value: int) -> str:
+        """Check a number."""
+        if self.least <= value <= self.most:
+            return ""
+        return f"is not between {self.least} and {self.most}"
 
 
 def name_or_nothing(value: str) -> str:
@@ -46,7 +57,7 @@ def hash_or_nothing(value: str) -> str:
 
 def host_name(value: str) -> str:
     """Check one label of a host name (RFC 1123)."""
-    return "" if _HOST_NAME.fullmatch(value) else "is no name of letters a-z, digits and hyphens"
+    return "" if re.fullmatch(HOST_NAME, value) else "is no name of letters a-z, digits and hyphens"
 
 
 def interface_address(value: str) -> str:

@@ -4,7 +4,7 @@
 Each takes a text and gives another. What cannot be done is a ValueError in words.
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -69,7 +69,7 @@ def without_storage(text: str, path: Path) -> str:
         tables.pop(index)
         return tomlkit.dumps(document)
     below = _cut_below(tables[index])
-    words = "".join(item.as_string() for _, item in below)
+    words = _words(below)
     if index:
         tables[index - 1].value.body.extend(below)
     elif len(tables) > 1:
@@ -100,6 +100,37 @@ def with_storages(text: str, storages: tuple[StorageSetting, ...]) -> str:
     for each in storages:
         text = with_storage(text, each)
     return text
+
+
+def with_order(text: str, paths: Sequence[Path]) -> str:
+    """Put the storages in the order of these folders; others come after them.
+
+    Comments above a storage go with it, but those above the first stay at the top.
+    """
+    document = tomlkit.parse(text)
+    tables = _storages(document)
+    found = [Path(str(table.get("path", ""))) for table in tables]
+    places = [paths.index(path) if path in paths else len(paths) for path in found]
+    wanted = sorted(range(len(tables)), key=places.__getitem__)
+    if wanted == list(range(len(tables))):
+        return text
+    moved = [tables[index] for index in wanted]
+    if isinstance(tables, AoT):
+        words = [_words(_cut_below(table)) for table in tables]
+        for position, index in enumerate(wanted):
+            before = words[index - 1] if index else "\n"
+            moved[position].trivia.indent = before if position else before.lstrip("\n")
+        last = moved[-1].value.body
+        last.append((None, Whitespace(words[-1])))
+    while len(tables):
+        tables.pop()
+    for table in moved:
+        tables.append(table)
+    return tomlkit.dumps(document)
+
+
+def _words(items: list[tuple[Key | None, Item]]) -> str:
+    return "".join(item.as_string() for _, item in items)
 
 
 def migrated(text: str, migrate: Any) -> str:

@@ -23,7 +23,6 @@ from appliance.settings.schema import (
 #: What a new appliance serves.
 SHIPPED_STORAGE = StorageSetting(Path("/srv/share"), "Files")
 _WIDTH = 88
-_NUMBERS_IN_HEX = ("usb.vendor_id", "usb.product_id")
 
 _SHIPPED = """\
 # The settings of this appliance. What is not said here is as by default.
@@ -58,7 +57,7 @@ def for_boot_partition() -> str:
     for key, item, setting in declared():
         hashed = "Written here it is hashed, and taken away, at the next start."
         lines += ["", *_comment(setting, hashed if setting.secret else "")]
-        lines.append(f"#{key} = {_value(key, item.default)}")
+        lines.append(f"#{key} = {_value(setting, item.default)}")
     return "\n".join([*lines, *_storage_lines("#")]) + "\n"
 
 
@@ -67,7 +66,7 @@ def of(settings: Settings, *, secrets: bool = False) -> str:
     lines = [f"version = {VERSION}"]
     for table in ("", *TABLES):
         inside = [
-            f"{key.rpartition('.')[2]} = {_value(key, getattr(settings, item.name))}"
+            f"{key.rpartition('.')[2]} = {_value(setting, getattr(settings, item.name))}"
             for key, item, setting in declared()
             if _table_of(key) == table
             and (not setting.secret or (secrets and getattr(settings, item.name)))
@@ -85,7 +84,7 @@ def table_of_settings() -> str:
     """Write the table of the documentation (Markdown)."""
     rows = ["| setting | by default | what it is |", "|---|---|---|"]
     for key, item, setting in declared():
-        rows.append(f"| `{key}` | `{_value(key, item.default)}` | {_sentence(setting)} |")
+        rows.append(f"| `{key}` | `{_value(setting, item.default)}` | {_sentence(setting)} |")
     for key, item, setting in declared_of_storages():
         default = "" if item.default is MISSING else f"`{_plain(item.default)}`"
         rows.append(f"| `storages`: `{key}` | {default} | {_sentence(setting)} |")
@@ -110,7 +109,7 @@ def _explained(key: str, item: Field[Any], setting: Setting) -> Iterator[str]:
     mark = "#" if setting.secret else ""
     choose = "To choose one: mtp-appliance settings password"
     yield from _comment(setting, choose if setting.secret else "")
-    yield f"{mark}{key.rpartition('.')[2]} = {_value(key, item.default)}"
+    yield f"{mark}{key.rpartition('.')[2]} = {_value(setting, item.default)}"
 
 
 def _comment(setting: Setting, more: str = "") -> Iterator[str]:
@@ -124,8 +123,8 @@ def _sentence(setting: Setting) -> str:
     return f"{setting.label}{unit}. {setting.help}{choices}"
 
 
-def _value(key: str, value: Any) -> str:
-    return f"0x{value:04x}" if key in _NUMBERS_IN_HEX else _plain(value)
+def _value(setting: Setting, value: Any) -> str:
+    return f"0x{value:04x}" if setting.in_hex else _plain(value)
 
 
 def _plain(value: Any) -> str:

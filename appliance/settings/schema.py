@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from appliance.settings.checks import (
+    Between,
     Check,
     addresses,
-    between,
     hash_or_nothing,
     host_name,
     interface_address,
@@ -39,6 +39,7 @@ class Setting:
     """What a person has to know of one setting; `check` gives a complaint, or nothing.
 
     `choices` are all that the value may be, if there are few. `secret`: it is never shown.
+    `in_hex`: people know the number by its hexadecimal digits.
     """
 
     label: str
@@ -48,6 +49,7 @@ class Setting:
     check: Check = lambda value: ""
     choices: tuple[str, ...] = ()
     secret: bool = False
+    in_hex: bool = False
 
 
 def _declare(default: Any, setting: Setting) -> Any:
@@ -128,7 +130,7 @@ class Settings:
     trash_days: int = _declare(
         30,
         Setting(
-            "How long", "After that it is gone.", Effect.RELOAD, "days", check=between(1, 3650)
+            "How long", "After that it is gone.", Effect.RELOAD, "days", check=Between(1, 3650)
         ),
     )
     trash_share: int = _declare(
@@ -138,7 +140,7 @@ class Settings:
             "The oldest goes first; all of it goes when the space is needed.",
             Effect.RELOAD,
             "%",
-            check=between(1, 90),
+            check=Between(1, 90),
         ),
     )
     write_safety: str = _declare(
@@ -166,13 +168,18 @@ class Settings:
             "USB vendor id",
             "A product that is sold needs one of its own (usb.org).",
             Effect.REPLUG,
-            check=between(1, 0xFFFF),
+            check=Between(1, 0xFFFF),
+            in_hex=True,
         ),
     )
     usb_product_id: int = _declare(
         0x0104,
         Setting(
-            "USB product id", "Goes with the vendor id.", Effect.REPLUG, check=between(0, 0xFFFF)
+            "USB product id",
+            "Goes with the vendor id.",
+            Effect.REPLUG,
+            check=Between(0, 0xFFFF),
+            in_hex=True,
         ),
     )
     usb_controller: str = _declare(
@@ -238,7 +245,7 @@ class Settings:
     )
     leds_brightness: int = _declare(
         100,
-        Setting("Brightness", "Of LEDs that can be dimmed.", Effect.RELOAD, "%", between(1, 100)),
+        Setting("Brightness", "Of LEDs that can be dimmed.", Effect.RELOAD, "%", Between(1, 100)),
     )
     leds_board: bool = _declare(
         True,
@@ -251,7 +258,7 @@ class Settings:
             "GPIO number of a button to ground; -1 for none. Pressed shortly it ejects or "
             "reconnects, held for 7 seconds it resets the settings, never the files.",
             Effect.RELOAD,
-            check=between(-1, 27),
+            check=Between(-1, 27),
         ),
     )
     web_password: str = _declare(

@@ -7,8 +7,9 @@ defaults, and what is wrong is said.
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from appliance.settings.schema import Settings, StorageSetting
 
 _MAX_SIZE = 1 << 18
 _GOOD_COPY = "settings.good.toml"
+_BEFORE = "settings.before.toml"
+#: What is kept beside: the names of the copies.
+COPIES = (_GOOD_COPY, _BEFORE)
 #: The LEDs read it, as members of the responder's group.
 _MODE = 0o640
 
@@ -36,15 +40,17 @@ class Reading:
 
 
 class SettingsFile:
-    """One settings file; `keep` is the directory for the copy of what was last understood.
+    """One settings file; `keep` is the directory for copies: of what was last understood, and of
+    what that was before it became something else.
 
-    Only its owner `keeps` one: root's copy would be closed to the responder.
+    Only its owner `keeps` them: root's copies would be closed to the responder.
     """
 
     def __init__(self, path: Path, keep: Path, *, keeps: bool = True) -> None:
         self.path = path
         self._keeps = keeps
         self._good_copy = keep / _GOOD_COPY
+        self._before = keep / _BEFORE
 
     def read(self) -> Reading:
         """Read the file; where it has errors, what was understood last."""
@@ -56,7 +62,7 @@ class SettingsFile:
         if findings.errors:
             return self._fall_back(findings)
         if self._keeps:
-            self._keep(data)
+            self._keep(data, settings)
         return Reading(settings, findings)
 
     def text(self) -> str:
@@ -65,6 +71,16 @@ class SettingsFile:
             return _read(self.path).decode()
         except (OSError, ValueError) as error:
             raise self._explain(error) from None
+
+    def before(self) -> str:
+        """Read the text that was in force before the last change; ApplianceError for none."""
+        current, _ = understand(self.text())
+        for copy in (self._good_copy, self._before):
+            with suppress(OSError, ValueError):
+                text = _read(copy).decode()
+                if _differ(current, _require_good(text)):
+                    return text
+        raise ApplianceError("there is no change to undo")
 
     # Edits: what they do not change stays as it was
 
@@ -84,9 +100,13 @@ class SettingsFile:
         """Take the storage of a folder out of the file."""
         self.edit(lambda text: _document().without_storage(text, path))
 
-    def set_read_only(self, path: Path, *, read_only: bool) -> None:
-        """Write whether the storage of a folder can be changed."""
-        self.edit(lambda text: _document().with_storage_value(text, path, "read_only", read_only))
+    def set_in_storage(self, path: Path, name: str, value: bool | str) -> None:
+        """Write one value of the storage of a folder, such as `read_only`."""
+        self.edit(lambda text: _document().with_storage_value(text, path, name, value))
+
+    def order_storages(self, paths: Sequence[Path]) -> None:
+        """Write the storages in this order."""
+        self.edit(lambda text: _document().with_order(text, paths))
 
     def edit(self, change: Edit) -> Settings:
         """Change the file's text, which must be understood before and after."""
@@ -122,13 +142,17 @@ class SettingsFile:
             return ApplianceError(words, hint=hint, status=ExitStatus.NEEDS_ROOT)
         return ApplianceError(f"{self.path}: {_in_words(error)}", hint="the file is as it was")
 
-    def _keep(self, data: bytes) -> None:
+    def _keep(self, data: bytes, settings: Settings) -> None:
+        """Keep what is good, and what was good before if that said anything else."""
         try:
-            if self._good_copy.read_bytes() == data:
-                return
+            kept = self._good_copy.read_bytes()
         except OSError:
-            pass
+            kept = b""
+        if kept == data:
+            return
         try:
+            if kept and _differ(understand(kept.decode(errors="replace"))[0], settings):
+                write_atomically(self._before, kept)
             write_atomically(self._good_copy, data)
         except OSError:
             return  # the file itself is good; there is only nothing to fall back on
@@ -147,6 +171,11 @@ def understand(text: str) -> tuple[Settings, Findings]:
         return interpret(_parse(text.encode()))
     except ValueError as error:
         return Settings(), Findings([_in_words(error)])
+
+
+def _differ(one: Settings, other: Settings) -> bool:
+    """Whether there is a change that can be undone; one of the password cannot."""
+    return replace(one, web_password="") != replace(other, web_password="")
 
 
 def _document() -> Any:

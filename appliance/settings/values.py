@@ -24,16 +24,21 @@ def find(key: str) -> tuple[Field[Any], Setting]:
     raise ApplianceError(f"there is no setting {key}", hint=hint, status=ExitStatus.USAGE)
 
 
-def parse(key: str, text: str) -> Any:
-    """Read a value; ApplianceError in words where the setting cannot have it."""
+def value_of(key: str, text: str) -> tuple[Any, str]:
+    """Read a value, and say what is wrong with it: nothing where the setting can have it."""
     item, setting = find(key)
     try:
         value = _parse(text, item.type)
     except ValueError:
         value = text
-    complaint = complaint_of(value, item, setting)
+    return value, complaint_of(value, item, setting)
+
+
+def parse(key: str, text: str) -> Any:
+    """Read a value; ApplianceError in words where the setting cannot have it."""
+    value, complaint = value_of(key, text)
     if complaint:
-        hint = setting.help
+        hint = find(key)[1].help
         raise ApplianceError(f"{key}: {text!r} {complaint}", hint=hint, status=ExitStatus.USAGE)
     return value
 

@@ -37,22 +37,30 @@ class Arrivals:
             folder, volume, raw = self._target(storage_id, parent, name)
             replaces = self._lookup.replaces(folder, raw)
         volume.require_space(size)
-        with self._lock:
+        with self._lock, ExitStack() as on_error:
             handle = self._table.reserve()
+            on_error.callback(self._table.give_up, handle)
             self._lookup.workplace(volume)
             with reporting(gone=ResponseCode.ACCESS_DENIED):
                 staged = volume.staging.create()
-            stay = volume.stay()
-        return StagedUpload(
-            handle,
-            staged,
-            modified=modified,
-            replaces=replaces,
-            publish=partial(self._publish, volume=volume, folder=folder, raw=raw),
-            defer=partial(self._defer, folder=folder, raw=raw),
-            make_room=volume.trash.expunge_oldest,
-            stay=stay,
-        )
+            upload = StagedUpload(
+                handle,
+                staged,
+                modified=modified,
+                replaces=replaces,
+                release=partial(self._release, handle),
+                publish=partial(self._publish, volume=volume, folder=folder, raw=raw),
+                defer=partial(self._defer, folder=folder, raw=raw),
+                make_room=volume.trash.expunge_oldest,
+                stay=volume.stay(),
+            )
+            volume.add_use(upload)
+            on_error.pop_all()
+        return upload
+
+    def _release(self, handle: int) -> None:
+        with self._lock:
+            self._table.give_up(handle)
 
     def make_folder(
         self, storage_id: int, parent: int, name: str, *, modified: float | None

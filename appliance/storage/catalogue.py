@@ -17,6 +17,7 @@ from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Change, Entry, ObjectRecord, Picture
 from appliance.storage import formatting
 from appliance.storage.arrival import Arrivals
+from appliance.storage.browsing import Listed, browse
 from appliance.storage.deletion import Deletion
 from appliance.storage.describing import Describing
 from appliance.storage.editing import Editing, InPlaceEdit
@@ -115,6 +116,11 @@ class Catalogue(Storages):
         """Say what is known of an object, without a look at the disk."""
         with self._lock:
             return self._lookup.entry(handle)
+
+    def browse(self, storage_id: int, names: Sequence[str]) -> list[Listed]:
+        """List a folder for a person, by the names that lead to it; nothing is entered."""
+        with self._flusher.settled():
+            return browse(self._lookup, self._lock, storage_id, names)
 
     def record(self, handle: int) -> ObjectRecord:
         """Describe an object as it is now; by one look at the disk."""

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changing what is there: content in place, dates, write protection."""
 
+import logging
 import os
 import stat
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -15,6 +17,8 @@ from appliance.storage.removal import is_protected
 from appliance.storage.trash import NO_SPACE
 from appliance.storage.volume import Volume
 
+log = logging.getLogger(__name__)
+
 _WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 #: Bytes; what a file can be at most, anywhere.
@@ -23,7 +27,7 @@ _WRITE_BITS = 0o222
 
 
 class InPlaceEdit:
-    """The `Edit` of the ports; for one thread. Owns the descriptor.
+    """The `Edit` of the ports; for one thread, but for `let_go`. Owns the descriptor.
 
     `volume` is the storage where the file lies. `ended` is told of the edit and its descriptor when
     all is written.
@@ -41,32 +45,41 @@ class InPlaceEdit:
         self._volume = volume
         self._stay = volume.stay()
         self._ended = ended
+        self._at_work = threading.Lock()
+        volume.add_use(self)
 
     def write(self, offset: int, data: memoryview) -> None:
         """Put `data` at `offset`."""
-        fd = self._require_room(offset + len(data))
-        with reporting():
+        with self._at_work, reporting():
+            fd = self._require_room(offset + len(data))
             while data:
                 count = self._write(fd, data, offset)
                 offset, data = offset + count, data[count:]
 
     def truncate(self, size: int) -> None:
         """Make the file `size` bytes long."""
-        fd = self._require_room(size)
-        with reporting():
-            os.ftruncate(fd, size)
+        with self._at_work, reporting():
+            os.ftruncate(self._require_room(size), size)
 
     def commit(self) -> None:
         """Bring the content to the disk and close the file."""
-        fd, self._fd = self._fd, -1
-        if fd < 0:
-            return
+        with self._at_work:
+            fd, self._fd = self._fd, -1
+            if fd < 0:
+                return
+            try:
+                with reporting():
+                    os.fsync(fd)
+                    self._ended(self, fd)
+            finally:
+                os.close(fd)
+
+    def let_go(self) -> None:
+        """End as `commit` does, because the storage goes away."""
         try:
-            with reporting():
-                os.fsync(fd)
-                self._ended(self, fd)
-        finally:
-            os.close(fd)
+            self.commit()
+        except MtpError as error:
+            log.warning("LOST    the end of an edit of object %X: %s", self.handle, error)
 
     def __del__(self) -> None:
         if self._fd >= 0:
@@ -83,9 +96,9 @@ class InPlaceEdit:
 
     def _require_room(self, end: int) -> int:
         """Refuse what the storage cannot hold, holes included; the descriptor."""
+        self._stay()
         if self._fd < 0:
             raise MtpError(ResponseCode.GENERAL_ERROR, "the edit has ended already")
-        self._stay()
         if end > _MAX_SIZE:
             raise MtpError(ResponseCode.OBJECT_TOO_LARGE, f"{end} bytes")
         with reporting():

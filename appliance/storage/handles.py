@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The table of known objects: a handle is a row number, and a row costs about a hundred bytes.
 
-Rows are only ever appended, so a handle is never given twice while the process lives. What belongs
-to a row lies in columns; there is no Python object per row but the name. The root of each storage
-has a row too, whose handle no initiator ever hears of.
+A row's number is never given again, so a handle is never given twice while the process lives. What
+belongs to a row lies in columns; there is no Python object per row but the name. The root of each
+storage has a row too, whose handle no initiator ever hears of.
 """
 
 from array import array
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.storage.name_index import NameIndex
+from appliance.storage.rows import Rows
 from appliance.storage.scanning import ScanMark
 
 _MAX_HANDLE = 0xFFFFFFFE
@@ -23,6 +24,9 @@ _FOLDER = 1
 _ROOT = 2
 _ALIVE = 4
 _ALIAS = 8
+_RESERVED = 16
+#: Rows that have left a folder may stand in its list until it has grown by so many.
+_LOOSE_ROWS = 1024
 
 #: Old handles that go on to mean an object that has another one by now; the oldest end first.
 MOST_ALIASES = 4096
@@ -32,9 +36,8 @@ class HandleTable:
     """Rows for objects; not for several threads at once."""
 
     def __init__(self) -> None:
-        self._names: list[bytes] = [b""]
-        self._parents = array("I", [0])
-        self._flags = bytearray([_ROOT])  # no object has handle 0; all ways up end here at last
+        self._rows = Rows()
+        self._rows.append(_ROOT)  # no object has handle 0; all ways up end here at last
         self._children: dict[int, array[int]] = {}
         self._loose: set[int] = set()  # folders whose children hold rows that went elsewhere
         self._indices: OrderedDict[int, NameIndex] = OrderedDict()
@@ -52,7 +55,12 @@ class HandleTable:
 
     def reserve(self) -> int:
         """Make a row for an object that is not there yet."""
-        return self._append(0)
+        return self._append(_RESERVED)
+
+    def give_up(self, handle: int) -> None:
+        """Free a reserved row whose object does not come; harmless where it came."""
+        if self._rows.flags(handle) & _RESERVED:
+            self._rows.free(handle)
 
     def add(self, parent: int, name: bytes, *, is_folder: bool) -> int:
         """Make the row of an object."""
@@ -62,15 +70,15 @@ class HandleTable:
 
     def enter(self, handle: int, parent: int, name: bytes, *, is_folder: bool) -> None:
         """Fill a reserved row."""
-        self._names[handle] = name
-        self._flags[handle] = _ALIVE | (_FOLDER if is_folder else 0)
+        self._rows.set_name(handle, name)
+        self._rows.set_flags(handle, _ALIVE | (_FOLDER if is_folder else 0))
         self._attach(handle, parent)
 
     def is_alive(self, handle: int) -> bool:
         """Whether a handle names an object that an initiator may know."""
-        if not 0 < handle < len(self._names):
+        if not 0 < handle < len(self._rows):
             return False
-        return self._flags[handle] & (_ALIVE | _ROOT) == _ALIVE
+        return self._rows.flags(handle) & (_ALIVE | _ROOT) == _ALIVE
 
     def check(self, handle: int) -> None:
         """Refuse a handle that names nothing."""
@@ -79,43 +87,43 @@ class HandleTable:
 
     def name(self, handle: int) -> bytes:
         """Name on the disk."""
-        return self._names[handle]
+        return self._rows.name(handle)
 
     def parent(self, handle: int) -> int:
         """Row of the folder; a root's row for what lies in a root."""
-        return self._parents[handle]
+        return self._rows.parent(handle)
 
     def is_folder(self, handle: int) -> bool:
         """Whether the row is a folder's, or a root's."""
-        return self._flags[handle] & _FOLDER != 0
+        return self._rows.flags(handle) & _FOLDER != 0
 
     def is_root(self, handle: int) -> bool:
         """Whether the row is a root's."""
-        return self._flags[handle] & _ROOT != 0
+        return self._rows.flags(handle) & _ROOT != 0
 
     def ancestors(self, handle: int) -> Iterator[int]:
         """Rows from the object itself up to its root."""
         yield handle
-        while not self._flags[handle] & _ROOT:
-            handle = self._parents[handle]
+        while not self._rows.flags(handle) & _ROOT:
+            handle = self._rows.parent(handle)
             yield handle
 
     def place(self, folder: int) -> tuple[int, tuple[bytes, ...]]:
         """Row of the root above a folder, and the names from below that root down to it."""
-        names, parents, flags = self._names, self._parents, self._flags
+        rows = self._rows
         path = []
-        while not flags[folder] & _ROOT:
-            path.append(names[folder])
-            folder = parents[folder]
+        while not rows.flags(folder) & _ROOT:
+            path.append(rows.name(folder))
+            folder = rows.parent(folder)
         path.reverse()
         return folder, tuple(path)
 
     def rename(self, handle: int, name: bytes) -> None:
         """Give a row another name."""
-        index = None if self._is_alias(handle) else self._indices.get(self._parents[handle])
+        index = None if self._is_alias(handle) else self._indices.get(self.parent(handle))
         if index is not None:
             index.remove(handle)
-        self._names[handle] = name
+        self._rows.set_name(handle, name)
         if index is not None:
             index.add(handle)
 
@@ -131,14 +139,14 @@ class HandleTable:
         Clients that have seen a handle may believe for good what they were told of it. A file's old
         handle goes on to mean it, unlisted, for those who hold it.
         """
-        parent, name = self._parents[handle], self._names[handle]
+        parent, name = self.parent(handle), self.name(handle)
         self._detach(handle)
         new = self.add(parent, name, is_folder=self.is_folder(handle))
         if self.is_folder(handle):
             self._hand_over(handle, new)
             self._forget(handle)
         else:
-            self._flags[handle] |= _ALIAS
+            self._rows.set_flags(handle, self._rows.flags(handle) | _ALIAS)
             self._aliases.append(handle)
             self._successors[handle] = new
         while len(self._aliases) > MOST_ALIASES:
@@ -152,14 +160,14 @@ class HandleTable:
         return handle
 
     def _is_alias(self, handle: int) -> bool:
-        return self._flags[handle] & _ALIAS != 0
+        return self._rows.flags(handle) & _ALIAS != 0
 
     def _hand_over(self, folder: int, new: int) -> None:
         """Let what is known in a folder lie in another row's, which has not been scanned."""
         if folder in self._children:
             self._children[new] = array("I", self.children(folder))
             for each in self._children[new]:
-                self._parents[each] = new
+                self._rows.set_parent(each, new)
 
     def drop(self, handle: int) -> None:
         """Forget an object and all below it."""
@@ -193,7 +201,7 @@ class HandleTable:
         """Find the row of a name in a folder; None where none is known."""
         index = self._indices.get(folder)
         if index is None:
-            index = self._indices[folder] = NameIndex(self.children(folder), self._names)
+            index = self._indices[folder] = NameIndex(self.children(folder), self._rows.name)
             if len(self._indices) > _INDEXED_FOLDERS:
                 self._indices.popitem(last=False)
         self._indices.move_to_end(folder)
@@ -207,7 +215,7 @@ class HandleTable:
         gone: list[int] = []
         self._indices.pop(folder, None)
         for each in self.children(folder)[:]:
-            name = self._names[each]
+            name = self._rows.name(each)
             is_folder = found.get(name)
             if is_folder is self.is_folder(each):
                 del found[name]
@@ -217,53 +225,48 @@ class HandleTable:
         return gone, self._add_all(folder, sorted(found), found)
 
     def _add_all(self, folder: int, names: list[bytes], is_folder: dict[bytes, bool]) -> range:
-        first = len(self._names)
-        if first + len(names) - 1 > _MAX_HANDLE:
-            raise MtpError(ResponseCode.GENERAL_ERROR, "all handles have been given")
-        self._names.extend(names)
-        self._parents.extend(array("I", [folder]) * len(names))
-        self._flags.extend(_ALIVE | is_folder[name] for name in names)  # True is _FOLDER
-        rows = self._children.setdefault(folder, array("I"))
-        added = range(first, len(self._names))
-        rows.extend(array("I", added))
+        self._require_handles(len(names))
+        flags = (_ALIVE | is_folder[name] for name in names)  # True is _FOLDER
+        added = self._rows.extend(names, folder, flags)
+        self._children.setdefault(folder, array("I")).extend(array("I", added))
         return added
 
     def _present(self, folder: int, rows: "array[int]") -> Iterator[int]:
-        parents, flags = self._parents, self._flags
+        parent, flags = self._rows.parent, self._rows.flags
         return (
             each
             for each in rows
-            if parents[each] == folder and flags[each] & (_ALIVE | _ALIAS) == _ALIVE
+            if parent(each) == folder and flags(each) & (_ALIVE | _ALIAS) == _ALIVE
         )
 
     def _append(self, flags: int) -> int:
-        handle = len(self._names)
-        if handle > _MAX_HANDLE:
+        self._require_handles(1)
+        return self._rows.append(flags)
+
+    def _require_handles(self, count: int) -> None:
+        if len(self._rows) + count - 1 > _MAX_HANDLE:
             raise MtpError(ResponseCode.GENERAL_ERROR, "all handles have been given")
-        self._names.append(b"")
-        self._parents.append(0)
-        self._flags.append(flags)
-        return handle
 
     def _attach(self, handle: int, parent: int) -> None:
-        self._parents[handle] = parent
+        self._rows.set_parent(handle, parent)
         if self._is_alias(handle):
             return  # it stays unlisted, wherever its object goes
-        self._children.setdefault(parent, array("I")).append(handle)
+        if len(self._children.setdefault(parent, array("I"))) % _LOOSE_ROWS == _LOOSE_ROWS - 1:
+            self.children(parent)
+        self._children[parent].append(handle)
         if parent in self._indices:
             self._indices[parent].add(handle)
 
     def _detach(self, handle: int) -> None:
-        parent = self._parents[handle]
+        parent = self.parent(handle)
         self._loose.add(parent)
         if parent in self._indices:
             self._indices[parent].remove(handle)
 
     def _forget(self, handle: int) -> None:
-        if self._flags[handle] & _FOLDER:
+        if self.is_folder(handle):
             self.on_forget(handle)
-        self._names[handle] = b""
-        self._flags[handle] = 0
+        self._rows.free(handle)
         self._successors.pop(handle, None)
         self._children.pop(handle, None)
         self._indices.pop(handle, None)

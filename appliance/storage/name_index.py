@@ -3,32 +3,32 @@
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class NameIndex:
-    """The rows of one folder. `names` is the table's column, which has the name of each row."""
+    """The rows of one folder; `name` gives the name of each."""
 
-    def __init__(self, rows: Iterable[int], names: list[bytes]) -> None:
-        self._names = names
-        self._rows = array("I", sorted(rows, key=names.__getitem__))
+    def __init__(self, rows: Iterable[int], name: Callable[[int], bytes]) -> None:
+        self._name = name
+        self._rows = array("I", sorted(rows, key=name))
 
     def find(self, name: bytes) -> int | None:
         """Find the row of a name; None where there is none."""
         position = self._position(name)
-        if position < len(self._rows) and self._names[self._rows[position]] == name:
+        if position < len(self._rows) and self._name(self._rows[position]) == name:
             return self._rows[position]
         return None
 
     def add(self, row: int) -> None:
         """Take in a row, which has its name."""
-        self._rows.insert(self._position(self._names[row]), row)
+        self._rows.insert(self._position(self._name(row)), row)
 
     def remove(self, row: int) -> None:
         """Leave out a row, which still has its name."""
-        position = self._position(self._names[row])
+        position = self._position(self._name(row))
         if position < len(self._rows) and self._rows[position] == row:
             del self._rows[position]
 
     def _position(self, name: bytes) -> int:
-        return bisect_left(self._rows, name, key=self._names.__getitem__)
+        return bisect_left(self._rows, name, key=self._name)

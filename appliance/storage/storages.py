@@ -26,7 +26,7 @@ from appliance.mtp.ports import ChangeKind, ChangeListener, StorageRecord
 from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup
 from appliance.storage.trash import TrashPolicy
-from appliance.storage.volume import Folder, Volume, check
+from appliance.storage.volume import Folder, Volume, check, check_name
 from appliance.storage.write_safety import Unsafe, WriteSafety
 
 log = logging.getLogger(__name__)
@@ -107,13 +107,14 @@ class Storages:
             self._take_away(volume, removed=True)
             self._lookup.volumes.remove(volume)
             self._lookup.table.drop(volume.root)
-        self._lookup.announcements.deliver()
+        self._went_away(volume)
 
     def eject(self, storage_id: int) -> None:
         """Take a storage away, so that its disk can be taken out; harmless when repeated."""
         with self._at_work, self._flusher.settled(), self._lock:
-            self._take_away(self._find(storage_id), ejected=True)
-        self._lookup.announcements.deliver()
+            volume = self._find(storage_id)
+            self._take_away(volume, ejected=True)
+        self._went_away(volume)
 
     def load(self, storage_id: int) -> None:
         """Bring back a storage that was ejected; harmless where it was not."""
@@ -130,7 +131,7 @@ class Storages:
             self._is_locked = True
             for volume in self._lookup.volumes:
                 self._take_away(volume, locked=True)
-        self._lookup.announcements.deliver()
+        self._went_away(*self._lookup.volumes)
 
     def unlock(self) -> None:
         """Bring the storages back that `lock` took away."""
@@ -139,6 +140,26 @@ class Storages:
             for volume in self._lookup.volumes:
                 self._bring_back(volume, locked=False)
         self._lookup.announcements.deliver()
+
+    def rename_storage(self, storage_id: int, name: str) -> None:
+        """Call a storage something else; to a PC it goes and comes back, for then it looks anew."""
+        with self._at_work, self._lock:
+            volume = self._find(storage_id)
+            if volume.folder.name == name:
+                return
+            check_name(name, {each.folder.name for each in self._lookup.volumes})
+            self._tell(ChangeKind.STORAGE_REMOVED, volume, if_not=not volume.is_present)
+            volume.rename(name)
+            self._tell(ChangeKind.STORAGE_ADDED, volume, if_not=not volume.is_present)
+        self._lookup.announcements.deliver()
+
+    def order_storages(self, storage_ids: Sequence[int]) -> None:
+        """List the storages in this order from now on; each of them has to be named once."""
+        with self._at_work, self._lock:
+            known = sorted(each.storage_id for each in self._lookup.volumes)
+            if sorted(storage_ids) != known:
+                raise ApplianceError("an order names each storage once", hint="list the storages")
+            self._lookup.volumes.order(storage_ids)
 
     def set_read_only(self, storage_id: int, *, read_only: bool) -> None:
         """Refuse changes in a storage from now on, or allow them if its disk does."""
@@ -172,6 +193,12 @@ class Storages:
     def settle(self) -> None:
         """Bring all that was written to the disk, now."""
         self._flusher.settle()
+
+    def _went_away(self, *volumes: Volume) -> None:
+        """Close what idle PCs hold open there, and tell all; without the lock."""
+        for volume in volumes:
+            volume.end_uses()
+        self._lookup.announcements.deliver()
 
     # The pieces, with the lock held
 

@@ -13,11 +13,11 @@ import logging
 import os
 import time
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.mtp.errors import MtpError
 from appliance.storage import syscalls, trash_info, trash_place
-from appliance.storage.directories import Directories, Names, entries
+from appliance.storage.directories import Directories, Names, entries, sync
 from appliance.storage.names import is_component
 from appliance.storage.removal import clear_away
 from appliance.storage.scanning import ScanMark
@@ -27,6 +27,8 @@ from appliance.storage.trash_place import FILES, Place, describe
 log = logging.getLogger(__name__)
 
 _DAY = 86_400
+#: Seconds by which the clock must have been set for a note to get another date.
+_CLOCK_SET = 3600.0
 #: What file systems say when they are full.
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
@@ -47,11 +49,15 @@ class TrashPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A name in the trash that has its note already; bytes of the object that is to come."""
+    """A name in the trash that has its note already; bytes of the object that is to come.
+
+    `dated` is when that is, as the note says (Unix seconds).
+    """
 
     place: Place
     name: bytes
     size: int
+    dated: float
 
     def abandon(self) -> None:
         """Give the name up."""
@@ -60,10 +66,14 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An object in the trash: when it came, by the clock that nobody sets, and its bytes."""
+    """An object in the trash: when it came, by the clock that nobody sets, and its bytes.
+
+    `dated` is what we have written into its note in this run; None where that is older.
+    """
 
     since: float
     size: int
+    dated: float | None = None
 
 
 class Trash:
@@ -115,7 +125,8 @@ class Trash:
 
     def reserve(self, path: Names, size: int, place: Place) -> Slot:
         """Write the note of an object that is to come. Raises OSError, ValueError."""
-        info = TrashInfo(path, time.time(), size)
+        now = time.time()
+        info = TrashInfo(path, now, size)
         while True:
             try:
                 name = trash_place.write_note(place, info)
@@ -123,14 +134,14 @@ class Trash:
                 if error.errno not in NO_SPACE or not self.expunge_oldest():
                     raise
             else:
-                return Slot(place, name, size)
+                return Slot(place, name, size, now)
 
     def put(self, slot: Slot, source_fd: int, source: bytes) -> None:
         """Let an object take its slot, in one step. Raises OSError."""
         with self._lock:
             was_current = self._mark is not None and self._mark.is_current(slot.place.files)
             syscalls.rename_new(source_fd, source, slot.place.files, slot.name)
-            self._kept[slot.name] = _Kept(time.monotonic(), slot.size)
+            self._kept[slot.name] = _Kept(time.monotonic(), slot.size, slot.dated)
             self._size += slot.size
             self._settle(slot.place.files, was_current=was_current)
 
@@ -181,6 +192,7 @@ class Trash:
 
     def purge(self) -> int:
         """Remove for good what the policy does not keep any longer; how many went."""
+        self._correct_dates()
         return sum(map(self.expunge, self._excess()))
 
     def keep_within_policy(self) -> None:
@@ -194,6 +206,32 @@ class Trash:
         level = logging.DEBUG if self._complained else logging.WARNING
         log.log(level, "TRASH   does not work; what is deleted is gone for good: %s", why)
         self._complained = True
+
+    def _correct_dates(self) -> None:
+        """Give the notes of this run their true dates, after the clock has been set.
+
+        A board without a clock of its own starts in the past. What is deleted before it knows the
+        time would look old at its next start, and be gone.
+        """
+        with self._lock, ExitStack() as held:
+            offset = time.time() - time.monotonic()
+            wrong = {
+                name: kept
+                for name, kept in self._kept.items()
+                if kept.dated is not None and abs(kept.since + offset - kept.dated) > _CLOCK_SET
+            }
+            place = self.open(held) if wrong else None
+            if place is not None:
+                for name, kept in wrong.items():
+                    self._redate(place.info, name, kept, kept.since + offset)
+                sync(place.info)
+
+    def _redate(self, info_fd: int, name: bytes, kept: _Kept, dated: float) -> None:
+        try:
+            trash_info.redate(info_fd, name, dated)
+        except (OSError, ValueError) as error:
+            log.info("TRASH   the date of %a stays wrong: %s", name, error)
+        self._kept[name] = replace(kept, dated=dated)
 
     def _excess(self) -> list[bytes]:
         with self._lock:

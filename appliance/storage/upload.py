@@ -6,6 +6,7 @@ then `appliance.storage.flushing` does the same steps in the same order within a
 """
 
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -22,12 +23,12 @@ _PIECE = 4 << 20
 
 
 class StagedUpload:
-    """The `Upload` of the ports; for one thread.
+    """The `Upload` of the ports; for one thread, but for `let_go`.
 
-    `publish` renames the staged file, enters it in the table, and gives descriptors of the folders
-    to be synced. `defer` takes the whole file to do all that later; False where it does not.
-    `make_room` makes some room on a full disk; False where it cannot. `stay` raises MtpError where
-    the storage has gone away.
+    `release` frees the handle where the file does not come. `publish` renames the staged file,
+    enters it in the table, and gives descriptors of the folders to be synced. `defer` takes the
+    whole file to do all that later; False where it does not. `make_room` makes some room on a full
+    disk; False where it cannot. `stay` raises MtpError where the storage has gone away.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class StagedUpload:
         *,
         modified: float | None,
         replaces: bool,
+        release: Callable[[], None],
         publish: Callable[["StagedUpload"], list[int]],
         defer: Callable[["StagedUpload"], bool],
         make_room: Callable[[], bool],
@@ -49,24 +51,26 @@ class StagedUpload:
         self.size = 0
         self._begun = 0
         self._modified = modified
+        self._release = release
         self._publish = publish
         self._defer = defer
         self._make_room = make_room
         self._stay = stay
         self._is_open = True
+        self._at_work = threading.RLock()
 
     def write(self, data: memoryview) -> None:
         """Append `data`; on an error nothing remains."""
-        self._require_open()
-        try:
-            self._stay()
-            with reporting():
-                while data:
-                    count = self._write(data)
-                    self.size, data = self.size + count, data[count:]
-        except MtpError:
-            self.discard()
-            raise
+        with self._at_work:
+            try:
+                self._require_open()
+                with reporting():
+                    while data:
+                        count = self._write(data)
+                        self.size, data = self.size + count, data[count:]
+            except MtpError:
+                self.discard()
+                raise
 
     def commit(self) -> None:
         """Bring the content to the disk, give it its name, and bring the name to the disk.
@@ -75,22 +79,20 @@ class StagedUpload:
         the last step that fails, which only a failing disk does, the whole file is there under its
         name.
         """
-        self._require_open()
-        try:
-            with reporting():
-                self._stay()
+        with self._at_work, reporting():
+            try:
+                self._require_open()
                 self._set_date()
                 if self._defer(self):
                     self._is_open = False
                     return
                 self.sync()
                 folders = self.publish()
-        except BaseException:
-            self.discard()
-            raise
-        self._is_open = False
-        self.staged.close()
-        with reporting():
+            except BaseException:
+                self.discard()
+                raise
+            self._is_open = False
+            self.staged.close()
             _sync_and_close(folders)
 
     def sync(self) -> None:
@@ -104,9 +106,15 @@ class StagedUpload:
 
     def discard(self) -> None:
         """Remove what has come."""
-        if self._is_open:
-            self._is_open = False
-            self.staged.remove()
+        with self._at_work:
+            if self._is_open:
+                self._is_open = False
+                self.staged.remove()
+                self._release()
+
+    def let_go(self) -> None:
+        """End as `discard` does, because the storage goes away."""
+        self.discard()
 
     def _write(self, data: memoryview) -> int:
         """Write what fits; a full disk is given room first, as long as there is some to give."""
@@ -127,6 +135,7 @@ class StagedUpload:
             self._begun = size
 
     def _require_open(self) -> None:
+        self._stay()
         if not self._is_open:
             raise MtpError(ResponseCode.INCOMPLETE_TRANSFER, "the upload has ended already")
 

@@ -3,11 +3,13 @@
 
 import os
 import re
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from appliance.errors import ApplianceError
 from appliance.mtp.codes import ResponseCode
@@ -41,7 +43,7 @@ def check(folders: Sequence[Folder], *, beside: Sequence[Folder] = ()) -> None:
     names = {each.name for each in beside}
     places = {place for each in beside if (place := _place(each)) is not None}
     for folder in folders:
-        _check_name(folder, names)
+        check_name(folder.name, names)
         names.add(folder.name)
         status = _check_path(folder)
         if (status.st_dev, status.st_ino) in places:
@@ -58,14 +60,15 @@ def _place(folder: Folder) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _check_name(folder: Folder, taken: set[str]) -> None:
-    if not folder.name.strip() or len(folder.name) > 100 or _UNFIT.search(folder.name):
+def check_name(name: str, taken: set[str]) -> None:
+    """Refuse what no storage can be called, or beside others that are `taken`."""
+    if not name.strip() or len(name) > 100 or _UNFIT.search(name):
         raise ApplianceError(
-            f"{folder.name!a} cannot be a storage's name", hint="1 to 100 characters without /"
+            f"{name!a} cannot be a storage's name", hint="1 to 100 characters without /"
         )
-    if folder.name in taken:
+    if name in taken:
         raise ApplianceError(
-            f"two storages are named {folder.name}", hint="give one another name: NAME=FOLDER"
+            f"two storages are named {name}", hint="give one another name: NAME=FOLDER"
         )
 
 
@@ -82,6 +85,14 @@ def _check_path(folder: Folder) -> os.stat_result:
         raise ApplianceError(
             f"{folder.path} cannot be read: {error.strerror}", hint="check its permissions"
         ) from None
+
+
+class Use(Protocol):
+    """What keeps a file of a storage open over several transactions, be its PC idle or not."""
+
+    def let_go(self) -> None:
+        """Close the file now; for any thread, and not under the lock."""
+        ...
 
 
 class Volume:
@@ -110,6 +121,7 @@ class Volume:
         self.is_locked = False
         self._is_removed = False
         self._absences = 0
+        self._uses: weakref.WeakSet[Use] = weakref.WeakSet()
         self._lock = lock
         try:
             self.directories = Directories(folder.path)
@@ -135,6 +147,11 @@ class Volume:
         with self._reachable():
             self.staging.close()
             self.directories.close()
+
+    def rename(self, name: str) -> None:
+        """Call the storage something else."""
+        self.folder = replace(self.folder, name=name)
+        self.name = name
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:
@@ -189,6 +206,19 @@ class Volume:
     def stay(self) -> Callable[[], None]:
         """Give a check, for any thread, that the storage was never away since now."""
         return partial(self._require_stay, self._absences)
+
+    def add_use(self, use: Use) -> None:
+        """Have something let go when the storage goes away."""
+        with self._lock:
+            self._uses.add(use)
+
+    def end_uses(self) -> None:
+        """Have all let go, so that the disk can be taken out. Not to be called under the lock."""
+        with self._lock:
+            uses = list(self._uses)
+            self._uses.clear()
+        for each in uses:
+            each.let_go()
 
     def _require_stay(self, absences: int) -> None:
         if absences != self._absences:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The storages that there are: by id, and by the row of their root. Not for several threads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from appliance.errors import ApplianceError
 from appliance.mtp.codes import ResponseCode
@@ -40,6 +40,10 @@ class Volumes:
     def remove(self, volume: Volume) -> None:
         """Leave out a storage."""
         del self._by_id[volume.storage_id], self._by_root[volume.root]
+
+    def order(self, storage_ids: Sequence[int]) -> None:
+        """Give the storages in this order from now on."""
+        self._by_id = {each: self._by_id[each] for each in storage_ids}
 
     def get(self, storage_id: int) -> Volume | None:
         """Find a storage, be it away or not."""

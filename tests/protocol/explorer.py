@@ -176,6 +176,34 @@ class Explorer:
         self.pc.ask(Op.SEND_OBJECT, data=content)
         return answer.parameters[2]
 
+    def copy_in_as_before(self, name: str, content: bytes, folder: int = ROOT) -> int:
+        """Copy a file to the device by SendObjectInfo, and look whether it is there."""
+        info = ObjectInfo(
+            self.storages[0],
+            FormatCode.UNDEFINED,
+            len(content),
+            folder,
+            name,
+            created=1.7e9,
+            modified=1.6e9,
+        )
+        place = (self.storages[0], folder)
+        handle = self.pc.ask(Op.SEND_OBJECT_INFO, *place, data=info.encode()).parameters[2]
+        self.pc.ask(Op.SEND_OBJECT, data=content)
+        size = Reader(self.pc.data(Op.GET_OBJECT_PROP_VALUE, handle, 0xDC04)).u64()
+        assert size == len(content)
+        return handle
+
+    def sees(self, handle: int) -> dict[int, Value]:
+        """Look at an object that an event told of: its properties' descriptions, then their values.
+
+        Windows asks for descriptions of the object's own format again.
+        """
+        values = self.look_at(handle)
+        for code in values:
+            self.pc.data(Op.GET_OBJECT_PROP_DESC, code, int(str(values[0xDC02])))
+        return values
+
     def new_folder(self, name: str, folder: int = ROOT) -> int:
         info = ObjectInfo(
             self.storages[0],
@@ -223,6 +251,10 @@ class ImageCapture:
             for handle, info in self.objects.items()
             if info.format & 0xFF00 == FormatCode.UNDEFINED_IMAGE
         }
+
+    def thumbnail(self, handle: int) -> bytes:
+        """Ask for the small image that stands in the list."""
+        return self.pc.data(Op.GET_THUMB, handle)
 
     def download(self, handle: int, piece: int = _MANY) -> bytes:
         """Read an object by parts until it is whole."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.mtp.codes import FormatCode, OperationCode, ResponseCode
+from appliance.mtp.codes import SENDS_DATA, FormatCode, OperationCode, ResponseCode
 from appliance.mtp.datasets import ObjectInfo
 from appliance.mtp.wire import encode_string, encode_u32_array
 from tests.fakes.client import ConnectClient
@@ -26,6 +26,7 @@ TEXT = encode_string("new")
 
 Parameter = int | str
 Case = tuple[Op, tuple[Parameter, ...], bytes | None, R]
+Cut = tuple[Op, tuple[Parameter, ...], bytes, R]
 
 CASES: tuple[Case, ...] = (
     (Op.OPEN_SESSION, (), None, R.INVALID_PARAMETER),
@@ -50,15 +51,16 @@ CASES: tuple[Case, ...] = (
             Op.DELETE_OBJECT,
             Op.GET_PARTIAL_OBJECT,
             Op.GET_PARTIAL_OBJECT_64,
-            Op.SET_OBJECT_PROTECTION,
-            Op.MOVE_OBJECT,
-            Op.COPY_OBJECT,
-            Op.TRUNCATE_OBJECT,
             Op.BEGIN_EDIT_OBJECT,
             Op.GET_OBJECT_REFERENCES,
             Op.GET_OBJECT_PROP_VALUE,
         )
         for parameters in ((), (0,), ("stale",), (0xFFFFFFF0,))
+    ),
+    *(
+        (code, (handle, 0, 0), None, R.INVALID_OBJECT_HANDLE)
+        for code in (Op.SET_OBJECT_PROTECTION, Op.MOVE_OBJECT, Op.COPY_OBJECT, Op.TRUNCATE_OBJECT)
+        for handle in (0, "stale", 0xFFFFFFF0)
     ),
     (Op.GET_OBJECT, ("folder",), None, R.INVALID_OBJECT_HANDLE),
     (Op.GET_PARTIAL_OBJECT, ("folder", 0, 1), None, R.INVALID_OBJECT_HANDLE),
@@ -150,7 +152,7 @@ def _id(case: object) -> str:
     return case.name if isinstance(case, Op | R) else ""
 
 
-def _name(case: Case) -> str:
+def _name(case: Case | Cut) -> str:
     return f"{case[0].name}-{case[3].name}"
 
 
@@ -165,6 +167,72 @@ def test_it_is_refused(pc: Initiator, share: Path, case: Case) -> None:
     assert pc.refused(code, *numbers, data=data) == response
     assert contents(share) == before
     assert pc.info(words["file"]).size == 7
+
+
+#: What would do harm if a parameter that was not sent counted as 0.
+TOO_FEW: tuple[tuple[Op, tuple[Parameter, ...], bytes | None], ...] = (
+    (Op.TRUNCATE_OBJECT, ("file",), None),
+    (Op.TRUNCATE_OBJECT, ("file", 3), None),
+    (Op.SEND_PARTIAL_OBJECT, ("file",), b"X"),
+    (Op.SEND_PARTIAL_OBJECT, ("file", 0, 0), b"X"),
+    (Op.MOVE_OBJECT, ("inside",), None),
+    (Op.MOVE_OBJECT, ("inside", STORAGE), None),
+    (Op.COPY_OBJECT, ("folder",), None),
+    (Op.COPY_OBJECT, ("folder", STORAGE), None),
+    (Op.SET_OBJECT_PROTECTION, ("fixed",), None),
+)
+
+
+@pytest.mark.parametrize(("code", "parameters", "data"), TOO_FEW, ids=_id)
+def test_too_few_parameters(
+    pc: Initiator, share: Path, code: Op, parameters: tuple[Parameter, ...], data: bytes | None
+) -> None:
+    (share / "folder" / "file").rename(share / "folder" / "other")
+    (share / "fixed").touch(mode=0o444)
+    words = pc.names()
+    words["inside"] = pc.names(words["folder"])["other"]
+    before = contents(share)
+    numbers = [words[each] if isinstance(each, str) else each for each in parameters]
+    assert pc.refused(code, *numbers, data=data) == R.INVALID_PARAMETER
+    assert contents(share) == before
+    assert not (share / "fixed").stat().st_mode & 0o222
+
+
+def test_one_parameter_after_the_other_left_out(pc: Initiator, share: Path) -> None:
+    words = pc.names()
+    before = contents(share)
+    harmless = (Op.SEND_OBJECT_INFO, Op.SEND_OBJECT_PROP_LIST, *(case[0] for case in CASES))
+    for code in dict.fromkeys(each for each in harmless if each is not Op.OPEN_SESSION):
+        data = b"" if code in SENDS_DATA else None
+        whole = (STORAGE, 0, 0, 0, 0) if "STORE" in code.name else (words["stale"], 0, 0, 0, 0)
+        for count in range(1 if code is Op.DELETE_OBJECT else len(whole)):
+            pc.call(code, *whole[:count], data=data)
+    pc.ask(Op.GET_STORAGE_IDS)
+    assert contents(share) == before
+
+
+#: Operations with data, and what they refuse where it ends too soon.
+CUT: tuple[Cut, ...] = (
+    (Op.SEND_OBJECT_INFO, (STORAGE, "root"), FILE_INFO[:-3], R.INVALID_DATASET),
+    (Op.SEND_OBJECT_PROP_LIST, (STORAGE, "root", 0x3000, 0, 3), NAME_LIST, R.INVALID_DATASET),
+    (Op.SET_OBJECT_PROP_LIST, (), NAME_LIST, R.INVALID_DATASET),
+    (Op.SET_OBJECT_PROP_VALUE, ("file", 0xDC07), TEXT, R.INVALID_OBJECT_PROP_FORMAT),
+    (Op.SET_OBJECT_PROP_VALUE, ("file", 0xDC09), TEXT, R.INVALID_OBJECT_PROP_FORMAT),
+    (Op.SET_DEVICE_PROP_VALUE, (0xD402,), TEXT, R.INVALID_DEVICE_PROP_FORMAT),
+    (Op.SET_OBJECT_REFERENCES, ("folder",), encode_u32_array([1, 2]), R.INVALID_DATASET),
+)
+
+
+@pytest.mark.parametrize("case", CUT, ids=_name)
+def test_a_dataset_cut_at_every_byte(pc: Initiator, share: Path, case: Cut) -> None:
+    code, parameters, data, response = case
+    words = {**pc.names(), "root": ROOT}
+    before = contents(share)
+    numbers = [words[each] if isinstance(each, str) else each for each in parameters]
+    for end in range(len(data)):
+        assert pc.refused(code, *numbers, data=data[:end]) == response, end
+        assert pc.refused(Op.SEND_OBJECT, data=b"abc") == R.NO_VALID_OBJECT_INFO
+    assert contents(share) == before
 
 
 def test_superfluous_parameters_do_no_harm(pc: Initiator) -> None:
@@ -192,6 +260,7 @@ CHANGES: tuple[tuple[Op, tuple[Parameter, ...], bytes | None], ...] = (
     (Op.TRUNCATE_OBJECT, ("file", 0, 0), None),
     (Op.BEGIN_EDIT_OBJECT, ("file",), None),
     (Op.SET_OBJECT_REFERENCES, ("folder",), encode_u32_array([])),
+    (Op.FORMAT_STORE, (STORAGE,), None),
 )
 
 
@@ -204,9 +273,21 @@ def test_nothing_is_changed_in_a_read_only_storage(
     data: bytes | None,
 ) -> None:
     before = contents(share)
-    with connect(share, read_only={share}) as client:
+    with connect(share, read_only={share}, allow_format=True) as client:
         pc = Initiator(client).open()
         words = {**pc.names(), "root": ROOT}
         numbers = [words[each] if isinstance(each, str) else each for each in parameters]
         assert pc.refused(code, *numbers, data=data) == R.STORE_READ_ONLY
+    assert contents(share) == before
+
+
+def test_no_list_changes_what_is_in_a_read_only_storage(
+    share: Path, connect: ConnectClient
+) -> None:
+    before = contents(share)
+    with connect(share, read_only={share}) as client:
+        pc = Initiator(client).open()
+        element = pc.names()["file"].to_bytes(4, "little") + NAME_LIST[8:]
+        answer = pc.call(Op.SET_OBJECT_PROP_LIST, data=b"\1\0\0\0" + element)
+        assert (answer.code, answer.parameters) == (R.STORE_READ_ONLY, (0,))
     assert contents(share) == before

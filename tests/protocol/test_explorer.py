@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The scripted Windows Explorer and Image Capture, and what Windows asks of a device."""
 
+import io
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from appliance.mtp.codes import DataType, EventCode, OperationCode
 from appliance.mtp.wire import decode_date
@@ -33,10 +35,16 @@ def test_explorer_does_what_people_do(share: Path, connect: ConnectClient) -> No
         windows.delete(docs["deep"])
         assert set(windows.browse(made)) == {"Bild.jpg", "a.txt"}
         windows.copy_in("leer.txt", b"", made)
+        alt = windows.copy_in_as_before("Alt.jpg", content, made)
+        assert windows.copy_out(alt) == content
+        windows.copy_in_as_before("Alt.jpg", content[:-1], made)
+        windows.copy_in_as_before("auch leer.txt", b"", made)
     assert (share / "Ferien 2024 🏖" / "Bild.jpg").read_bytes() == content
     modified = (share / "Ferien 2024 🏖" / "Bild.jpg").stat().st_mtime
     assert modified == decode_date("20240506T070809")
-    assert (share / "Ferien 2024 🏖" / "leer.txt").read_bytes() == b""
+    for name, expected in (("leer.txt", b""), ("auch leer.txt", b""), ("Alt.jpg", content[:-1])):
+        assert (share / "Ferien 2024 🏖" / name).read_bytes() == expected
+    assert (share / "Ferien 2024 🏖" / "Alt.jpg").stat().st_mtime == 1.6e9
     assert list((share / "Docs").iterdir()) == []
 
 
@@ -49,7 +57,7 @@ def test_explorer_looks_at_what_is_added_while_its_window_is_open(
         windows.browse()
         made = windows.pc.another().mkdir("by someone else").parameters[2]
         assert windows.pc.event() == (EventCode.OBJECT_ADDED, made)
-        assert windows.look_at(made)[0xDC07] == "by someone else"
+        assert windows.sees(made)[0xDC07] == "by someone else"
 
 
 #: What Windows' own certification asks of a device that files can be put on.
@@ -101,7 +109,9 @@ def test_every_format_has_the_properties_that_windows_asks_for(windows: Explorer
 
 
 def test_image_capture_finds_and_reads_pictures(share: Path, connect: ConnectClient) -> None:
-    content = bytes(range(256)) * 100
+    picture = io.BytesIO()
+    Image.effect_noise((640, 480), 50).save(picture, "JPEG")
+    content = picture.getvalue()
     (share / "Docs" / "photo.jpg").write_bytes(content)
     with connect(share) as client:
         mac = ImageCapture(Initiator(client))
@@ -109,6 +119,8 @@ def test_image_capture_finds_and_reads_pictures(share: Path, connect: ConnectCli
         assert 0x100A in info.operations
         assert set(mac.images()) == {"b.jpg", "photo.jpg"}
         handle = mac.images()["photo.jpg"]
+        with Image.open(io.BytesIO(mac.thumbnail(handle))) as thumbnail:
+            assert thumbnail.size == (160, 120)
         assert mac.download(handle, piece=1000) == content
         assert mac.download(handle) == content
         mac.pc.ask(Op.DELETE_OBJECT, handle)

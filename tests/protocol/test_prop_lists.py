@@ -3,14 +3,17 @@
 
 import os
 import resource
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from appliance.mtp.codes import ALL, DataType, FormatCode, OperationCode, ResponseCode
+from appliance.mtp.transaction import Reply, Request
 from appliance.mtp.wire import Reader, Value, Writer, decode_date, encode_value
 from tests.fakes.client import Answer, ConnectClient
+from tests.fakes.device import responder_for
 from tests.protocol.initiator import ROOT, STORAGE, Initiator
 
 Op = OperationCode
@@ -123,11 +126,53 @@ def test_lists_that_cannot_be(
     assert pc.refused(Op.GET_OBJECT_PROP_LIST, *parameters) == response
 
 
-def test_ten_thousand_objects_in_one_list(tmp_path: Path, connect: ConnectClient) -> None:
-    folder = tmp_path / "many"
-    folder.mkdir()
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Ten thousand files."""
+    many = tmp_path / "many"
+    many.mkdir()
     for number in range(10_000):
-        os.mknod(folder / f"ümlaut {number}.jpg")
+        os.mknod(many / f"ümlaut {number}.jpg")
+    return many
+
+
+def test_a_long_list_is_made_while_it_is_sent(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    stat = os.stat
+
+    def counting(*arguments: object, **named: object) -> os.stat_result:
+        nonlocal looks
+        looks += 1
+        return stat(*arguments, **named)  # type: ignore[arg-type]
+
+    with responder_for([folder]) as responder:
+        connection = responder.connect("PC")
+        connection.execute(Request(Op.OPEN_SESSION, 0, (1,)))
+        connection.complete()
+        responder.store.children(STORAGE, 0)
+        monkeypatch.setattr(os, "stat", counting)
+        tracemalloc.start()
+        reply = connection.execute(Request(Op.GET_OBJECT_PROP_LIST, 1, (0, 0, ALL, 0, 1)))
+        assert isinstance(reply, Reply)
+        assert reply.source is not None
+        buffer = memoryview(bytearray(16 * 1024))
+        received = reply.source.read_into(buffer)
+        assert received == len(buffer)
+        assert looks < 300
+        while count := reply.source.read_into(buffer):
+            received += count
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert received == reply.source.length
+        assert most < received // 2
+    assert looks >= 10_000
+
+
+def test_ten_thousand_objects_in_one_list(
+    tmp_path: Path, folder: Path, connect: ConnectClient
+) -> None:
     with connect(tmp_path) as client:
         pc = Initiator(client).open()
         many = pc.names()["many"]

@@ -23,7 +23,7 @@ from appliance.cli import (
     storage_name,
 )
 from appliance.mtp.ptpip_packets import PORT
-from appliance.services.mtpd import Stop
+from appliance.services.stopping import Stop
 from appliance.transports.ptpip_listen import Address
 from tests.fakes.ptpip_client import PATIENCE, PtpIpClient
 

@@ -55,6 +55,24 @@ def names(state: Path) -> list[str]:
 
 
 @pytest.mark.usefixtures("service")
+def test_storages_are_renamed_and_ordered_and_that_is_undone(
+    settings: Path, tmp_path: Path
+) -> None:
+    state, more = tmp_path / "state", tmp_path / "more"
+    more.mkdir()
+    assert control(state, "storage", "add", more).returncode == 0
+    assert control(state, "storage", "rename", "Card", "Kitchen").stdout == "Card is Kitchen now\n"
+    done = control(state, "storage", "order", "more", "Kitchen")
+    assert done.stdout == "the order is more, Kitchen\n"
+    assert names(state) == ["more", "Kitchen"]
+    assert control(state, "storage", "order", "more").returncode == 1
+    undo = ("settings", "undo", "--file", settings, "--state-dir", state)
+    done = run(*undo, "--yes")
+    assert '.name: "Kitchen" -> "Card"' in done.stdout
+    assert 'name = "Card"' in settings.read_text()
+
+
+@pytest.mark.usefixtures("service")
 def test_storages_are_added_changed_and_removed(settings: Path, tmp_path: Path) -> None:
     state, more = tmp_path / "state", tmp_path / "more"
     more.mkdir()

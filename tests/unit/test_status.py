@@ -33,6 +33,11 @@ MADE[status.Session] = st.builds(status.Session, TEXT, TEXT, TEXT, TIME)
 MADE[status.Transfer] = st.builds(
     status.Transfer, TEXT, st.sampled_from(Direction), NUMBER, st.none() | NUMBER, TIME, TIME
 )
+MADE[status.Finished] = st.builds(
+    status.Finished,
+    *(TEXT, st.sampled_from(Direction), NUMBER, TIME, TIME),
+    st.sampled_from(status.Outcome),
+)
 MADE[status.Totals] = st.builds(status.Totals, NUMBER, NUMBER, NUMBER, NUMBER)
 MADE[status.StorageStatus] = st.builds(
     status.StorageStatus, TEXT, TEXT, TEXT, st.booleans(), NUMBER, NUMBER
@@ -49,6 +54,7 @@ STATUSES = st.builds(
     usb=MADE[status.Usb],
     sessions=few(status.Session),
     transfers=few(status.Transfer),
+    recent=few(status.Finished),
     totals=MADE[status.Totals],
     storages=few(status.StorageStatus),
     unsafe=MADE[status.Unsafe],

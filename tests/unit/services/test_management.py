@@ -1,51 +1,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person asks of the service, where a storage is not as it should be."""
+"""Who may ask the responder for what."""
 
-from collections.abc import Iterator
+import pwd
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from appliance.errors import ApplianceError
 from appliance.mtp.device import Device
 from appliance.mtp.responder import Responder
-from appliance.services.management import Management
-from appliance.storage import Catalogue, Folder, TrashPolicy
+from appliance.services.management import all_verbs, allowed_users
+from appliance.storage import Catalogue, Folder
 from tests.fakes.device import IDENTITY, ForgetfulState, TestHost
-from tests.unit.storage.helpers import FIRST, SECOND, put
+
+USERS = {"mtp-appliance-leds": 901, "mtp-appliance-web": 902}
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Catalogue]:
-    folders = [Folder(tmp_path / name, name) for name in ("Card", "Stick")]
-    for each in folders:
-        each.path.mkdir()
-    with Catalogue(folders, trash=TrashPolicy()) as catalogue:
-        yield catalogue
+def appliance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: SimpleNamespace(pw_uid=USERS[name]))
 
 
-@pytest.fixture
-def person(store: Catalogue) -> Management:
-    device = Device(IDENTITY, ForgetfulState(), TestHost())
-    return Management(store, Responder(device, store), None)
+@pytest.mark.usefixtures("appliance")
+def test_the_page_and_the_lights_may_ask_for_what_is_there(tmp_path: Path) -> None:
+    with Catalogue([Folder(tmp_path, "Card")]) as catalogue:
+        responder = Responder(Device(IDENTITY, ForgetfulState(), TestHost()), catalogue)
+        there = {*all_verbs(catalogue, responder, None), "reconnect", "history"}
+    allowed = allowed_users()
+    assert set(allowed) == set(USERS.values())
+    assert all(set(verbs) <= there for verbs in allowed.values())
+    assert there - set(allowed[902]) == {"settings reset"}
 
 
-def test_the_trash_of_the_others_while_one_is_away(store: Catalogue, person: Management) -> None:
-    store.delete(put(store, "file", b"1"))
-    store.eject(SECOND)
-    assert [each["storage"] for each in person.trash_list()] == ["Card"]
-    with pytest.raises(ApplianceError, match="Stick cannot be emptied"):
-        person.trash_empty("", "Stick")
-    assert person.trash_empty("", "") == 1
-
-
-def test_the_trash_of_the_others_while_one_is_read_only(
-    store: Catalogue, person: Management
-) -> None:
-    store.delete(put(store, "file", b"1"))
-    store.set_read_only(FIRST, read_only=True)
-    assert person.trash_empty("", "") == 0
-    with pytest.raises(ApplianceError, match="Card cannot be emptied"):
-        person.trash_empty("", "Card")
-    store.set_read_only(FIRST, read_only=False)
-    assert person.trash_restore("file", "") == "Card"
+def test_on_an_ordinary_machine_nobody_else_may_ask() -> None:
+    assert not set(allowed_users()) & set(USERS.values())

@@ -21,7 +21,7 @@ from appliance.services.status_file import StatusFile
 from appliance.settings.interpretation import Findings
 from appliance.settings.schema import Settings
 from appliance.settings.store import Reading
-from appliance.status import Direction, Status
+from appliance.status import Direction, Outcome, Status
 from appliance.storage import Catalogue, Folder, WriteSafety, flushing
 from appliance.transports.ptpip import PtpIpServer
 from appliance.transports.ptpip_listen import Address
@@ -30,6 +30,7 @@ from tests.fakes.ptpip_client import PATIENCE, PtpIpClient
 from tests.unit.mtp.test_monitor import object_info, text
 
 OPEN, CLOSE, GET, SEND_INFO, SEND = 0x1002, 0x1003, 0x1009, 0x100C, 0x100D
+GET_PARTIAL = 0x101B
 ALL = 0xFFFFFFFF
 
 
@@ -127,6 +128,15 @@ def test_an_upload_is_seen_while_it_comes_and_counted_when_it_is_there(rig: Rig)
         assert pc.response()[0] == 0x2001
         status = rig.wait_for(lambda status: not status.transfers)
     assert (status.totals.files_out, status.totals.bytes_out) == (1, size)
+    (finished,) = status.recent
+    assert (finished.name, finished.direction, finished.size, finished.outcome) == (
+        *("holiday.jpg", Direction.OUT, size),
+        Outcome.WHOLE,
+    )
+    assert status.started <= finished.since <= finished.ended <= time.time()
+    samples = rig.reporter.history()
+    assert sum(from_pc for _, _, from_pc in samples) > 0
+    assert not any(to_pc for _, to_pc, _ in samples)
     assert (status.totals.files_in, status.totals.bytes_in) == (0, 0)
 
 
@@ -159,6 +169,21 @@ def test_a_download_is_seen_while_it_goes(rig: Rig) -> None:
     status = rig.wait_for(lambda status: not status.transfers and not status.sessions)
     assert status.totals.files_in == 0
     assert 0 < status.totals.bytes_in < size
+    assert [each.outcome for each in status.recent] == [Outcome.BROKEN_OFF]
+
+
+def test_a_file_read_in_parts_is_one_transfer(rig: Rig) -> None:
+    (rig.share / "book").write_bytes(b"x" * 3000)
+    with rig.pc() as pc:
+        handles = pc.call(0x1007, ALL, 0, 0).data or b""
+        handle = int.from_bytes(handles[4:8], "little")
+        for offset in (0, 1000):
+            pc.call(GET_PARTIAL, handle, offset, 1000)
+        recent = rig.wait_for(lambda status: [each.size for each in status.recent] == [2000]).recent
+        assert recent[0].outcome is Outcome.PART
+        pc.call(GET_PARTIAL, handle, 2000, 1000)
+        recent = rig.wait_for(lambda status: [each.size for each in status.recent] == [3000]).recent
+        assert recent[0].outcome is Outcome.WHOLE
 
 
 def test_while_nothing_happens_nothing_is_written(rig: Rig) -> None:

@@ -68,7 +68,7 @@ def test_installed_it_is_chosen_on_trial(where: Where, bundle: Callable[..., Pat
     assert not where.taken_back.exists()
     told = updating.status(where)
     assert (told.running, told.image) == (appliance.__version__, appliance.__version__)
-    assert (told.installed, told.chosen, told.trial, told.starts) == (("9.1.0",), "9.1.0", True, 0)
+    assert (told.installed, told.chosen, told.trial, told.starts) == (("9.1.0",), "9.1.0", False, 0)
     assert told.keys == (str(KEY),)
 
 

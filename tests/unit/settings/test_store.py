@@ -70,8 +70,8 @@ def test_without_anything_the_defaults_serve(path: Path, tmp_path: Path) -> None
 def test_an_edit_changes_nothing_else(file: SettingsFile, path: Path) -> None:
     file.add_storage(StorageSetting(Path("/srv/music"), "Music", read_only=True))
     assert path.read_text().startswith(TEXT)
-    file.set_read_only(Path("/srv/music"), read_only=False)
-    file.set_read_only(Path("/srv/share"), read_only=True)
+    file.set_in_storage(Path("/srv/music"), "read_only", False)
+    file.set_in_storage(Path("/srv/share"), "read_only", True)
     assert [each.read_only for each in file.read().settings.storages] == [True, False]
     file.remove_storage(Path("/srv/music"))
     assert file.read().settings.storages == (StorageSetting(Path("/srv/share"), read_only=True),)
@@ -126,7 +126,7 @@ name = "Three"
             f"{ONE}{TWO}{THREE}{REST}",
         ),
         (
-            lambda file: file.set_read_only(Path("/one"), read_only=True),
+            lambda file: file.set_in_storage(Path("/one"), "read_only", True),
             f"{ONE}read_only = true\n{TWO}{REST}",
         ),
         (
@@ -185,5 +185,5 @@ def test_an_edit_of_what_is_not_there(file: SettingsFile, path: Path) -> None:
     with pytest.raises(ApplianceError, match="no storage /nowhere"):
         file.remove_storage(Path("/nowhere"))
     with pytest.raises(ApplianceError, match="no storage /nowhere"):
-        file.set_read_only(Path("/nowhere"), read_only=True)
+        file.set_in_storage(Path("/nowhere"), "read_only", True)
     assert path.read_text() == TEXT

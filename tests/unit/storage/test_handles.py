@@ -39,6 +39,40 @@ def test_a_reserved_row_is_entered_later(table: HandleTable, top: int) -> None:
     table.check(handle)
 
 
+def test_a_reserved_row_may_be_given_up(table: HandleTable, top: int) -> None:
+    handle, came = table.reserve(), table.reserve()
+    table.enter(came, top, b"came", is_folder=False)
+    for each in (handle, handle, came):
+        table.give_up(each)
+    assert list(table.children(top)) == [came]
+    assert table.reserve() not in (handle, came)
+
+
+def test_what_comes_and_goes_costs_nothing_in_the_end(table: HandleTable, top: int) -> None:
+    folder = table.add(top, b"folder", is_folder=True)
+    stays = table.add(folder, b"stays", is_folder=False)
+
+    def come_and_go(count: int) -> int:
+        for number in range(count):
+            table.give_up(table.reserve())
+            table.drop(table.add(folder, b"%d" % number, is_folder=False))
+            table.merge(top, {b"folder": True, b"scanned": False})
+            table.merge(top, {b"folder": True})
+            table.drop(table.renew(table.add(top, b"changed", is_folder=False)))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = come_and_go(MOST_ALIASES)
+        assert come_and_go(4 * MOST_ALIASES) < before + 300_000
+    finally:
+        tracemalloc.stop()
+    assert listed(table, folder) == [b"stays"]
+    assert table.find(folder, b"stays") == stays
+    assert not any(map(table.is_alive, range(stays + 1, 5000)))
+
+
 def test_a_scan_is_sorted_and_merged(table: HandleTable, top: int) -> None:
     table.merge(top, {b"b": False, b"a": True, b"\xff": False})
     first = dict(zip(listed(table, top), table.children(top), strict=True))

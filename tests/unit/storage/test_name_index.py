@@ -15,7 +15,7 @@ def test_it_finds_what_a_dictionary_finds(
 ) -> None:
     names = list(first)
     model = {name: row for row, name in enumerate(names)}
-    index = NameIndex(range(len(names)), names)
+    index = NameIndex(range(len(names)), names.__getitem__)
     for adds, name in steps:
         if name in model and not adds:
             index.remove(model.pop(name))
@@ -30,6 +30,6 @@ def test_it_finds_what_a_dictionary_finds(
 
 def test_a_row_that_is_not_there_is_removed_without_harm() -> None:
     names = [b"a", b"b", b"c"]
-    index = NameIndex([0, 2], names)
+    index = NameIndex([0, 2], names.__getitem__)
     index.remove(1)
     assert (index.find(b"a"), index.find(b"b"), index.find(b"c")) == (0, None, 2)

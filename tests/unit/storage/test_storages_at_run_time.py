@@ -271,6 +271,20 @@ def test_nothing_stays_open(shelf: Catalogue, root: Path, way: str) -> None:
     assert sorted(each.name for each in root.iterdir()) == ["folder"]
 
 
+@pytest.mark.parametrize("way", AWAY)
+def test_what_an_idle_pc_holds_open_is_closed(shelf: Catalogue, root: Path, way: str) -> None:
+    (root / "file").write_bytes(b"old")
+    edit = shelf.edit(find(shelf, "file"))
+    edit.write(0, memoryview(b"new"))
+    announced = begin(shelf, "announced", b"1")
+    AWAY[way][0](shelf)
+    links = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    assert [each for each in links if str(each).startswith(str(root))] == []
+    assert [(each.name, each.read_bytes()) for each in root.iterdir()] == [("file", b"new")]
+    for late in (edit.commit, announced.discard):
+        late()
+
+
 def test_changes_while_a_storage_is_away_are_found_when_it_is_back(
     watched: Catalogue, root: Path, ear: Ear
 ) -> None:
@@ -397,8 +411,16 @@ def test_an_ejected_disk_can_be_taken_out(root: Path, stick: Path, watched_or_no
         upload.write(memoryview(b"1"))
         upload.commit()
         listed(store, storage=SECOND)
+        edit = store.edit(upload.handle)
+        edit.write(0, memoryview(b"2"))
+        announced = begin(store, "announced", b"1", storage=SECOND)
         store.eject(SECOND)
         unmount(stick)
+        with refused(Code.STORE_NOT_AVAILABLE):
+            edit.write(0, memoryview(b"3"))
+        with refused(Code.STORE_NOT_AVAILABLE):
+            announced.write(memoryview(b"3"))
+        edit.commit()
         with pytest.raises(ApplianceError, match="cannot be served"):
             store.load(SECOND)
         assert mount("-t", "tmpfs", "-o", "size=1m", "none", str(stick))

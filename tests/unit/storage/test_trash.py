@@ -484,6 +484,44 @@ def test_a_clock_that_is_set_forward_costs_nothing(
     assert keeping.trash_purge() == 0
 
 
+@pytest.mark.parametrize("jump", [1000 * DAY, -1000 * DAY])
+def test_what_is_deleted_before_the_clock_is_set_gets_its_true_date(
+    root: Path, monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    true = time.time()
+    monkeypatch.setattr(time, "time", lambda: true - jump)
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        store.delete(put(store, "file", b"1"))
+        monkeypatch.setattr(time, "time", lambda: true)
+        store.delete(put(store, "later", b"1"))
+        store.trash_purge()
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        assert store.trash_purge() == 0
+        assert {item.path for item in store.trash_list()} == {"file", "later"}
+        assert all(abs(item.deleted - true) < 60 for item in store.trash_list())
+        assert len(list(trash(root, "info").iterdir())) == 2
+        for name, _ in listed(store):
+            store.trash_restore(FIRST, name)
+    assert {each.name for each in root.iterdir()} >= {"file", "later"}
+
+
+def test_a_date_that_cannot_be_corrected_hurts_nothing(
+    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeping.delete(put(keeping, "file", b"1"))
+    keeping.delete(put(keeping, "lost", b"1"))
+    trash(root, "info", "lost.trashinfo").unlink()
+    later = time.time() + 1000 * DAY
+    monkeypatch.setattr(time, "time", lambda: later)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(trash_info, "write", refuse)
+    assert keeping.trash_purge() == 0
+    assert sorted(path for _, path in listed(keeping)) == ["file", "lost"]
+
+
 def test_emptying(both: Catalogue, root: Path, second: Path) -> None:
     for place in (root, second):
         for name in ("one", "two"):

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Back to a new appliance: its settings, name and password, but no file in a storage."""
+
+import logging
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from appliance import places
+from appliance.errors import ApplianceError
+from appliance.settings import examples, state
+from appliance.settings.store import COPIES, SettingsFile
+
+log = logging.getLogger(__name__)
+
+
+def factory_reset(root: Path = Path("/")) -> None:
+    """Write the shipped settings, and forget what a person has set elsewhere; `root`: a prefix.
+
+    What the boot partition said stays known, so that an old file there is not taken over again.
+    """
+    settings, kept, page = (
+        root / each.relative_to("/") for each in (places.SETTINGS, places.STATE, places.PAGE_STATE)
+    )
+    log.warning("RESET   to the settings of a new appliance")
+    SettingsFile(settings, kept, keeps=False).replace(examples.shipped())
+    for name in (state.FILE_NAME, *COPIES):
+        with suppress(FileNotFoundError):
+            (kept / name).unlink()
+    _empty(page)
+
+
+def _empty(folder: Path) -> None:
+    """Remove all that is in a folder of somebody else's, following no link."""
+    if folder.is_symlink():
+        raise ApplianceError(f"{folder} is a link", hint="make it a folder")
+    with suppress(FileNotFoundError):
+        for each in folder.iterdir():
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each, ignore_errors=True)
+            else:
+                each.unlink(missing_ok=True)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person can do with the settings of an appliance that serves.
+
+What would be different is said before, by `plan` and by `dry`, in the same form as after.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from appliance.errors import ApplianceError
+from appliance.services.control_socket import Verb
+from appliance.settings import examples, passwords
+from appliance.settings.differences import Difference, differences
+from appliance.settings.schema import Settings, declared, declared_of_storages
+from appliance.settings.store import SettingsFile
+from appliance.settings.takeover import PASSWORD, Adopted, adopt, return_to
+from appliance.settings.values import find, parse, value_of
+
+#: What one setting was and will be, and when that is in force.
+Said = dict[str, Any]
+
+
+class SettingsVerbs:
+    """Acts on the settings file, and then calls `reload`, which puts it into force."""
+
+    def __init__(self, file: SettingsFile | None, reload: Callable[[], None]) -> None:
+        self._given = file
+        self._reload = reload
+
+    def verbs(self) -> Mapping[str, Verb]:
+        """Give the verbs by name."""
+        return {
+            "settings get": self.get,
+            "settings set": self.set,
+            "settings plan": self.plan,
+            "settings password": self.password,
+            "settings export": self.export,
+            "settings import": self.take,
+            "settings undo": self.undo,
+            "settings reset": self.reset,
+        }
+
+    def get(self) -> dict[str, Any]:
+        """Say all settings but the secrets."""
+        settings = self._file.read().settings
+        return {
+            key: getattr(settings, item.name)
+            for key, item, setting in declared()
+            if not setting.secret
+        }
+
+    def set(self, values: Mapping[str, str]) -> list[str]:
+        """Set values, given as text; what is different now. They take effect by themselves."""
+        return self._set({_settable(key): parse(key, text) for key, text in values.items()})
+
+    def plan(self, values: Mapping[str, str]) -> dict[str, Any]:
+        """Say what `set` would change, and which values it would refuse."""
+        before, wanted, errors = self._file.read().settings, {}, {}
+        for key, text in values.items():
+            wanted[_settable(key)], complaint = value_of(key, text)
+            if complaint:
+                errors[key] = complaint
+        good = {find(key)[0].name: wanted[key] for key in wanted if key not in errors}
+        changes = differences(before, replace(before, **good))
+        return {"changes": _say(changes), "errors": errors}
+
+    def password(self, hash: str) -> None:
+        """Set the password of the settings page, of which only a hash is said."""
+        if not passwords.is_hash(hash):
+            raise ApplianceError("this is no hash of a password")
+        self._set({PASSWORD: hash})
+
+    def export(self) -> str:
+        """Give all settings as a text that `import` takes; no secrets are in it."""
+        return examples.of(self._file.read().settings)
+
+    def take(self, text: str, dry: bool) -> list[Said]:
+        """Take a text over; the secrets that it does not name stay."""
+        before = self._file.read().settings
+        return self._replace(before, adopt(before, text), dry=dry)
+
+    def undo(self, dry: bool) -> list[Said]:
+        """Return to what was in force before the last change; the password stays."""
+        text, before = self._file.before(), self._file.read().settings
+        return self._replace(before, return_to(before, text), dry=dry)
+
+    def reset(self) -> list[str]:
+        """Return to the settings of a new appliance; no file in a storage is touched."""
+        before = self._file.read().settings
+        after = self._file.replace(examples.shipped())
+        self._reload()
+        return [str(each) for each in differences(before, after)]
+
+    def _set(self, wanted: Mapping[str, Any]) -> list[str]:
+        before = self._file.read().settings
+        after = self._file.set(wanted)
+        self._reload()
+        return [str(each) for each in differences(before, after)]
+
+    def _replace(self, before: Settings, adopted: Adopted, *, dry: bool) -> list[Said]:
+        changes = differences(before, adopted.settings)
+        if changes and not dry:
+            self._file.replace(adopted.text)
+            self._reload()
+        return _say(changes)
+
+    @property
+    def _file(self) -> SettingsFile:
+        if self._given is None:
+            hint = "start it with one: mtp-appliance serve --settings FILE"
+            raise ApplianceError("this appliance has no settings file", hint=hint)
+        return self._given
+
+
+def _settable(key: str) -> str:
+    """Refuse the key that a verb of its own sets."""
+    if key == PASSWORD:
+        raise ApplianceError(f"{key} is no text to set", hint="mtp-appliance settings password")
+    return key
+
+
+def _say(changes: list[Difference]) -> list[Said]:
+    return [
+        {
+            "key": each.key,
+            "label": _label(each.key),
+            "before": each.before,
+            "after": each.after,
+            "effect": each.effect.value,
+        }
+        for each in changes
+    ]
+
+
+def _label(key: str) -> str:
+    """Name a setting for a person; those of a storage with its folder."""
+    labels = {each: setting.label for each, _, setting in declared()}
+    if key in labels:
+        return labels[key]
+    folder, _, name = key.removeprefix("storages[").rpartition("]")
+    of_storages = {f".{each}": setting.label for each, _, setting in declared_of_storages()}
+    return f"{of_storages.get(name, 'Storage')} ({folder})"

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the settings page asks of the storages: what lasts is in the settings file too."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import ApplianceError
+from appliance.mtp.ports import Change, ChangeKind
+from appliance.services.storage_verbs import StorageVerbs
+from appliance.settings.store import SettingsFile
+from appliance.storage import Catalogue, Folder
+
+NAMES = ("Card", "Stick", "Disk")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> SettingsFile:
+    path = tmp_path / "settings.toml"
+    tables = (
+        f'# about {name}\n[[storages]]\npath = "{tmp_path / name}"\nname = "{name}"\n'
+        for name in NAMES
+    )
+    path.write_text("# mine\n\n" + "\n".join(tables))
+    return SettingsFile(path, tmp_path / "state")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Catalogue]:
+    for name in NAMES:
+        (tmp_path / name).mkdir()
+    with Catalogue([Folder(tmp_path / name, name) for name in NAMES]) as catalogue:
+        yield catalogue
+
+
+@pytest.fixture
+def person(store: Catalogue, file: SettingsFile) -> StorageVerbs:
+    return StorageVerbs(store, file)
+
+
+def names(person: StorageVerbs) -> list[str]:
+    return [each["name"] for each in person.listed()]
+
+
+def in_file(file: SettingsFile) -> list[str]:
+    return [each.name for each in file.read().settings.storages]
+
+
+def test_a_name_changes_and_the_objects_keep_their_handles(
+    person: StorageVerbs, store: Catalogue, file: SettingsFile, tmp_path: Path
+) -> None:
+    told: list[Change] = []
+    (tmp_path / "Stick" / "file").touch()
+    (_, stick, _) = store.storage_ids()
+    before = store.children(stick, 0)
+    store.listen(told.append)
+    assert person.rename("Stick", "Pocket") == ""
+    assert names(person) == in_file(file) == ["Card", "Pocket", "Disk"]
+    assert [each.kind for each in told] == [ChangeKind.STORAGE_REMOVED, ChangeKind.STORAGE_ADDED]
+    assert (store.storage(stick).name, store.children(stick, 0)) == ("Pocket", before)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "Card", "x" * 101, "\x1b[31m"])
+def test_names_that_no_storage_can_have(
+    person: StorageVerbs, file: SettingsFile, name: str
+) -> None:
+    with pytest.raises(ApplianceError):
+        person.rename("Stick", name)
+    assert names(person) == in_file(file) == list(NAMES)
+
+
+def test_an_order(person: StorageVerbs, file: SettingsFile) -> None:
+    person.order(["Disk", "Card", "Stick"])
+    assert names(person) == in_file(file) == ["Disk", "Card", "Stick"]
+    text = file.path.read_text()
+    assert text.index("# about Disk") < text.index('name = "Stick"')
+    assert text.index("# about Stick") < text.index('name = "Stick"')
+    assert text.startswith("# mine\n")
+    assert text.count("# about") == 3
+    person.order(list(NAMES))
+    assert names(person) == in_file(file) == list(NAMES)
+
+
+@pytest.mark.parametrize("order", [[], ["Card"], [*NAMES, "Card"], ["Card", "Card", "Disk"], ["x"]])
+def test_what_is_no_order(person: StorageVerbs, file: SettingsFile, order: list[str]) -> None:
+    before = file.path.read_text()
+    with pytest.raises(ApplianceError):
+        person.order(order)
+    assert (names(person), file.path.read_text()) == (list(NAMES), before)
+
+
+def test_browsing(person: StorageVerbs, tmp_path: Path) -> None:
+    root = tmp_path / "Card"
+    (root / "b folder" / "inside").mkdir(parents=True)
+    (root / "b folder" / "inside" / "deep").write_bytes(b"123")
+    (root / "A file").write_bytes(b"12345")
+    found = person.browse("Card")
+    assert [(each["name"], each["folder"], each["size"]) for each in found] == [
+        ("b folder", True, 0),
+        ("A file", False, 5),
+    ]
+    assert [each["name"] for each in person.browse("Card", "b folder/inside")] == ["deep"]
+
+
+@pytest.mark.parametrize(
+    "path", ["none", "A file", "..", "../Stick", "link", "link/x", ".mtp-appliance", "a\0b", "./x"]
+)
+def test_there_is_no_way_out_of_a_storage(person: StorageVerbs, tmp_path: Path, path: str) -> None:
+    root = tmp_path / "Card"
+    (root / "A file").touch()
+    (root / "link").symlink_to(tmp_path / "Stick", target_is_directory=True)
+    (tmp_path / "Stick" / "x").mkdir()
+    with pytest.raises(ApplianceError, match="cannot be listed"):
+        person.browse("Card", path)
+
+
+def test_a_storage_that_is_away_shows_nothing(person: StorageVerbs) -> None:
+    person.eject("Card")
+    with pytest.raises(ApplianceError, match="cannot be listed"):
+        person.browse("Card")
+
+
+def test_without_a_settings_file_it_lasts_until_the_next_start(store: Catalogue) -> None:
+    person = StorageVerbs(store, None)
+    for said in (
+        person.rename("Card", "Other"),
+        person.order(["Disk", "Stick", "Other"]),
+        person.read_only("Disk", read_only=True),
+    ):
+        assert said == "until the next start"

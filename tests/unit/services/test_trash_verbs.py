@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person asks of the trash, where a storage is not as it should be."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import ApplianceError
+from appliance.mtp.device import Device
+from appliance.mtp.responder import Responder
+from appliance.services.trash_verbs import TrashVerbs
+from appliance.storage import Catalogue, Folder, TrashPolicy
+from tests.fakes.device import IDENTITY, ForgetfulState, TestHost
+from tests.unit.storage.helpers import FIRST, SECOND, put
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Catalogue]:
+    folders = [Folder(tmp_path / name, name) for name in ("Card", "Stick")]
+    for each in folders:
+        each.path.mkdir()
+    with Catalogue(folders, trash=TrashPolicy()) as catalogue:
+        yield catalogue
+
+
+@pytest.fixture
+def person(store: Catalogue) -> TrashVerbs:
+    device = Device(IDENTITY, ForgetfulState(), TestHost())
+    return TrashVerbs(store, Responder(device, store))
+
+
+def test_the_trash_of_the_others_while_one_is_away(store: Catalogue, person: TrashVerbs) -> None:
+    store.delete(put(store, "file", b"1"))
+    store.eject(SECOND)
+    assert [each["storage"] for each in person.listed()] == ["Card"]
+    with pytest.raises(ApplianceError, match="Stick cannot be emptied"):
+        person.empty("", "Stick")
+    assert person.empty("", "") == 1
+
+
+def test_the_trash_of_the_others_while_one_is_read_only(
+    store: Catalogue, person: TrashVerbs
+) -> None:
+    store.delete(put(store, "file", b"1"))
+    store.set_read_only(FIRST, read_only=True)
+    assert person.empty("", "") == 0
+    with pytest.raises(ApplianceError, match="Card cannot be emptied"):
+        person.empty("", "Card")
+    store.set_read_only(FIRST, read_only=False)
+    assert person.restore("file", "") == "Card"

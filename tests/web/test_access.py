@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Claiming, logging in and out, sessions, wrong passwords, and settings that cannot be read."""
+
+from pathlib import Path
+
+import pytest
+
+from appliance.settings import passwords
+from tests.web.appliance import PASSWORD, FakeAppliance, Visitor, visitor
+from webui.attempts import Attempts
+from webui.sessions import Sessions
+
+
+def is_in(who: Visitor) -> bool:
+    return who.get("/settings").status_code == 200
+
+
+def test_first_visit_claims(fake: FakeAppliance) -> None:
+    who, late = visitor(fake), visitor(fake)
+    assert "Make it yours" in who.get("/").text
+    answer = who.post("/claim", name="Kitchen", password=PASSWORD, again=PASSWORD)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    settings = fake.settings.read().settings
+    assert settings.name == "Kitchen"
+    assert passwords.verify_password(PASSWORD, settings.web_password)
+    assert is_in(who)
+    assert late.get("/").headers["Location"] == "/login"
+    assert late.post("/claim", name="Mine", password=PASSWORD, again=PASSWORD).status_code == 403
+    assert late.get("/claim").headers["Location"] == "/login"
+
+
+@pytest.mark.parametrize(
+    ("password", "again", "complaint"),
+    [
+        ("short", "short", "8 characters at least"),
+        ("long enough", "long enouhg", "not the same"),
+        ("x" * 2000, "x" * 2000, "1024 at most"),
+        ("", "", "8 characters at least"),
+    ],
+)
+def test_claim_wants_a_good_password(
+    fake: FakeAppliance, password: str, again: str, complaint: str
+) -> None:
+    who = visitor(fake)
+    answer = who.post("/claim", name="<Kitchen>", password=password, again=again)
+    assert answer.status_code == 422
+    assert complaint in answer.text
+    assert 'aria-invalid="true"' in answer.text
+    assert "&lt;Kitchen&gt;" in answer.text
+    assert fake.asked("settings password") == []
+    assert not is_in(who)
+
+
+def test_claim_wants_a_good_name(fake: FakeAppliance) -> None:
+    fake.answers["settings plan"] = {"changes": [], "errors": {"name": "is no name"}}
+    answer = visitor(fake).post("/claim", name="\n", password=PASSWORD, again=PASSWORD)
+    assert (answer.status_code, fake.asked("settings password")) == (422, [])
+
+
+def test_log_out_ends_the_session_for_its_cookie_too(owner: Visitor) -> None:
+    cookie = owner.client.get_cookie("mtp-appliance", domain="mtp-appliance.local")
+    assert cookie is not None
+    assert is_in(owner)
+    assert owner.post("/logout").status_code == 303
+    assert not is_in(owner)
+    owner.client.set_cookie("mtp-appliance", cookie.value, domain="mtp-appliance.local")
+    assert not is_in(owner)
+
+
+def test_cookie_is_strict(stranger: Visitor) -> None:
+    cookie = stranger.get("/login").headers["Set-Cookie"]
+    words = cookie.split("; ")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(words)
+    assert "Domain" not in cookie
+
+
+def test_session_outlives_the_process_but_not_the_password(
+    owner: Visitor, fake: FakeAppliance
+) -> None:
+    cookie = owner.client.get_cookie("mtp-appliance", domain="mtp-appliance.local")
+    assert cookie is not None
+    again = visitor(fake)
+    again.client.set_cookie("mtp-appliance", cookie.value, domain="mtp-appliance.local")
+    assert is_in(again)
+    new = "another password"
+    assert owner.post("/password", old=PASSWORD, password=new, again=new).status_code == 303
+    assert is_in(owner)
+    assert not is_in(again)
+    again.log_in(new)
+    assert is_in(again)
+
+
+def test_lost_password_returns_to_nobodys(owner: Visitor, fake: FakeAppliance) -> None:
+    fake.settings.set({"web.password": ""})
+    assert not is_in(owner)
+    assert owner.get("/settings").headers["Location"] == "/claim"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "again"),
+    [("wrong password", "long enough", "long enough"), (PASSWORD, "short", "short")],
+)
+def test_password_is_changed_by_who_knows_it(
+    owner: Visitor, fake: FakeAppliance, old: str, new: str, again: str
+) -> None:
+    assert owner.post("/password", old=old, password=new, again=again).status_code == 422
+    assert fake.asked("settings password") == []
+
+
+def test_wrong_passwords_have_to_wait(stranger: Visitor) -> None:
+    for _ in range(5):
+        assert stranger.post("/login", password="wrong").status_code == 401
+    answer = stranger.post("/login", password=PASSWORD)
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_attempts_wait_longer_each_time_and_not_for_ever() -> None:
+    now = [0.0]
+    attempts = Attempts(lambda: now[0])
+    waits = []
+    for _ in range(20):
+        attempts.was_wrong("a")
+        waits.append(attempts.wait("a"))
+    assert waits[:7] == [0, 0, 0, 0, 2, 4, 8]
+    assert waits[-1] == 300
+    now[0] += 300
+    assert attempts.wait("a") == 0
+    assert attempts.wait("b") == 0
+    attempts.was_right("a")
+    attempts.was_wrong("a")
+    assert attempts.wait("a") == 0
+
+
+def test_a_flood_of_addresses_takes_no_memory_and_waits_together() -> None:
+    attempts = Attempts(lambda: 0.0)
+    for number in range(1000):
+        attempts.was_wrong(str(number))
+    assert attempts.wait("2000") > 0
+    assert attempts.wait("1") == 0
+
+
+@pytest.mark.parametrize("text", ["version = ", "[trash]\ndays = 0\n", None])
+def test_settings_that_cannot_be_read_are_no_open_door(
+    fake: FakeAppliance, text: str | None
+) -> None:
+    path = fake.root / "settings.toml"
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    who = visitor(fake)
+    assert who.get("/").status_code == 200
+    assert who.get("/claim").headers["Location"] == "/"
+    assert "cannot be read" in who.get("/login").text
+    assert who.post("/claim", password=PASSWORD, again=PASSWORD).status_code == 403
+    assert who.post("/login", password="").status_code == 403
+    assert who.get("/settings").headers["Location"] == "/"
+
+
+def test_settings_that_break_later_leave_the_password_as_it_was(
+    owner: Visitor, fake: FakeAppliance
+) -> None:
+    (fake.root / "settings.toml").write_text("version = ")
+    assert is_in(owner)
+    assert "has errors" in owner.get("/settings").text
+    again = visitor(fake)
+    again.log_in()
+    assert is_in(again)
+
+
+def test_sessions_are_bounded_and_survive_a_damaged_file(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path)
+    tokens = [sessions.begin("hash") for _ in range(20)]
+    assert [sessions.is_good(each, "hash") for each in tokens] == 4 * [False] + 16 * [True]
+    assert not sessions.is_good(tokens[-1], "other hash")
+    assert not sessions.is_good(tokens[-1], "")
+    assert tokens[-1] not in (tmp_path / "sessions.json").read_text()
+    for damage in ("{", "[]", '{"a": 1}', '{"a": [1, 2]}', '{"a": ["m", "b", "x"]}'):
+        (tmp_path / "sessions.json").write_text(damage)
+        assert not Sessions(tmp_path).is_good(tokens[-1], "hash")
+
+
+def test_sessions_end_when_nobody_uses_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("webui.sessions._now", lambda: now[0])
+    sessions = Sessions(tmp_path)
+    used, unused = sessions.begin("hash"), sessions.begin("hash")
+    for _ in range(4):
+        now[0] += 4 * 3600
+        assert sessions.is_good(used, "hash")
+    assert not sessions.is_good(unused, "hash")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["10.55.0.1", "10.55.0.1:8080", "[fe80::1]", "kitchen", "kitchen.local", "KITCHEN.local.",
+     "mtp-appliance.local:80", "localhost:8080", "127.0.0.1"],
+)  # fmt: skip
+def test_own_names_and_addresses_work(stranger: Visitor, host: str) -> None:
+    assert stranger.get("/help", headers={"Host": host}).status_code == 200
+
+
+def test_changed_host_name_works_at_once(stranger: Visitor, fake: FakeAppliance) -> None:
+    fake.settings.set({"network.host_name": "cellar"})
+    assert stranger.get("/help", headers={"Host": "cellar.local"}).status_code == 200
+
+
+def test_language_is_chosen_and_the_way_back_is_ours(stranger: Visitor) -> None:
+    referer = {"Referer": "http://mtp-appliance.local/help"}
+    data = {"token": stranger.token(), "language": "en"}
+    answer = stranger.client.post("/language", base_url=stranger.base, data=data, headers=referer)
+    assert answer.headers["Location"] == "/help"
+    assert '<html lang="en">' in stranger.get("/help").text
+    for bad in ("http://evil.example/x", "http://mtp-appliance.local//evil.example"):
+        headers = {"Referer": bad}
+        answer = stranger.client.post(
+            "/language", base_url=stranger.base, data=data, headers=headers
+        )
+        assert answer.headers["Location"] == "/"
+
+
+def test_too_much_is_refused(owner: Visitor) -> None:
+    assert owner.post("/settings", name="x" * (1 << 20)).status_code == 413
+    assert owner.post("/storage/add", path="/", **{str(n): "" for n in range(2)}).status_code == 303
+
+
+def test_nobody_else_reads_what_the_page_keeps(owner: Visitor, fake: FakeAppliance) -> None:
+    state = fake.root / "state"
+    owner.get("/settings")
+    for path in state.rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0 or path.name.endswith(".mo"), path
+    assert state.stat().st_mode & 0o077 == 0

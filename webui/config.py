@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the page has to be told of the machine it runs on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Where things lie; `helper` is None where nothing of ours runs as root.
+
+    `state` is a directory of the page's own, open to nobody else. `hosts` are the names and
+    addresses that are this machine's, without a port; names count with `.local` behind them too.
+    """
+
+    settings: Path
+    status: Path
+    control: Path
+    helper: Path | None
+    state: Path
+    hosts: tuple[str, ...]
+    title: str = "MTP Appliance"

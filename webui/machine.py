@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The appliance as the page sees it: its status, its settings, and whom to ask for what.
+
+Files are read again only where they look different, for a page that is open asks every second.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from flask import current_app
+
+from appliance import status as contract
+from appliance.control import ask
+from appliance.errors import ApplianceError
+from appliance.settings.schema import Settings
+from appliance.settings.store import Reading, SettingsFile
+from appliance.status import Status
+from webui.config import Config
+
+_EXTENSION = "machine"
+T = TypeVar("T")
+
+
+class _Kept(Generic[T]):
+    """What was read from a file, until the file looks different."""
+
+    def __init__(self, path: Path, read: Callable[[], T]) -> None:
+        self._path = path
+        self._read = read
+        self._lock = threading.Lock()
+        self._seen: object = self
+        self._value: T
+
+    def get(self) -> T:
+        with self._lock:
+            looks = looks_of(self._path)
+            if looks != self._seen:
+                self._value, self._seen = self._read(), looks
+            return self._value
+
+
+class Machine:
+    """One appliance."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        file = SettingsFile(config.settings, config.state)
+        self._settings = _Kept(config.settings, file.read)
+        self._status = _Kept(config.status, lambda: contract.decode(_load(config.status)))
+
+    @property
+    def reading(self) -> Reading:
+        """The settings, with what is wrong with them."""
+        return self._settings.get()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as the page goes by them."""
+        return self.reading.settings
+
+    @property
+    def status(self) -> Status | None:
+        """What the appliance is doing; None where it does not run."""
+        if not contract.is_kept(self.config.status):
+            return None
+        try:
+            return self._status.get()
+        except (OSError, ValueError):
+            return None
+
+    def looks(self) -> object:
+        """Tell one state of what is shown from another, cheaply."""
+        kept = contract.is_kept(self.config.status)
+        return looks_of(self.config.status), looks_of(self.config.settings), kept
+
+    def ask(self, verb: str, /, **arguments: Any) -> Any:
+        """Ask the responder. Raises ApplianceError."""
+        return ask(self.config.control, verb, **arguments)
+
+    @property
+    def has_helper(self) -> bool:
+        """Whether there is somebody to ask for what only root may do."""
+        return self.config.helper is not None
+
+    def ask_helper(self, verb: str, /, **arguments: Any) -> Any:
+        """Ask root's helper. Raises ApplianceError."""
+        if self.config.helper is None:
+            raise ApplianceError(
+                "this machine is not looked after from here", hint="do it as root, by its own means"
+            )
+        return ask(self.config.helper, verb, **arguments)
+
+
+def looks_of(path: Path) -> object:
+    """Tell one state of a file from another."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _load(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1 << 18)
+
+
+def install(app: Any, config: Config) -> None:
+    """Give an application its appliance."""
+    app.extensions[_EXTENSION] = Machine(config)
+
+
+def machine() -> Machine:
+    """Get the appliance of the application that answers."""
+    found: Machine = current_app.extensions[_EXTENSION]
+    return found

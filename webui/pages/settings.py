@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings: the form, the difference before it is made, and the way back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from webui import forms
+from webui.complaints import translate
+from webui.failures import complain, done
+from webui.languages import gettext
+from webui.machine import machine
+
+page = Blueprint("settings", __name__, url_prefix="/settings")
+
+
+@page.get("")
+def index() -> str:
+    """Show the form."""
+    return _form({}, {})
+
+
+@page.post("")
+def review() -> Any:
+    """Show what would be different, and when it takes effect; nothing is changed yet."""
+    given = forms.read(request.form)
+    values = forms.changed(machine().settings, given)
+    plan = machine().ask("settings plan", values=values)
+    if plan["errors"]:
+        errors = {key: translate(each) for key, each in plan["errors"].items()}
+        return _form(given, errors), 422
+    if not plan["changes"]:
+        complain(gettext("Nothing is different."))
+        return redirect(url_for("settings.index"), 303)
+    return render_template(
+        "review.html",
+        changes=plan["changes"],
+        action=url_for("settings.change"),
+        fields=values,
+        back=url_for("settings.index"),
+    )
+
+
+@page.post("/change")
+def change() -> Response:
+    """Change what was shown."""
+    values = {key: request.form[key] for key, _, _ in forms.editable() if key in request.form}
+    machine().ask("settings set", values=values)
+    done(gettext("The settings are changed."))
+    return redirect(url_for("settings.index"), 303)
+
+
+@page.get("/undo")
+def show_undo() -> str:
+    """Show what would be different after going back one step."""
+    return render_template(
+        "review.html",
+        changes=machine().ask("settings undo", dry=True),
+        action=url_for("settings.undo"),
+        fields={},
+        back=url_for("settings.index"),
+    )
+
+
+@page.post("/undo")
+def undo() -> Response:
+    """Go back to the settings before the last change."""
+    machine().ask("settings undo", dry=False)
+    done(gettext("The settings are as they were before the last change."))
+    return redirect(url_for("settings.index"), 303)
+
+
+def _form(given: Mapping[str, str], errors: Mapping[str, str]) -> str:
+    reading = machine().reading
+    return render_template(
+        "settings.html",
+        groups=list(forms.groups(reading.settings, given, errors)),
+        errors=errors,
+        findings=reading.findings,
+    )

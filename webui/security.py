@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds for every request, whichever page it is for.
+
+| against                              | held by                                                  |
+|--------------------------------------|----------------------------------------------------------|
+| DNS rebinding                        | the Host header must be a name or an address of ours     |
+| another site's forms and scripts     | a token in each form, Origin, and cookies SameSite=Strict|
+| script from a file's name            | Jinja escapes all; the policy allows no inline script    |
+| framing, sniffing, leaking addresses | the headers below                                        |
+| floods                               | a limit on what is uploaded, before anything reads it    |
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import Flask, abort, current_app, request, session
+from werkzeug.wrappers import Response
+
+from appliance.settings.files import write_atomically
+from webui.machine import machine
+
+#: Bytes of a form, and of a whole update, which one route alone takes.
+FORM_LIMIT, BUNDLE_LIMIT = 512 << 10, 256 << 20
+TOKEN_FIELD = "token"
+_KEY_NAME, _KEY_SIZE = "session.key", 32
+_VISITOR = "visitor"
+_TAKES_BUNDLES = frozenset({"update.upload"})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_ALWAYS_OURS = frozenset({"localhost", "127.0.0.1", "::1"})
+_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        *(f"{kind}-src 'self'" for kind in ("script", "style", "img", "connect")),
+        *("form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"),
+    ]
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def install(app: Flask, state: Path) -> None:
+    """Guard every request of an application."""
+    app.secret_key = _key(state)
+    app.config.update(
+        SESSION_COOKIE_NAME="mtp-appliance",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        MAX_CONTENT_LENGTH=FORM_LIMIT,
+        MAX_FORM_MEMORY_SIZE=FORM_LIMIT,
+        MAX_FORM_PARTS=500,
+    )
+    app.before_request(_check_host)
+    app.before_request(_check_origin)
+    app.after_request(_add_headers)
+    app.jinja_env.globals["form_token"] = form_token
+
+
+def install_last(app: Flask) -> None:
+    """Guard what reads a request's body, so that it is read only for one who may send it."""
+    app.before_request(_check_token)
+
+
+def _key(state: Path) -> bytes:
+    """Read the key that cookies are signed with; made when it is first needed."""
+    path = state / _KEY_NAME
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        key = b""
+    if len(key) != _KEY_SIZE:
+        key = secrets.token_bytes(_KEY_SIZE)
+        write_atomically(path, key, mode=0o600)
+    return key
+
+
+# Host
+
+
+def _check_host() -> None:
+    host = host_of(request.host)
+    if host not in _our_names():
+        abort(421, description=host)
+
+
+def host_of(authority: str) -> str:
+    """Take the port and an IPv6 address's brackets from a Host header; "" for no good one."""
+    try:
+        host = urlsplit(f"//{authority}").hostname or ""
+    except ValueError:
+        return ""
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        return host.rstrip(".")
+
+
+def _our_names() -> set[str]:
+    ours = {*machine().config.hosts, machine().settings.network_host_name}
+    named = {host_of(f"[{each}]" if ":" in each else each) for each in ours if each}
+    return {*_ALWAYS_OURS, *named, *(f"{each}.local" for each in named)}
+
+
+# Writes
+
+
+def _check_origin() -> None:
+    """Refuse a write that a page of somebody else's has sent, where the browser says so."""
+    if request.method in _SAFE:
+        return
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        abort(400, description="origin")
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        abort(400, description="origin")
+
+
+def _check_token() -> None:
+    """Refuse a write without the token of a form of ours."""
+    if request.method in _SAFE:
+        return
+    if request.endpoint in _TAKES_BUNDLES:
+        request.max_content_length = BUNDLE_LIMIT
+    given = request.form.get(TOKEN_FIELD, "")
+    if not hmac.compare_digest(given.encode(), form_token().encode()):
+        abort(400, description="token")
+
+
+def form_token() -> str:
+    """Give the token for the forms of this visitor, who gets a mark to be known by."""
+    if _VISITOR not in session:
+        session[_VISITOR] = secrets.token_urlsafe(24)
+    key = current_app.secret_key
+    assert isinstance(key, bytes)
+    return hmac.new(key, session[_VISITOR].encode(), hashlib.sha256).hexdigest()
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint != "static":
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response

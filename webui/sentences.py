@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the status says, in the sentences of the page's language."""
+
+from appliance.leds.patterns import Pattern, select
+from appliance.status import Cable, Direction, Outcome, Session, Status, Transfer
+from webui.languages import gettext, lazy_gettext
+from webui.words import duration, rate, size
+
+_CABLES = {
+    Cable.NOT_USED: lazy_gettext("Waiting for a PC"),
+    Cable.NO_CONTROLLER: lazy_gettext("This machine cannot be a USB device"),
+    Cable.UNBOUND: lazy_gettext("Not shown to the PC"),
+    Cable.DETACHED: lazy_gettext("Waiting for a PC"),
+    Cable.ATTACHED: lazy_gettext("A PC is at the cable"),
+    Cable.CONFIGURED: lazy_gettext("Connected to a PC"),
+    Cable.SUSPENDED: lazy_gettext("The PC sleeps, or the cable is out"),
+}
+_ROADS = {
+    "usb": lazy_gettext("over the USB cable"),
+    "usbredir": lazy_gettext("in a virtual machine"),
+    "ptpip": lazy_gettext("over the network"),
+}
+_STATES = {
+    "in": lazy_gettext("in use"),
+    "ejected": lazy_gettext("ejected"),
+    "locked": lazy_gettext("ejected"),
+    "missing": lazy_gettext("missing"),
+}
+_OUTCOMES = {
+    Outcome.WHOLE: lazy_gettext("whole"),
+    Outcome.PART: lazy_gettext("a part of it"),
+    Outcome.BROKEN_OFF: lazy_gettext("broken off"),
+}
+_CONCERNS = {
+    "storage-full": lazy_gettext("A storage is full"),
+    "storage-nearly-full": lazy_gettext("A storage is nearly full"),
+    "storage-missing": lazy_gettext("The folder of a storage is gone"),
+    "storage-failed": lazy_gettext("A folder cannot be served"),
+    "settings-errors": lazy_gettext("The settings file has errors"),
+    "no-controller": lazy_gettext("There is no USB device controller"),
+    "controller-taken": lazy_gettext("Another program uses the USB device controller"),
+    "clock-not-set": lazy_gettext("The clock has not been set"),
+    "unit-failed": lazy_gettext("A part of the appliance has failed"),
+}
+
+
+def pattern_of(status: Status | None) -> Pattern:
+    """Choose what the light shows."""
+    return select(status)
+
+
+def headline(status: Status | None) -> str:
+    """Say in a few words what goes on."""
+    if status is None:
+        return gettext("The appliance is not running")
+    if not status.ready:
+        return gettext("It is starting")
+    directions = {each.direction for each in status.transfers}
+    if len(directions) > 1:
+        return gettext("Moving files to and from the PC")
+    if directions:
+        sends = Direction.IN in directions
+        return gettext("Sending to the PC") if sends else gettext("Receiving from the PC")
+    if status.ejected:
+        return gettext("Ejected")
+    if status.sessions and status.usb.cable in {Cable.NOT_USED, Cable.DETACHED, Cable.UNBOUND}:
+        return gettext("Connected to a PC")
+    return str(_CABLES[status.usb.cable])
+
+
+def is_safe(status: Status | None) -> bool:
+    """Whether nothing is lost if the cable is pulled now."""
+    return status is None or not (status.transfers or status.unsafe.files)
+
+
+def safety(status: Status | None) -> str:
+    """Say whether it may be unplugged."""
+    if is_safe(status):
+        return gettext("Safe to unplug")
+    return gettext("Do not unplug now")
+
+
+def who(session: Session, now: float) -> str:
+    """Say who is connected, and how."""
+    name = session.client or gettext("A program")
+    road = _ROADS.get(session.road, session.road)
+    since = duration(now - session.since)
+    if session.peer:
+        return gettext(
+            "%(name)s from %(peer)s %(road)s, for %(since)s",
+            name=name,
+            peer=session.peer,
+            road=road,
+            since=since,
+        )
+    return gettext("%(name)s %(road)s, for %(since)s", name=name, road=road, since=since)
+
+
+def progress(transfer: Transfer) -> str:
+    """Say how far a transfer is, how fast, and how long it takes yet."""
+    parts = [size(transfer.done)]
+    if transfer.total:
+        done, total = size(transfer.done), size(transfer.total)
+        parts = [gettext("%(done)s of %(total)s", done=done, total=total)]
+    if transfer.rate:
+        parts.append(rate(transfer.rate))
+        if transfer.total and transfer.done < transfer.total:
+            left = duration((transfer.total - transfer.done) / transfer.rate)
+            parts.append(gettext("%(time)s left", time=left))
+    return ", ".join(parts)
+
+
+def outcome(ended: Outcome) -> str:
+    """Say how a transfer ended."""
+    return str(_OUTCOMES[ended])
+
+
+def state_of(word: str) -> str:
+    """Say the state of a storage."""
+    return str(_STATES.get(word, word))
+
+
+def concern(code: str) -> str:
+    """Say in general what a warning is about; its own words are the responder's."""
+    return str(_CONCERNS.get(code) or gettext("Something is to be seen to"))
