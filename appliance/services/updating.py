@@ -49,7 +49,7 @@ HERE = Where()
 class UpdateStatus:
     """What runs, what is there, and what is to run; `last`: which version was taken back, and why.
 
-    `chosen` runs from the next start on; on trial it is once it was started, `starts` times until now.
+    `chosen` runs from the next start on. Once started it is on trial, `starts` times until now.
     """
 
     running: str
