@@ -89,13 +89,13 @@ def _install(arguments: argparse.Namespace) -> None:
     from appliance.services import updating  # noqa: PLC0415
 
     found = updating.install(_file(arguments), older=arguments.older)
-    _activate(arguments, f"Installed {found.manifest.version}.")
+    _activate(arguments, f"Installed {found.manifest.version}")
 
 
 def _roll_back(arguments: argparse.Namespace) -> None:
     from appliance.services import updating  # noqa: PLC0415
 
-    _activate(arguments, f"Back to {updating.roll_back()}.")
+    _activate(arguments, f"Back to {updating.roll_back()}")
 
 
 def _activate(arguments: argparse.Namespace, done: str) -> None:
@@ -103,7 +103,7 @@ def _activate(arguments: argparse.Namespace, done: str) -> None:
 
     if arguments.restart:
         updating.restart()
-        say(f"{done} The services start anew.")
+        say(done, "the services start anew")
     else:
         say(done, _LATER)
 
