@@ -41,7 +41,7 @@ def choose(tmp_path: Path, head: str = "") -> None:
 
 
 def run(launcher: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-I", "-S", launcher]  # not what .venv has installed
+    command = [sys.executable, "-I", "-S", str(launcher)]  # not what .venv has installed
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
