@@ -16,6 +16,10 @@ PAGE_STATE = Path("/var/lib/mtp-appliance-web")
 HELPER = Path("/run/mtp-appliance-helper/helper.sock")
 #: Root's own, so that nobody else decides where root mounts.
 FUNCTIONFS = Path("/run/mtp-appliance-gadget/functionfs")
+#: What the Wi-Fi's services read, made from the settings; a secret is in it.
+WIFI = Path("/run/mtp-appliance-wifi")
+#: The kernel's network interfaces.
+NETWORK_CARDS = Path("/sys/class/net")
 #: A line of each unit that failed, named after it; gone when it runs again.
 FAILURES = Path("/run/mtp-appliance-failures")
 #: The program as the image brought it, and what it says of itself.

@@ -18,6 +18,7 @@ test,test-fast      procps                  command pkill
 test,test-fast      libaio1t64|libaio1      library libaio.so.1
 test,test-fast      chromium                command chromium
 test,vm             qemu-system-x86         command qemu-system-x86_64
+test,test-fast      qemu-utils              command qemu-io
 test,vm             mmdebstrap              command mmdebstrap
 test,vm             uidmap                  command newuidmap
 test,vm             e2fsprogs               command mke2fs

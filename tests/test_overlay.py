@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import COMMANDS
+from appliance.leds.board import BOARD_LEDS
 
 ROOT = Path(__file__).parent.parent
 OVERLAY = ROOT / "overlay"
@@ -103,3 +104,9 @@ def test_a_failure_of_each_unit_is_told_of_and_taken_back(unit: Path) -> None:
     assert "note-failure %n" in text
     assert "ExecStartPost=-" in text
     assert "/bin/rm -f /run/mtp-appliance-failures/%n" in text
+
+
+def test_the_boards_own_led_may_be_lit_whatever_it_is_called() -> None:
+    rules = (OVERLAY / "usr/lib/udev/rules.d/60-mtp-appliance.rules").read_text()
+    (names,) = re.findall(r'SUBSYSTEM=="leds", KERNEL=="([^"]+)"', rules)
+    assert tuple(names.split("|")) == BOARD_LEDS

@@ -12,7 +12,7 @@ from appliance import places
 from appliance.cli.output import print_json, print_table
 from appliance.errors import ApplianceError, ExitStatus
 from appliance.settings import examples, passwords, values
-from appliance.settings.differences import Difference, differences, secret, show
+from appliance.settings.differences import Difference, differences, secret, show, told
 from appliance.settings.schema import Settings, declared, declared_of_storages
 from appliance.settings.store import SettingsFile, understand
 from appliance.settings.takeover import adopt, return_to, take_as_it_is
@@ -39,16 +39,19 @@ def describe(parser: argparse.ArgumentParser) -> None:
     _add(verbs, "show", _show, "show all settings", json=True)
     get = _add(verbs, "get", _get, "say the value of one", json=True)
     get.add_argument("key", metavar="KEY")
-    change = _add(verbs, "set", _set, "change one")
+    change = _add(verbs, "set", _set, "change one", json=True)
     change.add_argument("key", metavar="KEY")
     change.add_argument("value", metavar="VALUE", help="lists with commas; true or false")
-    _add(verbs, "unset", _unset, "let the default hold").add_argument("key", metavar="KEY")
-    reset = _add(verbs, "reset", _reset, "return to those of a new appliance; no file is touched")
+    unset = _add(verbs, "unset", _unset, "let the default hold", json=True)
+    unset.add_argument("key", metavar="KEY")
+    reset = _add(verbs, "reset", _reset, "return to those of a new appliance", json=True)
     export = _add(verbs, "export", _export, "write all of them to standard output", json=True)
-    export.add_argument("--with-secrets", action="store_true", help="the password's hash too")
-    take = _add(verbs, "import", _import, "take others over, after showing what would change")
+    export.add_argument("--with-secrets", action="store_true", help="passphrase and hash too")
+    take = _add(
+        verbs, "import", _import, "take others over, after showing what would change", json=True
+    )
     take.add_argument("source", metavar="FILE", help="- for standard input")
-    undo = _add(verbs, "undo", _undo, "return to what was in force before the last change")
+    undo = _add(verbs, "undo", _undo, "return to what was before the last change", json=True)
     undo.add_argument("--state-dir", type=Path, default=places.STATE, metavar="DIR",
                       help="where the service keeps what it needs for that")  # fmt: skip
     for each in (reset, take, undo):
@@ -57,6 +60,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     check = _add(verbs, "check", _check, "say what is wrong in the file", json=True)
     check.add_argument("source", metavar="FILE", nargs="?", help="another file than the usual one")
     _add(verbs, "password", _password, "choose the password of the settings page")
+    _add(verbs, "passphrase", _passphrase, "say the passphrase of the Wi-Fi network")
 
 
 def _add(
@@ -134,7 +138,8 @@ def _get(arguments: argparse.Namespace) -> None:
 def _set(arguments: argparse.Namespace) -> None:
     _, setting = values.find(arguments.key)
     if setting.secret:
-        hint = "mtp-appliance settings password"
+        word = arguments.key.rpartition(".")[2]
+        hint = f"so that it is not shown: mtp-appliance settings {word}"
         raise ApplianceError(f"{arguments.key} is no text to type here", hint=hint)
     _write(arguments, {arguments.key: values.parse(arguments.key, arguments.value)})
 
@@ -142,17 +147,20 @@ def _set(arguments: argparse.Namespace) -> None:
 def _write(arguments: argparse.Namespace, wanted: dict[str, Any]) -> None:
     file = _file(arguments)
     before, _ = understand(file.text())
-    _tell(differences(before, file.set(wanted)))
+    _tell(arguments, differences(before, file.set(wanted)))
 
 
 def _unset(arguments: argparse.Namespace) -> None:
     values.find(arguments.key)
     file = _file(arguments)
     before, _ = understand(file.text())
-    _tell(differences(before, file.unset(arguments.key)))
+    _tell(arguments, differences(before, file.unset(arguments.key)))
 
 
-def _tell(changes: Sequence[Difference]) -> None:
+def _tell(arguments: argparse.Namespace, changes: Sequence[Difference]) -> None:
+    if getattr(arguments, "json", False):
+        print_json(told(changes))
+        return
     for each in changes:
         print(f"{each}, {each.effect.value}")
     if not changes:
@@ -190,7 +198,7 @@ def _replace(arguments: argparse.Namespace, text: str) -> None:
     for warning in adopted.warnings:
         print(f"mtp-appliance: {warning}", file=sys.stderr)
     changes = differences(before, adopted.settings)
-    _tell(changes)
+    _tell(arguments, changes)
     if arguments.dry_run or not changes:
         return
     if not arguments.yes and not _agreed():
@@ -237,8 +245,14 @@ def _password(arguments: argparse.Namespace) -> None:
     _write(arguments, {"web.password": passwords.hash_password(password)})
 
 
-def _ask_twice() -> str:
-    password = getpass("New password: ")
+def _passphrase(arguments: argparse.Namespace) -> None:
+    key = "wifi.passphrase"
+    text = _ask_twice("Passphrase: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    _write(arguments, {key: values.parse(key, text)})
+
+
+def _ask_twice(prompt: str = "New password: ") -> str:
+    password = getpass(prompt)
     if getpass("Once more: ") != password:
         raise ApplianceError("the two are not the same", hint="nothing was changed")
     return password

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 log = logging.getLogger(__name__)
 
 #: What kernels call the LED that is marked ACT.
-_BOARD_LEDS = ("ACT", "led0", "mmc0::", "green:act")
+BOARD_LEDS = ("ACT", "led0", "mmc0::", "green:act")
 _LEDS = Path("sys/class/leds")
 _FACTORY = "GPIOZERO_PIN_FACTORY"
 
@@ -131,7 +131,7 @@ def button(
 
 
 def _board_lights(root: Path) -> Sequence[Light]:
-    for name in _BOARD_LEDS:
+    for name in BOARD_LEDS:
         folder = root / _LEDS / name
         if (folder / "brightness").exists():
             try:

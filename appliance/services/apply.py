@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import socket
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,7 +18,10 @@ from appliance.errors import ApplianceError, ExitStatus
 from appliance.gadget.identity import device_identity, network_addresses
 from appliance.network.plan import FILE_NAME, File, cable_network, networkd_files
 from appliance.services import gadget
+from appliance.services.apply_wifi import apply_wifi
 from appliance.services.changes import Action, Snapshot, actions, in_force, snapshot
+from appliance.services.root_files import put, read, write_if_changed
+from appliance.services.system import NETWORK_FILES, Run, System, run
 from appliance.settings.schema import Settings
 
 log = logging.getLogger(__name__)
@@ -28,15 +30,9 @@ USER = "mtp-appliance"
 _RESPONDER = "mtp-appliance.service"
 _LEDS = "mtp-appliance-leds.service"
 _AVAHI = "avahi-daemon.service"
-_NETWORKD = "systemd-networkd.service"
 _APPLIED = places.FUNCTIONFS.with_name("applied.json")
 _LOOKED = places.FUNCTIONFS.with_name("looked-at")
-_NETWORK_FILES = Path("/run/systemd/network")
 _HOSTS_ADDRESS = "127.0.1.1"
-#: Seconds that a service manager that hangs is waited for.
-_PATIENCE = 60.0
-
-Run = Callable[[Sequence[str]], bool]
 
 
 def note_look(path: Path, root: Path = gadget.ROOT) -> None:
@@ -54,19 +50,6 @@ def note_look(path: Path, root: Path = gadget.ROOT) -> None:
     write_if_changed(root / _LOOKED.relative_to("/"), f"{words}\n")
 
 
-def run(command: Sequence[str]) -> bool:
-    """Run a program; whether it says that all is well."""
-    try:
-        done = subprocess.run(command, check=False, timeout=_PATIENCE, stdin=subprocess.DEVNULL)
-    except FileNotFoundError:
-        log.warning("there is no %s", command[0])
-        return False
-    except subprocess.TimeoutExpired:
-        log.warning("%s takes too long", " ".join(command))
-        return False
-    return done.returncode == 0
-
-
 class Applier:
     """Carries actions out below `root` (a prefix, for tests), with `run` for programs."""
 
@@ -76,18 +59,20 @@ class Applier:
         self._settings = settings
         self._user = user
         self._root = root
-        self._run = run
+        self._system = System(root, run)
         self._starting = True
 
     def apply(self, *, boot: bool) -> None:
         """Do what there is to do; ApplianceError where some of it failed."""
-        path = self._place(_APPLIED)
+        path = self._system.place(_APPLIED)
         before = None if boot else _read_snapshot(path)
         after = snapshot(self._settings)
         wanted = actions(before, after)
         self._starting = before is None
         failed = [action for action in wanted if not self._try(action)]
-        write_if_changed(path, json.dumps(in_force(before, after, failed), indent=1) + "\n")
+        # Secrets are in it.
+        text = json.dumps(in_force(before, after, failed), indent=1) + "\n"
+        write_if_changed(path, text, mode=0o600)
         if not wanted:
             log.info("APPLIED already")
         if failed:
@@ -112,13 +97,19 @@ class Applier:
         table: dict[Action, Callable[[], None]] = {
             Action.MAKE_GADGET: self._make_gadget,
             Action.REMAKE_GADGET: self._make_gadget,
-            Action.RESTART_RESPONDER: lambda: self._systemctl("restart", _RESPONDER),
-            Action.RELOAD_RESPONDER: lambda: self._systemctl("reload-or-restart", _RESPONDER),
+            Action.RESTART_RESPONDER: lambda: self._system.systemctl("restart", _RESPONDER),
+            Action.RELOAD_RESPONDER: lambda: self._system.systemctl(
+                "reload-or-restart", _RESPONDER
+            ),
             Action.NETWORK: self._tell_networkd,
             Action.HOST_NAME: self._set_host_name,
-            Action.RELOAD_LEDS: lambda: self._systemctl("reload-or-restart", _LEDS),
+            Action.WIFI: lambda: apply_wifi(self._settings, self._system, starting=self._starting),
+            Action.RELOAD_LEDS: lambda: self._reload(_LEDS),
         }
         return table[action]
+
+    def _reload(self, unit: str) -> None:
+        self._system.systemctl("reload-or-restart", unit)
 
     def _make_gadget(self) -> None:
         wanted = gadget.gadget_settings(self._settings, device_identity(self._root))
@@ -128,11 +119,10 @@ class Applier:
         changed = False
         texts = {each.name: each.text for each in self._network_files()}
         for suffix in ("link", "network"):
-            path = self._place(_NETWORK_FILES) / f"{FILE_NAME}.{suffix}"
-            text = texts.get(path.name)
-            changed |= remove_if_there(path) if text is None else write_if_changed(path, text)
-        if changed and self._run(["systemctl", "is-active", "--quiet", _NETWORKD]):
-            self._command("networkctl", "reload")
+            path = self._system.place(NETWORK_FILES) / f"{FILE_NAME}.{suffix}"
+            changed |= put(path, texts.get(path.name))
+        if changed:
+            self._system.reload_networkd()
 
     def _network_files(self) -> Sequence[File]:
         if self._settings.network_function == "none":
@@ -143,25 +133,14 @@ class Applier:
 
     def _set_host_name(self) -> None:
         name = self._settings.network_host_name
-        write_if_changed(self._place(Path("/etc/hostname")), f"{name}\n")
-        hosts = self._place(Path("/etc/hosts"))
-        write_if_changed(hosts, with_host(_read(hosts), name))
+        write_if_changed(self._system.place(Path("/etc/hostname")), f"{name}\n")
+        hosts = self._system.place(Path("/etc/hosts"))
+        write_if_changed(hosts, with_host(read(hosts), name))
         if self._root == gadget.ROOT and socket.gethostname() != name:
             log.info("HOST    %s", name)
             socket.sethostname(name)
         if not self._starting:
-            self._systemctl("try-restart", _AVAHI)
-
-    def _systemctl(self, verb: str, unit: str) -> None:
-        self._command("systemctl", "--no-block", verb, unit)
-
-    def _command(self, *command: str) -> None:
-        log.info("RUN     %s", " ".join(command))
-        if not self._run(command):
-            raise ApplianceError(f"{' '.join(command)} failed")
-
-    def _place(self, path: Path) -> Path:
-        return self._root / path.relative_to("/")
+            self._system.systemctl("try-restart", _AVAHI)
 
 
 def with_host(text: str, name: str) -> str:
@@ -178,31 +157,6 @@ def with_host(text: str, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_if_changed(path: Path, text: str) -> bool:
-    """Replace a file that all may read, if it says something else; whether it did."""
-    if path.is_file() and _read(path) == text:
-        return False
-    log.info("WRITE   %s", path)
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.mtp-appliance")
-    with new.open("w") as file:
-        os.fchmod(file.fileno(), 0o644)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    return True
-
-
-def remove_if_there(path: Path) -> bool:
-    """Remove a file; whether it was there."""
-    if not path.exists():
-        return False
-    log.info("REMOVE  %s", path)
-    path.unlink()
-    return True
-
-
 def need_root(root: Path) -> None:
     """Refuse to begin what cannot end well."""
     if root == gadget.ROOT and os.geteuid() != 0:
@@ -211,16 +165,9 @@ def need_root(root: Path) -> None:
         )
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="surrogateescape")
-    except FileNotFoundError:
-        return ""
-
-
 def _read_snapshot(path: Path) -> Snapshot | None:
     try:
-        found = json.loads(_read(path) or "null")
+        found = json.loads(read(path) or "null")
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

@@ -15,11 +15,11 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from appliance.errors import ApplianceError
 from appliance.gadget import udc
 from appliance.gadget.configfs import Gadget
+from appliance.services.background import Background
 
 log = logging.getLogger(__name__)
 
@@ -39,26 +39,20 @@ class Obstacle:
     hint: str = ""
 
 
-class Binder:
-    """Binds one gadget while it is entered, in a thread that nobody waits for."""
+class Binder(Background):
+    """Binds one gadget, in a thread that nobody waits for."""
 
     def __init__(self, name: str, controller: str = "", root: Path = Path("/")) -> None:
+        super().__init__("binder")
         self._gadget = Gadget(name, root)
         self._controller = controller
         self._root = root
-        self._over = threading.Event()
         self._lock = threading.Lock()
         self._obstacle = Obstacle()
         self._refused: tuple[int, ApplianceError] | None = None
-        self._thread = threading.Thread(target=self._work, name="binder", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
         with suppress(OSError):  # where root took it away, the kernel has unbound it
             udc.unbind(self._gadget)
 

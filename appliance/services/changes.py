@@ -11,7 +11,8 @@ from appliance.settings.schema import Effect, Settings, declared
 #: Settings by their keys in the file, as JSON has them.
 Snapshot = Mapping[str, Any]
 _LEDS = ("leds.", "button.")
-_WEB = ("web.",)
+#: A password opens the page to the Wi-Fi, where that is wanted.
+_WIFI = ("wifi.network", "wifi.passphrase", "wifi.country", "wifi.page", "web.")
 _NAME = "network.host_name"
 
 
@@ -24,11 +25,12 @@ class Action(StrEnum):
     RELOAD_RESPONDER = "reload the responder"
     NETWORK = "tell networkd"
     HOST_NAME = "set the host name"
+    WIFI = "set up the Wi-Fi"
     RELOAD_LEDS = "reload the LEDs"
 
 
 #: What a start does; the services come after it by themselves.
-AT_START = (Action.MAKE_GADGET, Action.NETWORK, Action.HOST_NAME)
+AT_START = (Action.MAKE_GADGET, Action.NETWORK, Action.HOST_NAME, Action.WIFI)
 
 
 def snapshot(settings: Settings) -> Snapshot:
@@ -67,8 +69,8 @@ def _wanted_by(key: str) -> tuple[Action, ...]:
         return (Action.HOST_NAME,)
     if key.startswith(_LEDS):
         return (Action.RELOAD_LEDS,)
-    if key.startswith(_WEB):
-        return ()
+    if key.startswith(_WIFI):
+        return (Action.WIFI,)
     if effect is Effect.REPLUG:
         return (Action.REMAKE_GADGET, Action.RESTART_RESPONDER, Action.NETWORK)
     if effect is Effect.RESTART:

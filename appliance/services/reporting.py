@@ -83,9 +83,7 @@ class Reporter:
 
     def __init__(self, catalogue: Catalogue, name: Callable[[], str], places: Places) -> None:
         self._file = places.file
-        self._failures = places.failures
-        self._taken_back = places.taken_back
-        self._root = places.root
+        self._places = places
         self._name = name
         self._shelves = Shelves(catalogue)
         self._traffic = Traffic(self._wake)
@@ -155,7 +153,7 @@ class Reporter:
             # Without USB it is not needed.
             from appliance.services.cable import CableWatch  # noqa: PLC0415
 
-            self._cable = CableWatch(controller, self._root)
+            self._cable = CableWatch(controller, self._places.root)
             self._wake()
 
     def look(self) -> None:
@@ -182,7 +180,7 @@ class Reporter:
 
     def _work(self) -> None:
         with ExitStack() as stack:
-            failures = _watch(self._failures, stack)
+            failures = _watch(self._places.failures, stack)
             pause = 0.0
             while not self._over.is_set():
                 self._sleep(pause, failures)
@@ -240,8 +238,8 @@ class Reporter:
             told.failed,
             told.settings_errors,
             told.from_good_copy,
-            failures=read_failures(self._failures),
-            taken_back=read_taken_back(self._taken_back),
+            failures=read_failures(self._places.failures),
+            taken_back=read_taken_back(self._places.taken_back),
             now=time.time(),
         )
         status = Status(

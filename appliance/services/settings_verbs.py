@@ -11,8 +11,8 @@ from typing import Any
 from appliance.errors import ApplianceError
 from appliance.services.control_socket import Verb
 from appliance.settings import examples, passwords
-from appliance.settings.differences import Difference, differences
-from appliance.settings.schema import Settings, declared, declared_of_storages
+from appliance.settings.differences import differences, told
+from appliance.settings.schema import Settings, declared
 from appliance.settings.store import SettingsFile
 from appliance.settings.takeover import PASSWORD, Adopted, adopt, return_to
 from appliance.settings.values import find, parse, value_of
@@ -63,7 +63,7 @@ class SettingsVerbs:
                 errors[key] = complaint
         good = {find(key)[0].name: wanted[key] for key in wanted if key not in errors}
         changes = differences(before, replace(before, **good))
-        return {"changes": _say(changes), "errors": errors}
+        return {"changes": told(changes), "errors": errors}
 
     def password(self, hash: str) -> None:
         """Set the password of the settings page, of which only a hash is said."""
@@ -103,7 +103,7 @@ class SettingsVerbs:
         if changes and not dry:
             self._file.replace(adopted.text)
             self._reload()
-        return _say(changes)
+        return told(changes)
 
     @property
     def _file(self) -> SettingsFile:
@@ -118,26 +118,3 @@ def _settable(key: str) -> str:
     if key == PASSWORD:
         raise ApplianceError(f"{key} is no text to set", hint="mtp-appliance settings password")
     return key
-
-
-def _say(changes: list[Difference]) -> list[Said]:
-    return [
-        {
-            "key": each.key,
-            "label": _label(each.key),
-            "before": each.before,
-            "after": each.after,
-            "effect": each.effect.value,
-        }
-        for each in changes
-    ]
-
-
-def _label(key: str) -> str:
-    """Name a setting for a person; those of a storage with its folder."""
-    labels = {each: setting.label for each, _, setting in declared()}
-    if key in labels:
-        return labels[key]
-    folder, _, name = key.removeprefix("storages[").rpartition("]")
-    of_storages = {f".{each}": setting.label for each, _, setting in declared_of_storages()}
-    return f"{of_storages.get(name, 'Storage')} ({folder})"

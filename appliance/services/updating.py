@@ -15,7 +15,7 @@ from pathlib import Path
 import appliance
 from appliance import places
 from appliance.errors import ApplianceError, ExitStatus
-from appliance.services.apply import run
+from appliance.services.system import run
 from appliance.update import bundle as bundles
 from appliance.update import choice as choices
 from appliance.update import versions

@@ -2,10 +2,9 @@
 """What is done now and then while nobody asks: the trash is looked through."""
 
 import logging
-import threading
-from typing import Self
 
 from appliance.mtp.errors import MtpError
+from appliance.services.background import Background
 from appliance.storage import Catalogue
 
 log = logging.getLogger(__name__)
@@ -16,25 +15,16 @@ _FIRST = 300.0
 _EVERY = 600.0
 
 
-class Upkeep:
-    """Works while it is entered, in a thread that sleeps nearly all the time."""
+class Upkeep(Background):
+    """Sleeps nearly all the time."""
 
     def __init__(
         self, catalogue: Catalogue, *, first: float = _FIRST, every: float = _EVERY
     ) -> None:
+        super().__init__("upkeep")
         self._catalogue = catalogue
         self._first = first
         self._every = every
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="upkeep", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
     def _work(self) -> None:
         pause = self._first

@@ -10,43 +10,34 @@ import socket
 import threading
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 from appliance.errors import ApplianceError
 from appliance.mtp.ptpip_packets import PORT
 from appliance.mtp.responder import Responder
+from appliance.network.wifi import INTERFACE
+from appliance.services.background import Background
 from appliance.transports.ptpip import PtpIpServer
 from appliance.transports.ptpip_listen import Address
 
 log = logging.getLogger(__name__)
 
-INTERFACE = "wlan0"
 #: Seconds between two looks for the interface.
 _LOOK = 2.0
 _IPV6 = Path("/proc/net/if_inet6")
 
 
-class WifiServer:
-    """Serves while it is entered, in a thread that nobody waits for."""
+class WifiServer(Background):
+    """Serves where the interface is, for as long as it is there."""
 
     def __init__(self, responder: Responder, interface: str = INTERFACE, port: int = PORT) -> None:
+        super().__init__("wifi")
         self._responder = responder
         hosts = ("0.0.0.0", "::") if _IPV6.exists() else ("0.0.0.0",)
         self._addresses = [Address(host, port) for host in hosts]
         self._interface = interface
-        self._over = threading.Event()
         self._changed = threading.Condition()
         self._serving: list[Address] = []
         self._told = ""
-        self._thread = threading.Thread(target=self._work, name="wifi", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
     def wait(self, seconds: float) -> list[Address]:
         """Wait until it serves; where."""

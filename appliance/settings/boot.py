@@ -29,7 +29,10 @@ RESET_NAME = "reset-password"
 _TAKEN = "boot.digest"
 _MAX_SIZE = 1 << 18
 _PASSWORD = "web.password"
-_SECRET_LINE = re.compile(r"\s*(web\s*\.\s*)?password\s*=")
+_SECRETS = tuple(key for key, _, setting in declared() if setting.secret)
+_SECRET_LINE = re.compile(
+    "|".join(r"\s*({}\s*\.\s*)?{}\s*=".format(*key.split(".")) for key in _SECRETS)
+)
 
 
 def take_over_boot_file(boot_path: Path, settings_path: Path, state: Path) -> bool:
@@ -76,7 +79,8 @@ def _take_over(path: Path, file: SettingsFile, taken: Path) -> bool:
         return False
     try:
         document = _parse(data)
-        password = _hash_password(document)
+        has_secret = bool(_secrets_in(document))
+        _hash_password(document)
         settings, warnings = _understand(document)
         values = _said(document, settings)
         _write_over(file, values, settings if "storages" in document else None)
@@ -84,9 +88,10 @@ def _take_over(path: Path, file: SettingsFile, taken: Path) -> bool:
         _tell(path, str(error))
         return False
     log.info("BOOT    %s: %s", path, ", ".join(values) or "nothing new")
+    if has_secret:
+        data, stays = _take_away(path, data)
+        digest, warnings = hashlib.sha256(data).hexdigest(), [*warnings, *stays]
     _tell(path, "\n".join(warnings))
-    if password:
-        digest = _take_away(path, data) or digest
     write_atomically(taken, digest.encode())
     return True
 
@@ -118,17 +123,27 @@ def _decode(data: bytes) -> str:
         raise ValueError("the file is not UTF-8: save it as UTF-8") from None
 
 
-def _hash_password(document: dict[str, Any]) -> bool:
+def _hash_password(document: dict[str, Any]) -> None:
     """Put a hash in the place of a password that a person has written."""
-    web = document.get("web")
-    password = web.get("password") if isinstance(web, dict) else None
-    if not isinstance(password, str) or not password or passwords.is_hash(password):
-        return False
+    if _PASSWORD not in _secrets_in(document):
+        return
+    password = document["web"]["password"]
     complaint = passwords.complaint(password)
     if complaint:
         raise ValueError(f"{_PASSWORD}: the password {complaint}")
     document["web"]["password"] = passwords.hash_password(password)
-    return True
+
+
+def _secrets_in(document: Mapping[str, Any]) -> list[str]:
+    """Name the secrets that stand there for all to read."""
+    found = []
+    for key in _SECRETS:
+        table, _, name = key.partition(".")
+        value = document.get(table, {})
+        value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, str) and value and not passwords.is_hash(value):
+            found.append(key)
+    return found
 
 
 def _understand(document: Mapping[str, Any]) -> tuple[Settings, list[str]]:
@@ -164,17 +179,18 @@ def _write_over(file: SettingsFile, values: Mapping[str, Any], storages: Setting
         file.replace(change(examples.shipped()))
 
 
-def _take_away(path: Path, data: bytes) -> str | None:
-    """Take the password out of the file; the digest of what is there then."""
+def _take_away(path: Path, data: bytes) -> tuple[bytes, list[str]]:
+    """Take the secrets out of the file; what is in it then, and what could not be taken out."""
     lines = _decode(data).splitlines()
-    kept = ["# the password was taken over" if _SECRET_LINE.match(line) else line for line in lines]
+    kept = ["# a secret was taken over" if _SECRET_LINE.match(line) else line for line in lines]
     text = ("\r\n".join(kept) + "\r\n").encode()
     try:
+        left = _secrets_in(_parse(text))
         write_atomically(path, text)
-    except OSError as error:
-        log.warning("BOOT    the password stays in %s: %s", path, error.strerror)
-        return None
-    return hashlib.sha256(text).hexdigest()
+    except (ValueError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        return data, [f"{key} stays in this file: {why}" for key in _secrets_in(_parse(data))]
+    return text, [f"{key} stays in this file: write it in a line of its own" for key in left]
 
 
 def _tell(path: Path, words: str) -> None:

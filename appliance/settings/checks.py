@@ -16,6 +16,10 @@ Check = Callable[[Any], str]
 LAST_PIN = 27
 #: One label of a host name, as forms check it too.
 HOST_NAME = r"[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"
+#: What WPA takes: 8 to 63 printable characters of ASCII, or the key itself in 64 digits.
+_PASSPHRASE = re.compile(r"[ -~]{8,63}|[0-9A-Fa-f]{64}")
+#: Bytes of a Wi-Fi network's name (IEEE 802.11, 9.4.2.2).
+_MAX_NETWORK = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +84,26 @@ def pins(value: tuple[int, ...]) -> str:
     if any(not 0 <= pin <= LAST_PIN for pin in value):
         return f"holds a number that is not between 0 and {LAST_PIN}"
     return "" if len(set(value)) == len(value) else "holds a number twice"
+
+
+def wifi_network(value: str) -> str:
+    """Check the name of a Wi-Fi network."""
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        return "is no text"
+    if size > _MAX_NETWORK:
+        return f"is longer than {_MAX_NETWORK} bytes"
+    return "" if value.isprintable() else "holds what is no printable character"
+
+
+def passphrase(value: str) -> str:
+    """Check the passphrase of a Wi-Fi network."""
+    good = not value or _PASSPHRASE.fullmatch(value)
+    return "" if good else "is not 8 to 63 characters of ASCII, as the passphrase of a Wi-Fi is"
+
+
+def country(value: str) -> str:
+    """Check a country by its code (ISO 3166-1)."""
+    good = not value or re.fullmatch("[A-Z]{2}", value)
+    return "" if good else "is not the two capital letters of a country, such as DE"

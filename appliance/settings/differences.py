@@ -2,7 +2,7 @@
 """What is different between two sets of settings, for a person and for a program."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,3 +74,27 @@ def show(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(value)
+
+
+def told(changes: Iterable[Difference]) -> list[dict[str, Any]]:
+    """Say what is different so that a program can show it; values as JSON has them."""
+    return [
+        {
+            "key": each.key,
+            "label": _label(each.key),
+            "before": each.before,
+            "after": each.after,
+            "effect": each.effect.value,
+        }
+        for each in changes
+    ]
+
+
+def _label(key: str) -> str:
+    """Name a setting for a person; those of a storage with its folder."""
+    labels = {each: setting.label for each, _, setting in declared()}
+    if key in labels:
+        return labels[key]
+    folder, _, name = key.removeprefix("storages[").rpartition("]")
+    of_storages = {f".{each}": setting.label for each, _, setting in declared_of_storages()}
+    return f"{of_storages.get(name, 'Storage')} ({folder})"

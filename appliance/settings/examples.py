@@ -20,6 +20,15 @@ from appliance.settings.schema import (
     declared_of_storages,
 )
 
+#: How a secret gets in, by its key: on the appliance, and on the boot partition.
+_CHOOSE = {
+    "web.password": "To choose one: mtp-appliance settings password",
+    "wifi.passphrase": "To write it here without showing it: mtp-appliance settings passphrase",
+}
+_TAKEN_OVER = {
+    "web.password": "Written here it is hashed, and taken away, at the next start.",
+    "wifi.passphrase": "Written here it is taken over, and taken away, at the next start.",
+}
 #: What a new appliance serves.
 SHIPPED_STORAGE = StorageSetting(Path("/srv/share"), "Files")
 _WIDTH = 88
@@ -55,8 +64,7 @@ def for_boot_partition() -> str:
     """
     lines = [_BOOT]
     for key, item, setting in declared():
-        hashed = "Written here it is hashed, and taken away, at the next start."
-        lines += ["", *_comment(setting, hashed if setting.secret else "")]
+        lines += ["", *_comment(setting, _TAKEN_OVER.get(key, ""))]
         lines.append(f"#{key} = {_value(setting, item.default)}")
     return "\n".join([*lines, *_storage_lines("#")]) + "\n"
 
@@ -107,8 +115,7 @@ def _table_of(key: str) -> str:
 def _explained(key: str, item: Field[Any], setting: Setting) -> Iterator[str]:
     yield ""
     mark = "#" if setting.secret else ""
-    choose = "To choose one: mtp-appliance settings password"
-    yield from _comment(setting, choose if setting.secret else "")
+    yield from _comment(setting, _CHOOSE.get(key, ""))
     yield f"{mark}{key.rpartition('.')[2]} = {_value(setting, item.default)}"
 
 

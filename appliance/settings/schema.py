@@ -6,86 +6,43 @@ field's name, `trash_days` being `days` in the table `trash`.
 """
 
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, field, fields
-from enum import Enum
-from pathlib import Path
+from dataclasses import Field, dataclass, fields
 from typing import Any
 
 from appliance.settings.checks import (
     Between,
-    Check,
     addresses,
+    country,
     hash_or_nothing,
     host_name,
     interface_address,
     name_or_nothing,
+    passphrase,
     pins,
+    wifi_network,
 )
+from appliance.settings.declaration import SETTING, Effect, Setting, declare
+from appliance.settings.storage_setting import StorageSetting, declared_of_storages
 
 TABLES = ("trash", "usb", "network", "leds", "button", "web", "wifi")
-_SETTING = "setting"
 
-
-class Effect(Enum):
-    """When a change of a setting takes effect on a running appliance."""
-
-    RELOAD = "at once"
-    RESTART = "when the service starts anew"
-    REPLUG = "at once; the PC sees the device go and come back"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What a person has to know of one setting; `check` gives a complaint, or nothing.
-
-    `choices` are all that the value may be, if there are few. `secret`: it is never shown.
-    `in_hex`: people know the number by its hexadecimal digits.
-    """
-
-    label: str
-    help: str
-    effect: Effect
-    unit: str = ""
-    check: Check = lambda value: ""
-    choices: tuple[str, ...] = ()
-    secret: bool = False
-    in_hex: bool = False
-
-
-def _declare(default: Any, setting: Setting) -> Any:
-    return field(default=default, metadata={_SETTING: setting})
-
-
-@dataclass(frozen=True, slots=True)
-class StorageSetting:
-    """One folder that is served; `name` "" is the folder's own."""
-
-    path: Path = field(
-        metadata={_SETTING: Setting("Folder", "What is served; it begins with /.", Effect.RELOAD)}
-    )
-    name: str = _declare(
-        "",
-        Setting(
-            "Name",
-            "What the storage is called on the PC; empty for the folder's own name.",
-            Effect.RELOAD,
-            check=name_or_nothing,
-        ),
-    )
-    read_only: bool = _declare(
-        False, Setting("Read-only", "Whether nothing in it can be changed.", Effect.RELOAD)
-    )
-    hidden_files: bool = _declare(
-        True,
-        Setting("Hidden files", "Whether names that begin with a dot are shown.", Effect.RELOAD),
-    )
+#: What a declaration is made of comes with it.
+__all__ = [
+    "TABLES",
+    "Effect",
+    "Setting",
+    "Settings",
+    "StorageSetting",
+    "declared",
+    "declared_of_storages",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings; the defaults are what serves where there is no file."""
 
-    name: str = _declare(
+    name: str = declare(
         "",
         Setting(
             "Device name",
@@ -94,7 +51,7 @@ class Settings:
             check=name_or_nothing,
         ),
     )
-    listen: tuple[str, ...] = _declare(
+    listen: tuple[str, ...] = declare(
         (),
         Setting(
             "PTP/IP addresses",
@@ -103,7 +60,7 @@ class Settings:
             check=addresses,
         ),
     )
-    allow_format: bool = _declare(
+    allow_format: bool = declare(
         False,
         Setting(
             "Allow formatting",
@@ -111,7 +68,7 @@ class Settings:
             Effect.RELOAD,
         ),
     )
-    set_clock: bool = _declare(
+    set_clock: bool = declare(
         True,
         Setting(
             "Let a PC set the clock",
@@ -119,7 +76,7 @@ class Settings:
             Effect.RESTART,
         ),
     )
-    trash_keep: bool = _declare(
+    trash_keep: bool = declare(
         True,
         Setting(
             "Keep what is deleted",
@@ -127,13 +84,13 @@ class Settings:
             Effect.RELOAD,
         ),
     )
-    trash_days: int = _declare(
+    trash_days: int = declare(
         30,
         Setting(
             "How long", "After that it is gone.", Effect.RELOAD, "days", check=Between(1, 3650)
         ),
     )
-    trash_share: int = _declare(
+    trash_share: int = declare(
         10,
         Setting(
             "How much of a storage it may take",
@@ -143,7 +100,7 @@ class Settings:
             check=Between(1, 90),
         ),
     )
-    write_safety: str = _declare(
+    write_safety: str = declare(
         "safe",
         Setting(
             "When a file counts as written",
@@ -153,7 +110,7 @@ class Settings:
             choices=("safe", "fast"),
         ),
     )
-    log_level: str = _declare(
+    log_level: str = declare(
         "normal",
         Setting(
             "How much is logged",
@@ -162,7 +119,7 @@ class Settings:
             choices=("quiet", "normal", "verbose"),
         ),
     )
-    usb_vendor_id: int = _declare(
+    usb_vendor_id: int = declare(
         0x1D6B,
         Setting(
             "USB vendor id",
@@ -172,7 +129,7 @@ class Settings:
             in_hex=True,
         ),
     )
-    usb_product_id: int = _declare(
+    usb_product_id: int = declare(
         0x0104,
         Setting(
             "USB product id",
@@ -182,7 +139,7 @@ class Settings:
             in_hex=True,
         ),
     )
-    usb_controller: str = _declare(
+    usb_controller: str = declare(
         "",
         Setting(
             "USB device controller",
@@ -190,7 +147,7 @@ class Settings:
             Effect.REPLUG,
         ),
     )
-    network_function: str = _declare(
+    network_function: str = declare(
         "ncm",
         Setting(
             "USB network",
@@ -200,7 +157,7 @@ class Settings:
             choices=("ncm", "ecm", "rndis", "none"),
         ),
     )
-    network_address: str = _declare(
+    network_address: str = declare(
         "",
         Setting(
             "Address on the USB network",
@@ -209,7 +166,7 @@ class Settings:
             check=interface_address,
         ),
     )
-    network_host_name: str = _declare(
+    network_host_name: str = declare(
         "mtp-appliance",
         Setting(
             "Host name",
@@ -218,7 +175,36 @@ class Settings:
             check=host_name,
         ),
     )
-    wifi_ptpip: bool = _declare(
+    wifi_network: str = declare(
+        "",
+        Setting(
+            "Wi-Fi network",
+            "The name of the network to join, where the board has Wi-Fi; empty for no Wi-Fi.",
+            Effect.RELOAD,
+            check=wifi_network,
+        ),
+    )
+    wifi_passphrase: str = declare(
+        "",
+        Setting(
+            "Wi-Fi passphrase",
+            "Of that network; empty for one that is open to all.",
+            Effect.RELOAD,
+            check=passphrase,
+            secret=True,
+        ),
+    )
+    wifi_country: str = declare(
+        "",
+        Setting(
+            "Country of the Wi-Fi",
+            "Two letters, such as DE: its law says which channels may be used. Empty for those "
+            "that may be used everywhere.",
+            Effect.RELOAD,
+            check=country,
+        ),
+    )
+    wifi_ptpip: bool = declare(
         False,
         Setting(
             "Serve over Wi-Fi too",
@@ -226,7 +212,15 @@ class Settings:
             Effect.RESTART,
         ),
     )
-    leds_pins: tuple[int, ...] = _declare(
+    wifi_page: bool = declare(
+        False,
+        Setting(
+            "Settings page over Wi-Fi too",
+            "As soon as a password has been chosen for it. What it shows is not encrypted there.",
+            Effect.RELOAD,
+        ),
+    )
+    leds_pins: tuple[int, ...] = declare(
         (),
         Setting(
             "Pins of LEDs",
@@ -235,23 +229,23 @@ class Settings:
             check=pins,
         ),
     )
-    leds_active_low: bool = _declare(
+    leds_active_low: bool = declare(
         False,
         Setting("LEDs light up at 0 V", "Where they hang on the supply.", Effect.RELOAD),
     )
-    leds_pwm: bool = _declare(
+    leds_pwm: bool = declare(
         True,
         Setting("Dim the LEDs", "Soft light by PWM; off for plain on and off.", Effect.RELOAD),
     )
-    leds_brightness: int = _declare(
+    leds_brightness: int = declare(
         100,
         Setting("Brightness", "Of LEDs that can be dimmed.", Effect.RELOAD, "%", Between(1, 100)),
     )
-    leds_board: bool = _declare(
+    leds_board: bool = declare(
         True,
         Setting("Use the board's own LED", "The one marked ACT shows the same.", Effect.RELOAD),
     )
-    button_pin: int = _declare(
+    button_pin: int = declare(
         -1,
         Setting(
             "Pin of a button",
@@ -261,7 +255,7 @@ class Settings:
             check=Between(-1, 27),
         ),
     )
-    web_password: str = _declare(
+    web_password: str = declare(
         "",
         Setting(
             "Password of the settings page",
@@ -274,17 +268,11 @@ class Settings:
     storages: tuple[StorageSetting, ...] = ()
 
 
-def declared_of_storages() -> Iterator[tuple[str, Field[Any], Setting]]:
-    """What each storage has: key in its table, field, declaration."""
-    for each in fields(StorageSetting):
-        yield each.name, each, each.metadata[_SETTING]
-
-
 def declared() -> Iterator[tuple[str, Field[Any], Setting]]:
     """All settings but the storages: key in the file (`trash.days`), field, declaration."""
     for each in fields(Settings):
-        if _SETTING in each.metadata:
-            yield _key(each.name), each, each.metadata[_SETTING]
+        if SETTING in each.metadata:
+            yield _key(each.name), each, each.metadata[SETTING]
 
 
 def _key(name: str) -> str:

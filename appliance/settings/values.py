@@ -38,8 +38,10 @@ def parse(key: str, text: str) -> Any:
     """Read a value; ApplianceError in words where the setting cannot have it."""
     value, complaint = value_of(key, text)
     if complaint:
-        hint = find(key)[1].help
-        raise ApplianceError(f"{key}: {text!r} {complaint}", hint=hint, status=ExitStatus.USAGE)
+        setting = find(key)[1]
+        shown = "the value" if setting.secret else repr(text)
+        words = f"{key}: {shown} {complaint}"
+        raise ApplianceError(words, hint=setting.help, status=ExitStatus.USAGE)
     return value
 
 

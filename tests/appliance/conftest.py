@@ -8,6 +8,7 @@ import pytest
 
 from tests.appliance import cable, units
 from tests.appliance.pc import Pc
+from tests.appliance.settings_file import SETTINGS, STORAGE, edit
 
 SHARE = Path("/srv/share")
 
@@ -36,3 +37,10 @@ def pc() -> Iterator[Pc]:
     pc.make()
     yield pc
     pc.remove()
+
+
+@pytest.fixture
+def settings_as_they_were() -> Iterator[None]:
+    before = SETTINGS.read_text() if SETTINGS.exists() else f"version = 1\n{STORAGE}"
+    yield
+    edit(before)

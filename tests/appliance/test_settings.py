@@ -2,42 +2,16 @@
 """The settings file, edited as a person edits it: the path unit puts it into force."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.appliance import cable, units
+from tests.appliance.settings_file import STORAGE, edit, owner
 from tests.clients.mtp_tools import MtpTools
 from tests.usb.host import Host, wait_for_device
 
-pytestmark = pytest.mark.guest("appliance")
-
-SETTINGS = Path("/etc/mtp-appliance/settings.toml")
-STORAGE = '\n[[storages]]\npath = "/srv/share"\n'
-
-
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    before = SETTINGS.read_bytes() if SETTINGS.exists() else None
-    yield
-    if before is None:
-        before = f"version = 1\n{STORAGE}".encode()
-    edit(before.decode())
-
-
-def edit(text: str) -> None:
-    """Write the file as an editor does: a new file takes the old one's place."""
-    new = SETTINGS.with_name("edited")
-    new.write_text(text)
-    new.chmod(0o640)
-    os.chown(new, *_owner())
-    new.rename(SETTINGS)
-
-
-def _owner() -> tuple[int, int]:
-    folder = SETTINGS.parent.stat()
-    return folder.st_uid, folder.st_gid
+pytestmark = [pytest.mark.guest("appliance"), pytest.mark.usefixtures("settings_as_they_were")]
 
 
 def _host_name() -> str:
@@ -64,7 +38,7 @@ def test_a_storage_comes_without_a_replug(tmp_path: Path) -> None:
     before = units.main_pid(units.RESPONDER)
     folder = Path("/srv/more")
     folder.mkdir(exist_ok=True)
-    os.chown(folder, *_owner())
+    os.chown(folder, *owner())
     edit(f'version = 1\n{STORAGE}\n[[storages]]\npath = "/srv/more"\nname = "More"\n')
     units.wait_until(lambda: "More" in MtpTools().detect(), "the PC sees the other storage")
     assert units.main_pid(units.RESPONDER) == before

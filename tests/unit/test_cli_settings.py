@@ -85,6 +85,9 @@ def test_set_get_unset(file: Path, key: str, text: str, value: object) -> None:
         ("leds.pins", "1,1", "twice"),
         ("storages[1].name", "x", "mtp-appliance storage"),
         ("web.password", "secret", "settings password"),
+        ("wifi.passphrase", "correct horse", "settings passphrase"),
+        ("wifi.network", "x" * 33, "longer than 32 bytes"),
+        ("wifi.country", "Germany", "two capital letters"),
     ],
 )
 def test_what_is_wrong_is_said_and_changes_nothing(
@@ -152,6 +155,40 @@ def test_the_password(file: Path, tmp_path: Path) -> None:
     saved.write_text('name = "x"\n')
     call(file, "import", str(saved), "--yes")
     assert hashed in file.read_text()  # who imports does not lock the door, nor open it
+
+
+def test_the_passphrase(file: Path, tmp_path: Path) -> None:
+    argv = ["settings", "passphrase", "--file", str(file)]
+    refused = run(*argv, stdin="7 bytes\n")
+    assert refused.returncode == 2
+    assert "7 bytes" not in refused.stderr
+    done = run(*argv, stdin="correct horse\n")
+    assert done.returncode == 0
+    assert tomllib.loads(file.read_text())["wifi"]["passphrase"] == "correct horse"
+    for verb in ("show", "export"):
+        done = call(file, verb)
+        assert "horse" not in done.stdout + call(file, verb, "--json").stdout
+    saved = tmp_path / "saved.toml"
+    saved.write_text('name = "x"\n')
+    call(file, "import", str(saved), "--yes")
+    assert tomllib.loads(file.read_text())["wifi"]["passphrase"] == "correct horse"
+    saved.write_text('[wifi]\npassphrase = ""\n')
+    call(file, "import", str(saved), "--yes")
+    assert tomllib.loads(file.read_text())["wifi"]["passphrase"] == ""
+
+
+def test_each_change_can_be_told_as_json(file: Path, tmp_path: Path) -> None:
+    (change,) = json.loads(call(file, "set", "trash.days", "7", "--json").stdout)
+    assert (change["key"], change["before"], change["after"]) == ("trash.days", 30, 7)
+    assert change["label"]
+    assert change["effect"]
+    assert json.loads(call(file, "unset", "trash.days", "--json").stdout)[0]["after"] == 30
+    saved = tmp_path / "saved.toml"
+    saved.write_text('name = "x"\n[[storages]]\npath = "/srv/b"\n')
+    told = json.loads(call(file, "import", str(saved), "--dry-run", "--json").stdout)
+    assert {each["key"] for each in told} >= {"name", "storages[/srv/b]"}
+    assert values(file).get("name", "") == ""
+    assert json.loads(call(file, "reset", "--yes", "--json").stdout) == []
 
 
 def test_check(file: Path, tmp_path: Path) -> None:

@@ -19,6 +19,17 @@ rm -rf /usr/local/lib/python3.13/dist-packages/functionfs /usr/local/lib/python3
 echo dummy_hcd >/etc/modules-load.d/virtual-pi.conf
 echo "options dummy_hcd is_high_speed=1 is_super_speed=0" >/etc/modprobe.d/virtual-pi.conf
 
+# A second disk is the card: what an appliance keeps lies on it.
+if [ -b /dev/vdb ]; then
+    mkdir -p /card
+    mount -t ext4 /dev/vdb /card
+    for place in /srv/share /etc/mtp-appliance /var/lib/mtp-appliance; do
+        mkdir -p "/card/kept$place" "$place"
+        [ "$place" != /etc/mtp-appliance ] || cp -n "$place"/* "/card/kept$place/"
+        mount --bind "/card/kept$place" "$place"
+    done
+fi
+
 cat >/etc/systemd/system/virtual-pi.service <<'END'
 [Unit]
 Description=What the host wants done

@@ -32,8 +32,10 @@ class Kind(enum.StrEnum):
 class Guest:
     """One run of the virtual Pi. Its disk forgets what is written when it ends."""
 
-    def __init__(self, image: Image, kind: Kind = Kind.PLAIN) -> None:
+    def __init__(self, image: Image, kind: Kind = Kind.PLAIN, card: Path | None = None) -> None:
+        """Prepare a run; `card` is the socket of a disk by NBD, which keeps what is written."""
         self._image = image
+        self._card = card
         self._kind = kind
         self.folder = Path(tempfile.mkdtemp(prefix="virtual-pi-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,11 +89,15 @@ class Guest:
             parts.append(f"--- {path}\n{tail}")
         return "\n".join(parts)
 
-    def stop(self, *, keep: bool = False) -> None:
-        """Switch off; `keep`: leave the logs."""
+    def kill(self) -> None:
+        """Take its power away."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def stop(self, *, keep: bool = False) -> None:
+        """Switch off; `keep`: leave the logs."""
+        self.kill()
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -110,10 +116,17 @@ class Guest:
             ),
             "-drive",
             f"file={self._image.disk},if=virtio,format=raw,snapshot=on,cache=unsafe",
+            *self._second_disk(),
             *self._share("project", PROJECT, "readonly=on"),
             *self._share("run", self.folder),
             *console,
         ]
+
+    def _second_disk(self) -> tuple[str, ...]:
+        if self._card is None:
+            return ()
+        where = f"file.driver=nbd,file.server.type=unix,file.server.path={self._card}"
+        return ("-drive", f"{where},if=virtio,format=raw,cache=writeback")
 
     @staticmethod
     def _share(tag: str, path: Path, *options: str) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs tests marked `guest` in the virtual Pi, as if they ran here.
 
-`guest("appliance")` asks for the virtual Pi as systemd boots it, with `overlay/` installed.
+`guest("appliance")` asks for the virtual Pi as systemd boots it, with `overlay/` installed. Tests
+marked `boots` run here and start guests of their own, after all the others.
 
 On the host, the guest is booted in the background as soon as guest tests are collected, and runs
 them in their order; each report is a line in a file that both share, and is given out here as the
@@ -52,6 +53,10 @@ def guest_of(item: pytest.Item) -> Kind | None:
     return None if marker is None else Kind(*(marker.args or (Kind.PLAIN,)))
 
 
+def _boots(item: pytest.Item) -> bool:
+    return item.get_closest_marker("boots") is not None
+
+
 class HostHalf:
     """Sends guest tests away and reports what comes back."""
 
@@ -63,8 +68,9 @@ class HostHalf:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Put guest tests last, so that the guest boots and works while the others run."""
-        here = [each for each in items if guest_of(each) is None]
-        there = [each for kind in Kind for each in items if guest_of(each) is kind]
+        boots = [each for each in items if _boots(each)]
+        here = [each for each in items if guest_of(each) is None and each not in boots]
+        there = [each for kind in Kind for each in items if guest_of(each) is kind] + boots
         if self._config.getoption("--no-guest"):
             self._left_out = len(there)
             self._config.hook.pytest_deselected(items=there)
@@ -95,6 +101,8 @@ class HostHalf:
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         """Report a guest test's result instead of running it."""
         kind = guest_of(item)
+        if _boots(item):
+            self._stop_all_but(None)
         if kind not in self._bridges:
             return None
         self._stop_all_but(kind)
@@ -105,7 +113,7 @@ class HostHalf:
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
-    def _stop_all_but(self, kind: Kind) -> None:
+    def _stop_all_but(self, kind: Kind | None) -> None:
         for other, each in self._bridges.items():
             if other is not kind:
                 each.stop()

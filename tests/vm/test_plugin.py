@@ -48,11 +48,13 @@ pytestmark = pytest.mark.guest
 """
 
 
-def _run(folder: Path, body: str, *options: str) -> str:
+def _run(folder: Path, body: str, *options: str, head: str = _HEAD) -> str:
     """Run the tests of `body` through both halves; what the host's pytest says."""
     (folder / "conftest.py").write_text(_CONFTEST)
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers = guest(kind): somewhere else\n")
-    (folder / "test_it.py").write_text(_HEAD + body)
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nmarkers =\n guest(kind): somewhere else\n boots: its own\n"
+    )
+    (folder / "test_it.py").write_text(head + body)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *options],
         cwd=folder,
@@ -164,3 +166,17 @@ def test_any(): assert os.environ["MTP_APPLIANCE_GUEST"].endswith("shared-plain"
 """,
     )
     assert "3 passed" in said
+
+
+@pytest.mark.parametrize(("options", "said_so"), [((), "2 passed"), (("--no-guest",), "1 passed")])
+def test_what_boots_guests_of_its_own_runs_here_and_last(
+    tmp_path: Path, options: tuple[str, ...], said_so: str
+) -> None:
+    body = """
+@pytest.mark.boots
+def test_boots(): assert "MTP_APPLIANCE_GUEST" not in os.environ
+def test_here(): assert "MTP_APPLIANCE_GUEST" not in os.environ
+"""
+    said = _run(tmp_path, body, "-v", *options, head="import os, pytest\n")
+    assert said_so in said
+    assert "test_here" in said.partition("test_boots")[0] or options

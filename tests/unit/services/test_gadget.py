@@ -185,6 +185,12 @@ def test_a_gadget_that_cannot_be_made_leaves_the_network_and_the_name(tmp_path: 
     assert (tmp_path / "etc/hostname").exists()
 
 
+def test_what_is_in_force_is_for_root_alone(kernel: FakeSys) -> None:
+    apply(kernel.root, Manager(), Settings(wifi_passphrase="correct horse"), boot=True)
+    applied = kernel.root / "run/mtp-appliance-gadget/applied.json"
+    assert applied.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("damaged", ["", "{", "[]"])
 def test_a_damaged_memory_is_a_start(kernel: FakeSys, damaged: str) -> None:
     apply(kernel.root, Manager(), boot=True)

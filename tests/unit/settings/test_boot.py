@@ -135,6 +135,29 @@ def test_a_password_is_hashed_and_taken_away(card: Card, line: str) -> None:
     assert verify_password("correct horse", card.settings.web_password)
 
 
+@pytest.mark.parametrize(
+    "lines", ['wifi.passphrase = "correct horse"', '[wifi]\npassphrase="correct horse"']
+)
+def test_a_passphrase_is_taken_over_and_away(card: Card, lines: str) -> None:
+    card.file.write_text(f'name = "x"\n{lines}\n')
+    assert card.start()
+    assert card.settings.wifi_passphrase == "correct horse"
+    assert "correct horse" not in card.file.read_text()
+    assert not card.start()
+    card.file.write_text('name = "y"\n')
+    assert card.start()
+    assert card.settings.wifi_passphrase == "correct horse"
+
+
+def test_a_secret_that_cannot_be_taken_away_is_told_of(card: Card) -> None:
+    card.file.write_text('wifi = { network = "x", passphrase = "correct horse" }\n')
+    assert card.start()
+    assert card.settings.wifi_passphrase == "correct horse"
+    told = card.errors.read_text()
+    assert "wifi.passphrase stays in this file" in told
+    assert "horse" not in told
+
+
 def test_a_forgotten_password(card: Card) -> None:
     card.start()
     file = SettingsFile(card.settings_path, card.state)

@@ -93,6 +93,7 @@ def test_a_secret_is_never_told() -> None:
     assert "scrypt" in examples.of(settings, secrets=True)
     told = [str(each) for each in differences(Settings(), settings)]
     assert told == ['web.password: "(not set)" -> "(set)"']
+    assert "horse" not in examples.of(replace(settings, wifi_passphrase="correct horse"))
     _, findings = understand('[web]\npassword = "my secret"')
     assert findings.errors
     assert "my secret" not in str(findings.errors)
