@@ -3,9 +3,10 @@
 
 FOLDER ?= share
 PORT ?= 15740
+WEB_PORT ?= 8080
 PYTHON ?= python3
 ARGS ?=
-export FOLDER PORT PYTHON
+export FOLDER PORT WEB_PORT PYTHON
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast check vm bundle key icon translations clean
@@ -13,7 +14,7 @@ export FOLDER PORT PYTHON
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
 
-run: ## serve share/ (or FOLDER=/path, PORT=n) over PTP/IP on this machine
+run: ## serve share/ (or FOLDER=/path) over PTP/IP on this machine, with its settings page (PORT=n, WEB_PORT=n)
 	@sh tests/setup.sh run
 	@sh tests/serve.sh
 

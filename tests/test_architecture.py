@@ -65,6 +65,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *("appliance.gadget", "appliance.network"),
         *("appliance.services.gadget", "appliance.services.gadget_status"),
     ),
+    # The one that puts the page on its server.
+    "appliance.services.webd": ("appliance", "webui"),
     "appliance.services": ("appliance",),
     "appliance.cli": ("appliance",),
     "appliance.__main__": ("appliance.cli",),
@@ -78,6 +80,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 EXCEPT: dict[str, tuple[str, ...]] = {
     "appliance.transports": ("appliance.mtp.operations",),
     "appliance.services": ("appliance.cli",),
+    "appliance.services.webd": ("appliance.cli",),
 }
 
 # Each third-party package, and the only modules that know it.
@@ -91,10 +94,13 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "nacl": ("appliance.update.signature",),
     "gpiozero": ("appliance.leds.board",),
     "flask": ("webui",),
+    "waitress": ("appliance.services.page_server",),
     "werkzeug": ("webui",),
     "markupsafe": ("webui",),
     "flask_babel": ("webui.languages",),
     "babel": ("webui.languages",),
+    "jinja2": ("webui.app",),
+    "itsdangerous": ("webui.cookies",),
 }
 
 

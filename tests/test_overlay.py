@@ -60,6 +60,10 @@ def test_installed_offline_and_again(tmp_path: Path) -> None:
     library = target / "usr/lib/mtp-appliance"
     for each in ("functionfs", "ioctl_opt", "libaio", "appliance"):
         assert (library / each / "__init__.py").exists()
+    for path in (ROOT / "webui").rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            copy = library / path.relative_to(ROOT)
+            assert copy.read_bytes() == path.read_bytes()
     for path in (*OVERLAY.glob("etc/**/*"), *OVERLAY.glob("usr/**/*")):
         copy = target / path.relative_to(OVERLAY)
         assert copy.exists()

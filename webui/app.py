@@ -5,6 +5,7 @@ import hashlib
 from pathlib import Path
 
 from flask import Flask, Request, url_for
+from jinja2 import FileSystemBytecodeCache
 from markupsafe import Markup
 
 from appliance import __version__
@@ -33,9 +34,15 @@ def create_app(config: Config) -> Flask:
     """Make the application for one appliance."""
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     app = Flask(__name__.partition(".")[0], static_folder=str(_STATIC))
+    cache = config.state / "templates"
+    cache.mkdir(mode=0o700, exist_ok=True)
     app.request_class = _request_class(config.state)
     app.config.update(SEND_FILE_MAX_AGE_DEFAULT=_YEAR)
-    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    app.jinja_options = {
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+        "bytecode_cache": FileSystemBytecodeCache(str(cache)),
+    }
     machine.install(app, config)
     languages.install(app, config.state)
     security.install(app, config.state)

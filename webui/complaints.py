@@ -33,6 +33,12 @@ _KNOWN = (
         r"holds a number that is not between 0 and (?P<most>\d+)",
         lazy_gettext("Each has to be between 0 and %(most)s."),
     ),
+    (
+        r"is longer than (?P<most>\d+) bytes",
+        lazy_gettext("This is too long: it may have %(most)s bytes."),
+    ),
+    (r"is not 8 to 63 characters", lazy_gettext("This has to be 8 to 63 plain characters.")),
+    (r"is not the two capital letters", lazy_gettext("This has to be two capital letters, as DE.")),
     (r"holds a number twice", lazy_gettext("A number is there twice.")),
 )
 

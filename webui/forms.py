@@ -19,7 +19,11 @@ from webui.languages import gettext, lazy_gettext
 PASSWORD = "web.password"
 _TEXT_MOST, _NAME_MOST = 1000, 254
 _HEX = r"0[xX][0-9a-fA-F]{1,4}|[0-9]{1,5}"
-_PATTERNS: Mapping[Any, str] = {checks.host_name: checks.HOST_NAME}
+_PATTERNS: Mapping[Any, str] = {
+    checks.host_name: checks.HOST_NAME,
+    checks.passphrase: "[ -~]{8,63}",
+    checks.country: "[A-Z]{2}",
+}
 _GROUPS = {
     "": lazy_gettext("General"),
     "trash": lazy_gettext("What is deleted"),
@@ -98,8 +102,11 @@ def read(form: Mapping[str, str]) -> dict[str, str]:
         text = form.get(key)
         if item.type is bool:
             values[key] = "true" if text else "false"
-        elif text is not None and (text or not setting.secret):
-            values[key] = text if setting.secret else text.strip()
+        elif setting.secret:
+            if text or form.get(f"{key}:none"):
+                values[key] = text or ""
+        elif text is not None:
+            values[key] = text.strip()
     return values
 
 
@@ -108,7 +115,7 @@ def changed(settings: Settings, values: Mapping[str, str]) -> dict[str, str]:
     return {
         key: values[key]
         for key, item, setting in editable()
-        if key in values and values[key] != _value(settings, item, setting)
+        if key in values and values[key] != _before(settings, item, setting)
     }
 
 
@@ -147,6 +154,12 @@ def _kind(item: Item[Any], setting: Setting) -> str:
     if item.type is bool:
         return "yes-or-no"
     return "number" if item.type is int and not setting.in_hex else "text"
+
+
+def _before(settings: Settings, item: Item[Any], setting: Setting) -> str | None:
+    """Give a value to compare with; a secret that is set is like nothing that anybody types."""
+    hidden = setting.secret and getattr(settings, item.name)
+    return None if hidden else _value(settings, item, setting)
 
 
 def _value(settings: Settings, item: Item[Any], setting: Setting) -> str:

@@ -19,7 +19,8 @@ from appliance.settings.files import write_atomically
 log = logging.getLogger(__name__)
 
 #: What each language calls itself.
-NAMES = {"en": "English"}
+NAMES = {"en": "English", "de": "Deutsch"}
+_SOURCE_LANGUAGE = "en"
 _SOURCE = Path(__file__).with_name("translations")
 _INSIDE = Path("LC_MESSAGES")
 _CHOSEN = "language"
@@ -60,7 +61,8 @@ def lazy_gettext(text: str) -> Any:
 
 def language() -> str:
     """Choose the language: what was chosen on the page, else what the browser asks for."""
-    return chosen() or request.accept_languages.best_match(list(NAMES), "en") or "en"
+    asked = (tag.partition("-")[0].lower() for tag in request.accept_languages.values())
+    return chosen() or next((each for each in asked if each in NAMES), _SOURCE_LANGUAGE)
 
 
 def chosen() -> str:

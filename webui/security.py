@@ -21,6 +21,7 @@ from flask import Flask, abort, current_app, request, session
 from werkzeug.wrappers import Response
 
 from appliance.settings.files import write_atomically
+from webui.cookies import AgelessCookies
 from webui.machine import machine
 
 #: Bytes of a form, and of a whole update, which one route alone takes.
@@ -52,6 +53,7 @@ _HEADERS = {
 def install(app: Flask, state: Path) -> None:
     """Guard every request of an application."""
     app.secret_key = _key(state)
+    app.session_interface = AgelessCookies()
     app.config.update(
         SESSION_COOKIE_NAME="mtp-appliance",
         SESSION_COOKIE_HTTPONLY=True,

@@ -7,10 +7,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from appliance import __version__
 from appliance.errors import ApplianceError, ExitStatus
+
+if TYPE_CHECKING:
+    from appliance.settings.guest_places import GuestPlace
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 15740
@@ -28,6 +31,7 @@ COMMANDS = {
     "doctor": "say what is well, what is not, and what to do",
     "gadget": "make, remove or show the USB device as the kernel has it",
     "storage": "add, remove and change what an appliance serves while it runs",
+    "web": "serve the settings page",
     "helper": "do for the settings page what only root may; systemd starts it",
     "trash": "put back what a PC has deleted",
     "update": "check and install signed updates, and go back to the version before",
@@ -35,8 +39,9 @@ COMMANDS = {
 
 _EPILOG = """\
 FOLDER is a path, or NAME=PATH to say under which name it is seen; with :ro
-behind it nothing in it can be changed. Without --usb or --functionfs the
-folders are served over PTP/IP at 127.0.0.1:15740, for this machine only.
+behind it nothing in it can be changed. Without --usb, --functionfs or
+--usbredir the folders are served over PTP/IP at 127.0.0.1:15740, for this
+machine only.
 PTP/IP has no passwords: whoever reaches the address that --listen names may
 read and change the folders.
 
@@ -44,6 +49,7 @@ examples:
   mtp-appliance serve ~/share
   mtp-appliance serve Music=/srv/music:ro Inbox=/srv/inbox --listen 0.0.0.0
   sudo mtp-appliance serve --usb /srv/share
+  mtp-appliance serve ~/share --usbredir unix:/run/user/1000/share.sock
   mtp-appliance serve --settings /etc/mtp-appliance/settings.toml
 
 SIGHUP reads the settings file again.
@@ -139,6 +145,9 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         help="where to keep what a PC has set (the systemd unit's, or ~/.local/state/mtp-appliance)")  # fmt: skip  # noqa: E501
     add("--listen", action="append", type=parse_address, default=[], metavar="ADDRESS[:PORT]",
         help="serve over PTP/IP at this address; may be repeated")  # fmt: skip
+    add("--usbredir", action="append", type=parse_guest_place, default=[], metavar="PLACE",
+        help="serve virtual machines: unix:PATH or tcp:HOST:PORT, with connect: before "
+             "it where QEMU listens; may be repeated")  # fmt: skip
     usb = parser.add_mutually_exclusive_group()
     usb.add_argument("--usb", action="store_true", help="make a USB gadget and serve over it")
     usb.add_argument("--functionfs", type=Path, metavar="MOUNTPOINT",
@@ -179,6 +188,16 @@ def parse_address(text: str) -> tuple[str, int]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def parse_guest_place(text: str) -> "GuestPlace":
+    """Read where virtual machines are met."""
+    from appliance.settings import guest_places  # noqa: PLC0415 - seldom needed
+
+    try:
+        return guest_places.parse_guest_place(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def parse_name(text: str) -> str:
     """Read a friendly name."""
     from appliance.settings.state import is_name  # noqa: PLC0415 - seldom needed
@@ -200,8 +219,8 @@ def serve(arguments: argparse.Namespace) -> None:
     from appliance.storage import Folder  # noqa: PLC0415
 
     log.configure(arguments.verbose - arguments.quiet)
-    by_usb = arguments.usb or arguments.functionfs is not None
-    default = () if by_usb else ((DEFAULT_HOST, DEFAULT_PORT),)
+    elsewhere = arguments.usb or arguments.functionfs is not None or arguments.usbredir
+    default = () if elsewhere else ((DEFAULT_HOST, DEFAULT_PORT),)
     show_hidden = not arguments.hide_hidden
     mtpd.serve(
         mtpd.Options(
@@ -210,6 +229,7 @@ def serve(arguments: argparse.Namespace) -> None:
                 for each in arguments.folders
             ),
             listen=tuple(arguments.listen),
+            usbredir=tuple(arguments.usbredir),
             usb=arguments.usb,
             udc=arguments.udc,
             functionfs=arguments.functionfs,

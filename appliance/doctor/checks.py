@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from appliance.doctor import folders, system, usb
+from appliance.doctor import folders, system, usb, wifi
 from appliance.doctor.findings import Check, Finding, Grade
 from appliance.doctor.machine import Machine
 
@@ -18,6 +18,7 @@ CHECKS: Sequence[Check] = (
     usb.cable,
     usb.network,
     usb.name,
+    wifi.wifi,
     folders.storages,
     system.services,
     system.failures,

@@ -130,5 +130,8 @@ UNITS = {
     "mtp-appliance.service": "the responder",
     "mtp-appliance-leds.service": "the lights",
     "mtp-appliance-apply.path": "the watch over the settings",
+    "mtp-appliance-helper.socket": "root's helper, on call,",
 }
+#: The settings page, where there is a network on the cable.
+PAGE_UNIT, PAGE = "mtp-appliance-web.socket", "the settings page, on call,"
 STATUS = places.STATUS

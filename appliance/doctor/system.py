@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from appliance import places
 from appliance.doctor.findings import Finding, good, note, problem, unknown, warning
-from appliance.doctor.machine import UNITS, Machine, versions
+from appliance.doctor.machine import PAGE, PAGE_UNIT, UNITS, Machine, versions
 
 _2024 = 1_704_067_200
 _FEW_WATCHES = 4096
@@ -48,7 +48,8 @@ def services(machine: Machine) -> Iterator[Finding]:
     if not machine.exists(_NO_SYSTEMD):
         yield note("services", "there is no systemd here that could run them")
         return
-    for unit, what in UNITS.items():
+    has_page = machine.settings.network_function != "none"
+    for unit, what in {**UNITS, **({PAGE_UNIT: PAGE} if has_page else {})}.items():
         told = machine.run(["systemctl", "show", "-p", "LoadState,ActiveState,NRestarts", unit])
         if told is None:
             yield unknown("services", "cannot be asked for", "is systemctl installed?")

@@ -20,7 +20,7 @@ from appliance.services.control_socket import ControlServer
 from appliance.services.host import LinuxHost
 from appliance.services.management import all_verbs, allowed_users
 from appliance.services.notify import notify
-from appliance.services.optional import make_binder, wifi_server
+from appliance.services.optional import make_binder, serve_guests, wifi_server
 from appliance.services.reloading import (
     Reloader,
     add_storages,
@@ -34,6 +34,7 @@ from appliance.services.stopping import Stop
 from appliance.services.upkeep import Upkeep
 from appliance.services.watchdog import Watchdog
 from appliance.settings.addresses import parse_address
+from appliance.settings.guest_places import GuestPlace, parse_guest_place
 from appliance.settings.interpretation import Findings
 from appliance.settings.schema import Settings, StorageSetting
 from appliance.settings.state import State, state_directory
@@ -55,9 +56,10 @@ Announce = Callable[[str], None]
 class Options:
     """What to serve, and over which roads; no road by itself.
 
-    `listen` are hosts with TCP ports. With `usb` a gadget is made on the controller named `udc`,
-    None for the first one; `functionfs` is where somebody else has mounted FunctionFS, and
-    `bind` the gadget that goes with it, if that is to be bound from here.
+    `listen` are hosts with TCP ports, `usbredir` where virtual machines are met. With `usb` a
+    gadget is made on the controller named `udc`, None for the first one; `functionfs` is where
+    somebody else has mounted FunctionFS, and `bind` the gadget that goes with it, if that is to be
+    bound from here.
     `name` is the friendly name where no PC has given another, "" for the model's. Where neither
     `listen` nor the settings name an address, `default_listen` holds. `settings` is the file that
     says the rest, instead of `folders`, `trash` and `allow_format`. `verbosity` is how much is
@@ -67,6 +69,7 @@ class Options:
     folders: tuple[Folder, ...] = ()
     listen: tuple[tuple[str, int], ...] = ()
     default_listen: tuple[tuple[str, int], ...] = ()
+    usbredir: tuple[GuestPlace, ...] = ()
     usb: bool = False
     udc: str | None = None
     functionfs: Path | None = None
@@ -95,6 +98,9 @@ def serve(options: Options, announce: Announce) -> None:
         listen = options.listen or tuple(map(parse_address, settings.listen))
         if listen or options.default_listen:
             lines += serve_ptpip(responder, listen or options.default_listen, watchdog, stack)
+        guests = options.usbredir or tuple(map(parse_guest_place, settings.usbredir))
+        if guests:
+            lines += serve_guests(responder, guests, settings, watchdog, stack)
         if settings.wifi_ptpip and file is not None:
             stack.enter_context(wifi_server(responder))
         usb = None

@@ -26,7 +26,7 @@ from appliance.status import encode
 _LINES, _MOST = 4000, 1 << 20
 _MORE_UNITS = (
     *("mtp-appliance-apply.service", "mtp-appliance-web.service"),
-    "mtp-appliance-helper.service",
+    *("mtp-appliance-helper.service", "mtp-appliance-wifi.service"),
 )
 _BOOT_FILES = ("config.txt", "cmdline.txt", "mtp-appliance-errors.txt")
 _README = """\

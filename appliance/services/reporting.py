@@ -246,14 +246,13 @@ class Reporter:
             ready=told.ready,
             started=self._started,
             name=self._name(),
-            page=told.page,
             storages=storages,
             ejected=bool(storages) and {each.state for each in storages} <= _AWAY,
             versions=self._versions,
         )
         if cable is not None:
             facts = replace(facts, usb=cable.usb, holder=cable.holder)
-            status = replace(status, usb=cable.usb)
+            status = replace(status, usb=cable.usb, page=told.page)
         return replace(status, warnings=concerns(facts))
 
     def _look_at_cable(self) -> "CableState | None":

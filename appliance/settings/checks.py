@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.settings.addresses import parse_address
+from appliance.settings.guest_places import parse_guest_place
 from appliance.settings.state import is_name
 
 Check = Callable[[Any], str]
@@ -46,6 +47,16 @@ def addresses(value: tuple[str, ...]) -> str:
     for each in value:
         try:
             parse_address(each)
+        except ValueError as error:
+            return f"holds what it cannot: {error}"
+    return ""
+
+
+def guest_places(value: tuple[str, ...]) -> str:
+    """Check places where virtual machines are met."""
+    for each in value:
+        try:
+            parse_guest_place(each)
         except ValueError as error:
             return f"holds what it cannot: {error}"
     return ""

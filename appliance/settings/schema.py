@@ -13,6 +13,7 @@ from appliance.settings.checks import (
     Between,
     addresses,
     country,
+    guest_places,
     hash_or_nothing,
     host_name,
     interface_address,
@@ -60,12 +61,19 @@ class Settings:
             check=addresses,
         ),
     )
+    usbredir: tuple[str, ...] = declare(
+        (),
+        Setting(
+            "Virtual machines",
+            "Where QEMU's usb-redir finds the device: unix:PATH or tcp:HOST:PORT. No password.",
+            Effect.RESTART,
+            check=guest_places,
+        ),
+    )
     allow_format: bool = declare(
         False,
         Setting(
-            "Allow formatting",
-            "Whether a PC may delete all of a storage at once.",
-            Effect.RELOAD,
+            "Allow formatting", "Whether a PC may delete all of a storage at once.", Effect.RELOAD
         ),
     )
     set_clock: bool = declare(

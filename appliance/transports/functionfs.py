@@ -26,7 +26,7 @@ from appliance.errors import ApplianceError
 from appliance.mtp.monitor import Road
 from appliance.mtp.responder import Connection, Responder
 from appliance.transports.functionfs_endpoint import BulkEndpoint
-from appliance.transports.functionfs_events import PACKET_SIZE, EventPipe
+from appliance.transports.functionfs_events import EventPipe
 from appliance.transports.functionfs_pipes import EndpointPipes
 from appliance.transports.usb import Conversation
 from appliance.transports.usb_class import (
@@ -37,16 +37,19 @@ from appliance.transports.usb_class import (
     encode_extended_event,
     encode_status,
 )
+from appliance.transports.usb_descriptors import (
+    COMPATIBLE_ID,
+    ENGLISH,
+    EVENT_INTERVAL,
+    EVENT_SIZE,
+    INTERFACE_CLASS,
+    INTERFACE_NAME,
+)
 from appliance.transports.usb_pipes import Cancelled, Reset
 
 log = logging.getLogger(__name__)
 
-#: The name by which most programs on a PC recognise the interface.
-INTERFACE_NAME = "MTP"
-_ENGLISH = 0x0409
 _BULK_IN, _BULK_OUT, _INTERRUPT_IN = 1, 2, 3
-#: Milliseconds between two questions of the host for an event.
-_EVENT_INTERVAL = 4
 #: Packets that a super speed host may ask for at once, less one.
 _BURST = 6
 #: Seconds that the worker has to end.
@@ -60,29 +63,25 @@ def descriptors() -> dict[str, Any]:
     event = {
         "bEndpointAddress": ch9.USB_DIR_IN,
         "bmAttributes": ch9.USB_ENDPOINT_XFER_INT,
-        "wMaxPacketSize": PACKET_SIZE,
-        "bInterval": _EVENT_INTERVAL,
+        "wMaxPacketSize": EVENT_SIZE,
+        "bInterval": EVENT_INTERVAL,
     }
-    interface = {
-        "bInterfaceClass": ch9.USB_CLASS_STILL_IMAGE,
-        "bInterfaceSubClass": 1,
-        "bInterfaceProtocol": 1,
-        "iInterface": 1,
-    }
+    names = ("bInterfaceClass", "bInterfaceSubClass", "bInterfaceProtocol")
+    interface = {**dict(zip(names, INTERFACE_CLASS, strict=True)), "iInterface": 1}
     full, high, super_ = functionfs.getInterfaceInAllSpeeds(
         interface,
         [
             {"endpoint": {"bEndpointAddress": ch9.USB_DIR_IN, **bulk}, "superspeed": burst},
             {"endpoint": {"bEndpointAddress": ch9.USB_DIR_OUT, **bulk}, "superspeed": burst},
-            {"endpoint": event, "superspeed": {"wBytesPerInterval": PACKET_SIZE}},
+            {"endpoint": event, "superspeed": {"wBytesPerInterval": EVENT_SIZE}},
         ],
     )
     return {
         "fs_list": full,
         "hs_list": high,
         "ss_list": super_,
-        "os_list": [functionfs.getOSDesc(0, [_compatible_id(b"MTP")])],
-        "lang_dict": {_ENGLISH: [INTERFACE_NAME]},
+        "os_list": [functionfs.getOSDesc(0, [_compatible_id(COMPATIBLE_ID)])],
+        "lang_dict": {ENGLISH: [INTERFACE_NAME]},
     }
 
 

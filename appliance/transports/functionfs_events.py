@@ -10,11 +10,10 @@ from errno import EAGAIN, ECONNRESET, ESHUTDOWN
 from appliance.mtp.containers import encode_event
 from appliance.mtp.transaction import Event
 from appliance.transports.aio import AioQueue, AioRequest
+from appliance.transports.usb_descriptors import EVENT_SIZE
 
 log = logging.getLogger(__name__)
 
-#: Bytes of the longest event container: a header and three parameters.
-PACKET_SIZE = 28
 #: Events that wait for a host that is slow or does not listen; the oldest are dropped.
 WAITING = 4096
 _ENDED = frozenset({-EAGAIN, -ECONNRESET, -ESHUTDOWN})
@@ -30,7 +29,7 @@ class EventPipe:
         self._endpoint = endpoint
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._waiting: deque[Event] = deque(maxlen=WAITING)
-        self._request = AioRequest(PACKET_SIZE, to_host=True)
+        self._request = AioRequest(EVENT_SIZE, to_host=True)
         self._queue = AioQueue([self._request])
         self.last: Event | None = None
 

@@ -42,13 +42,17 @@ class Pc:
         run("ip", "netns", "delete", self._name)
         shutil.rmtree(self._resolver.parent)
 
+    def inside(self, *argv: str) -> list[str]:
+        """Give the command that runs another one there."""
+        return ["ip", "netns", "exec", self._name, *argv]
+
     def run(self, *argv: str) -> str:
         """Run a command there."""
-        return run("ip", "netns", "exec", self._name, *argv)
+        return run(*self.inside(*argv))
 
     def reaches(self, address: str) -> bool:
         """Whether an address answers from there."""
-        argv = ["ip", "netns", "exec", self._name, "ping", "-c", "1", "-W", "2", address]
+        argv = self.inside("ping", "-c", "1", "-W", "2", address)
         done = subprocess.run(argv, capture_output=True, check=False)
         return done.returncode == 0
 

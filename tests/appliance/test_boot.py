@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From power to files, with nothing typed."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.appliance import cable, units
@@ -8,7 +10,9 @@ from tests.usb.host import Host
 
 pytestmark = pytest.mark.guest("appliance")
 
-DAEMONS = (units.RESPONDER, units.LEDS)
+DAEMONS = (units.RESPONDER, units.LEDS, units.WEB)
+#: What of overlay/etc/sysctl.d is in force.
+DIRTY = {"dirty_bytes": "16777216", "dirty_background_bytes": "4194304"}
 #: What a responder that is ready first must not wait for, directly or through others.
 LATE = {
     *("network.target", "network-online.target", "network-pre.target", "time-sync.target"),
@@ -42,7 +46,7 @@ def _before(unit: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("unit", [*DAEMONS, units.GADGET])
+@pytest.mark.parametrize("unit", [units.RESPONDER, units.LEDS, units.GADGET])
 def test_nothing_waits_for_network_time_or_services(unit: str) -> None:
     assert _before(unit) & LATE == set()
 
@@ -54,6 +58,10 @@ def test_the_responder_was_ready_before_the_rest() -> None:
         return int(units.show(unit, "ActiveEnterTimestampMonotonic"))
 
     assert 0 < ready(units.RESPONDER) < ready("multi-user.target")
+
+
+def test_the_files_do_not_wait_for_the_page() -> None:
+    assert not [each for each in _before(units.RESPONDER) if "web" in each or "helper" in each]
 
 
 def test_no_unit_has_failed() -> None:
@@ -68,6 +76,7 @@ def test_the_daemons_are_locked_in(unit: str) -> None:
 
 @pytest.mark.parametrize("unit", DAEMONS)
 def test_the_daemons_are_nobody(unit: str) -> None:
+    units.run("systemctl", "start", unit)  # the page is on call
     status = units.run("cat", f"/proc/{units.main_pid(unit)}/status")
     numbers = {line.split(":")[0]: line.split()[1:] for line in status.splitlines()}
     assert "0" not in numbers["Uid"]
@@ -78,8 +87,15 @@ def test_the_units_are_understood() -> None:
     said = units.run(
         *("systemd-analyze", "verify", "--man=no", "mtp-appliance.target", "avahi-daemon.service"),
         *(*DAEMONS, units.GADGET, units.APPLY, "mtp-appliance-apply.path"),
+        *(units.HELPER, units.WEB_SOCKET, "mtp-appliance-web-wifi.socket"),
+        "mtp-appliance-wifi.service",
     )
     assert "mtp-appliance" not in said
+
+
+def test_little_that_is_written_waits_in_memory() -> None:
+    waits = {name: Path(f"/proc/sys/vm/{name}").read_text().strip() for name in DIRTY}
+    assert waits == DIRTY
 
 
 def test_the_gadget_is_bound() -> None:

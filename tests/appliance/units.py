@@ -8,6 +8,9 @@ from pathlib import Path
 
 RESPONDER = "mtp-appliance.service"
 LEDS = "mtp-appliance-leds.service"
+WEB = "mtp-appliance-web.service"
+WEB_SOCKET = "mtp-appliance-web.socket"
+HELPER = "mtp-appliance-helper.service"
 GADGET = "mtp-appliance-gadget.service"
 APPLY = "mtp-appliance-apply.service"
 FAILURES = Path("/run/mtp-appliance-failures")

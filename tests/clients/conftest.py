@@ -11,7 +11,7 @@ import pytest
 from tests.clients.driver import Driver
 from tests.clients.gphoto2 import Gphoto2PtpIp
 from tests.clients.once import USB_CLIENTS, make
-from tests.clients.served import Served, free_port, serve, wait_for_device
+from tests.clients.served import Served, free_port, redirected, serve, wait_for_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,20 @@ class Station:
     served: Served
 
 
-_CLIENTS: dict[str, type[Driver]] = {"gphoto2-ptpip": Gphoto2PtpIp, **USB_CLIENTS}
+#: In a virtual machine whose host serves the device.
+_IN_A_GUEST = "-usbredir"
+_REDIRECTED = {f"{name}{_IN_A_GUEST}": USB_CLIENTS[name] for name in ("mtp-tools", "gvfs")}
+_CLIENTS: dict[str, type[Driver]] = {
+    "gphoto2-ptpip": Gphoto2PtpIp,
+    **USB_CLIENTS,
+    **_REDIRECTED,
+}
+
+
+def _marks(name: str) -> pytest.MarkDecorator | tuple[()]:
+    if name in _REDIRECTED:
+        return pytest.mark.guest("redirected")
+    return pytest.mark.guest if name in USB_CLIENTS else ()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,15 +54,16 @@ def _is_able(item: pytest.Item) -> bool:
 
 @pytest.fixture(
     scope="module",
-    params=[
-        pytest.param(name, marks=pytest.mark.guest if name in USB_CLIENTS else ())
-        for name in _CLIENTS
-    ],
+    params=[pytest.param(name, marks=_marks(name)) for name in _CLIENTS],
 )
 def station(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Station]:
     """A client, and the responder that it talks to."""
+    if request.param in _REDIRECTED:
+        name = request.param.removesuffix(_IN_A_GUEST)
+        yield Station(name, make(name), redirected())
+        return
     share = tmp_path_factory.mktemp("share")
     state = tmp_path_factory.mktemp("state")
     name, road = request.param, ["--usb"]

@@ -2,6 +2,7 @@
 """The responder as a process of its own, the way a person starts it."""
 
 import contextlib
+import json
 import select
 import socket
 import subprocess
@@ -14,14 +15,31 @@ from pathlib import Path
 from tests.clients.driver import ClientError
 
 _PATIENCE = 60.0
+#: In a guest, the folder that it shares with its host.
+HOST = Path("/run/host")
 
 
 @dataclass(slots=True)
 class Served:
-    """A running responder, and the folder that it serves."""
+    """A running responder, and the folder that it serves; no process where that is elsewhere."""
 
     share: Path
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | None = None
+
+    def bytes_read(self) -> int:
+        """Bytes that the responder has read so far, from files (and sockets)."""
+        if self.process is not None:
+            text = Path(f"/proc/{self.process.pid}/io").read_text()
+            return int(text.split("rchar:")[1].split()[0])
+        status = json.loads((HOST / "state" / "status.json").read_text())
+        under_way = sum(int(each["done"]) for each in status["transfers"])
+        return under_way + int(status["totals"]["bytes_in"])
+
+
+def redirected() -> Served:
+    """Give the responder on the guest's host."""
+    wait_for_device()
+    return Served(HOST / "share")
 
 
 def free_port() -> int:

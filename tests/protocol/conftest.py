@@ -13,9 +13,14 @@ import pytest
 from tests.fakes.client import ConnectClient
 from tests.fakes.memory_client import connect_memory
 from tests.fakes.ptpip_client import connect_ptpip
+from tests.fakes.usbredir_guest import connect_usbredir
 from tests.protocol.initiator import Initiator
 
-_ROADS: dict[str, ConnectClient] = {"memory": connect_memory, "ptpip": connect_ptpip}
+_ROADS: dict[str, ConnectClient] = {
+    "memory": connect_memory,
+    "ptpip": connect_ptpip,
+    "usbredir": connect_usbredir,
+}
 
 
 @pytest.fixture(params=sorted(_ROADS))

@@ -8,6 +8,7 @@ import time
 
 from tests.vm import image
 from tests.vm.machine import Guest, Kind
+from tests.vm.redirected import RedirectedGuest
 
 #: Exit status of a program that Ctrl-C has ended, as shells give it.
 _INTERRUPTED = 130
@@ -23,6 +24,13 @@ def main() -> int:
     shell = verbs.add_parser("shell", help="a shell in the guest, with the device plugged in")
     run = verbs.add_parser("run", help="run a command in the guest")
     for each in (shell, run):
+        each.add_argument(
+            "--redirected",
+            dest="kind",
+            action="store_const",
+            const=Kind.REDIRECTED,
+            help="as a PC alone, whose device the host serves over usbredir",
+        )
         each.add_argument(
             "--appliance",
             dest="kind",
@@ -52,7 +60,8 @@ def _do(arguments: argparse.Namespace) -> int:
     if arguments.verb == "build":
         print(made.disk.parent)
         return 0
-    guest = Guest(made, arguments.kind)
+    redirected = arguments.kind is Kind.REDIRECTED
+    guest = RedirectedGuest(made) if redirected else Guest(made, arguments.kind)
     try:
         if arguments.verb == "shell":
             return guest.shell()

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from tests.vm import image
 from tests.vm.image import GuestError
 from tests.vm.machine import Guest, Kind
+from tests.vm.redirected import RedirectedGuest
 
 Message = dict[str, Any]
 
@@ -39,6 +40,8 @@ NewGuest = Callable[[], Runs]
 
 def new_guest(kind: Kind) -> Runs:
     """Make a guest of a kind, and its image if need be."""
+    if kind is Kind.REDIRECTED:
+        return RedirectedGuest(image.get())
     return Guest(image.get(), kind)
 
 

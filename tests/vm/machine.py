@@ -9,6 +9,7 @@ import enum
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.vm.image import PROJECT, GuestError, Image, find_program
@@ -27,6 +28,8 @@ class Kind(enum.StrEnum):
     PLAIN = "plain"
     #: The appliance as systemd starts it, with `overlay/` installed.
     APPLIANCE = "appliance"
+    #: As the plain one, but a PC alone: the host serves its device (`tests.vm.redirected`).
+    REDIRECTED = "redirected"
 
 
 class Guest:
@@ -37,6 +40,9 @@ class Guest:
         self._image = image
         self._card = card
         self._kind = kind
+        #: More options for QEMU, and whether a reset does not end it.
+        self.devices: Sequence[str] = ()
+        self.reboots = False
         self.folder = Path(tempfile.mkdtemp(prefix="virtual-pi-"))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -106,7 +112,8 @@ class Guest:
             # The guest ends with whoever has started it, killed or not.
             *("setpriv", "--pdeathsig", "KILL"),
             *(find_program("qemu-system-x86_64"), "-M", "q35", "-accel", "tcg,thread=multi"),
-            *("-cpu", "max", "-smp", "2", "-m", str(_MEMORY), "-no-reboot", "-nic", "none"),
+            *("-cpu", "max", "-smp", "2", "-m", str(_MEMORY), "-nic", "none"),
+            *(() if self.reboots else ("-no-reboot",)),
             *("-monitor", "none", "-kernel", str(self._image.kernel)),
             *(
                 "-initrd",
@@ -120,6 +127,7 @@ class Guest:
             *self._share("project", PROJECT, "readonly=on"),
             *self._share("run", self.folder),
             *console,
+            *self.devices,
         ]
 
     def _second_disk(self) -> tuple[str, ...]:

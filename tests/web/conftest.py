@@ -5,8 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.web.appliance import FakeAppliance, Visitor, appliance, visitor
+from tests.web.browser import chromium
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a password costs on purpose need not be paid in every test."""
+    monkeypatch.setattr("appliance.settings.passwords._LOG2_N", 4)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Claiming, logging in and out, sessions, wrong passwords, and settings that cannot be read."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,23 @@ def test_session_outlives_the_process_but_not_the_password(
     assert not is_in(again)
     again.log_in(new)
     assert is_in(again)
+
+
+@pytest.mark.parametrize("jump", [-40 * 365 * 86400, 5 * 365 * 86400])
+def test_setting_the_clock_logs_nobody_out(
+    owner: Visitor, monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + jump)
+    assert is_in(owner)
+
+
+def test_a_cookie_of_somebody_elses_making_counts_for_nothing(owner: Visitor) -> None:
+    cookie = owner.client.get_cookie("mtp-appliance", domain="mtp-appliance.local")
+    assert cookie is not None
+    for bad in (cookie.value[:-2], f"e{cookie.value}", "x", "eyJzZXNzaW9uIjoieCJ9.x.x"):
+        owner.client.set_cookie("mtp-appliance", bad, domain="mtp-appliance.local")
+        assert not is_in(owner)
 
 
 def test_lost_password_returns_to_nobodys(owner: Visitor, fake: FakeAppliance) -> None:
@@ -229,6 +247,6 @@ def test_too_much_is_refused(owner: Visitor) -> None:
 def test_nobody_else_reads_what_the_page_keeps(owner: Visitor, fake: FakeAppliance) -> None:
     state = fake.root / "state"
     owner.get("/settings")
-    for path in state.rglob("*"):
-        assert path.stat().st_mode & 0o077 == 0 or path.name.endswith(".mo"), path
+    for path in ("session.key", "sessions.json", "settings.good.toml"):
+        assert (state / path).stat().st_mode & 0o077 == 0, path
     assert state.stat().st_mode & 0o077 == 0

@@ -43,13 +43,13 @@ def add() -> Any:
     """Serve one more folder."""
     path, name = request.form.get("path", "").strip(), request.form.get("name", "").strip()
     read_only = request.form.get("read_only") == "yes"
-    name = name or path.rstrip("/").rpartition("/")[2]
+    called = name or path.rstrip("/").rpartition("/")[2]
     try:
-        machine().ask("storage add", path=path, name=name, read_only=read_only, lasting=True)
+        machine().ask("storage add", path=path, name=called, read_only=read_only, lasting=True)
     except ApplianceError as error:
         given = {"path": path, "name": name, "read_only": read_only}
         return _list(given, str(error)), 422
-    return _back(gettext("%(name)s is served now.", name=name))
+    return _back(gettext("%(name)s is served now.", name=called))
 
 
 @page.post("/rename")

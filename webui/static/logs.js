@@ -6,7 +6,7 @@ const follow = document.getElementById("follow");
 const MOST = 2000;
 
 function line(each) {
-  const item = document.createElement("li");
+  const item = document.createElement("p");
   const when = document.createElement("span");
   when.className = "when";
   when.textContent = each.when;

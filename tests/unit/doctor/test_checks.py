@@ -58,6 +58,15 @@ def say(command: str, text: str) -> Callable[[MadeUp], None]:
     return lambda made_up: made_up.answers.update({command: text})
 
 
+def with_wifi(state: str, address: str = "inet 192.168.1.7/24") -> Callable[[MadeUp], None]:
+    def act(made_up: MadeUp) -> None:
+        made_up.settings = replace(made_up.settings, wifi_network="Home")
+        made_up.write("sys/class/net/wlan0/operstate", f"{state}\n")
+        made_up.answers["ip -o -4 address show dev wlan0"] = address
+
+    return act
+
+
 FAULTS = [
     ("kernel", "usb_f_rndis", change(network_function="rndis")),
     ("kernel", "libcomposite", lambda m: m.write("lib/modules/6.12.1/modules.builtin", "")),
@@ -74,6 +83,9 @@ FAULTS = [
     ("network", "no usb0", say("ip", "")),
     ("name", "not kitchen", change(network_host_name="kitchen")),
     ("name", "not announced", say("systemctl is-active", "inactive\n")),
+    ("wifi", "there is no wlan0", change(wifi_network="Home")),
+    ("wifi", "has not joined Home", with_wifi("down")),
+    ("wifi", "has no address in Home", with_wifi("up", "")),
     ("storages", "there is none", change(storages=())),
     ("storage Files", "not there", lambda m: (m.root / "srv/share").rmdir()),
     ("storage Files", "no folder", share_is_a_file),
@@ -85,6 +97,10 @@ FAULTS = [
     ("services", "the lights is failed", say(
         "systemctl show -p LoadState,ActiveState,NRestarts mtp-appliance-leds",
         "LoadState=loaded\nActiveState=failed\nNRestarts=5\n",
+    )),
+    ("services", "the settings page, on call, is failed", say(
+        "systemctl show -p LoadState,ActiveState,NRestarts mtp-appliance-web.socket",
+        "LoadState=loaded\nActiveState=failed\nNRestarts=\n",
     )),
     ("services", "started anew 3 times", say(
         "systemctl show", "LoadState=loaded\nActiveState=active\nNRestarts=3\n"
@@ -112,12 +128,25 @@ def test_what_is_wrong_is_found_and_has_advice(
     assert all(each.advice for each in found)
 
 
+def test_without_a_network_on_the_cable_there_is_no_page_to_miss(made_up: MadeUp) -> None:
+    made_up.settings = replace(made_up.settings, network_function="none")
+    texts = [each.text for each in examine(made_up.machine(status=Status(ready=True)))]
+    assert "the responder runs" in texts
+    assert not [each for each in texts if "settings page" in each]
+
+
 def test_the_settings_and_the_responder_have_their_say(made_up: MadeUp) -> None:
     status = Status(ready=True, warnings=(Warning("storage-full", "Files is full", "delete"),))
     machine = made_up.machine(errors=("name: 5 is no text",), warnings=("x: odd",), status=status)
     texts = [each.text for each in bad(machine)]
     assert texts == ["name: 5 is no text", "x: odd", "Files is full"]
     assert any("does not run" in each.text for each in bad(made_up.machine()))
+
+
+def test_the_wifi_is_where_it_should_be(made_up: MadeUp) -> None:
+    with_wifi("up")(made_up)
+    (found,) = (each for each in findings(made_up.machine()) if each.about == "wifi")
+    assert (found.grade, found.text) == (Grade.GOOD, "is in Home as 192.168.1.7")
 
 
 def test_read_only_and_weak_file_systems(made_up: MadeUp) -> None:

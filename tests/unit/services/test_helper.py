@@ -5,8 +5,6 @@ import base64
 import io
 import json
 import socket
-import subprocess
-import sys
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -25,6 +23,7 @@ from appliance.settings import passwords
 from appliance.settings.schema import Settings
 from appliance.settings.store import SettingsFile
 from tests.fakes.ptpip_client import PATIENCE
+from tests.unit.services.activated import start
 
 PAGE, STRANGER = 4242, 4243
 
@@ -358,22 +357,6 @@ def test_without_a_socket_handed_over_it_says_so() -> None:
         helper.run(1.0)
 
 
-def start(listener: socket.socket, *words: str) -> "subprocess.Popen[str]":
-    """Start the command as systemd does: with the socket as descriptor 3."""
-    program = (
-        "import os, socket, sys\n"
-        f"os.dup2({listener.fileno()}, 3)\n"
-        "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n"
-        "os.execv(sys.executable, [sys.executable, '-m', 'appliance', *sys.argv[1:]])"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *words],
-        pass_fds=(listener.fileno(), *([3] if listener.fileno() == 3 else [])),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def test_it_answers_at_systemds_socket_and_ends_when_nobody_asks(tmp_path: Path) -> None:
     path = tmp_path / "helper.sock"
     with socket.socket(socket.AF_UNIX) as listener:
@@ -382,7 +365,7 @@ def test_it_answers_at_systemds_socket_and_ends_when_nobody_asks(tmp_path: Path)
         process = start(listener, "helper", "--idle", "1")
         with pytest.raises(ApplianceError, match="not understood"):
             ask(path, "nothing")
-        _, said = process.communicate(timeout=3 * PATIENCE)
+        said, _ = process.communicate(timeout=3 * PATIENCE)
         assert process.returncode == 0, said
         assert "IDLE" in said
 

@@ -237,6 +237,14 @@ def test_what_is_wrong_and_right_again(rig: Rig) -> None:
     rig.wait_for(lambda status: not gone & codes(status))
 
 
+def test_where_the_page_is_is_told_with_a_cable_alone(rig: Rig) -> None:
+    rig.reporter.settings_read(Reading(Settings(), Findings()))
+    rig.reporter.ready()
+    assert rig.wait_for(lambda status: status.ready).page == ""
+    rig.reporter.serves_usb("no such controller")
+    rig.wait_for(lambda status: status.page == "http://mtp-appliance.local")
+
+
 def test_storages_come_and_go(rig: Rig, tmp_path: Path) -> None:
     more = tmp_path / "more"
     more.mkdir()

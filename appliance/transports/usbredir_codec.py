@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stream of usbredir: packets are made, and cut out of what comes. Pure.
+
+A packet is a header, the fields of its type, and data where its type has any.
+
+| offset | size   | field                                                                |
+|--------|--------|----------------------------------------------------------------------|
+| 0      | 4      | type                                                                 |
+| 4      | 4      | length of what follows this header                                   |
+| 8      | 4 or 8 | id; 8 bytes once both sides have said that they can (not in a hello) |
+
+Spec: usbredir-protocol.txt, version 0.7 (freedesktop.org, spice/usbredir).
+"""
+
+import struct
+from collections.abc import Iterator
+
+from appliance.transports.usbredir_packets import (
+    BULK,
+    CONTROL,
+    HIGH,
+    MAX_DATA,
+    OURS,
+    VERSION,
+    Bulk,
+    Capability,
+    Control,
+    Packet,
+    PacketError,
+    PacketType,
+    Status,
+)
+
+_HEADER = struct.Struct("<II")
+_ID_32 = struct.Struct("<I")
+_ID_64 = struct.Struct("<Q")
+_BUFFERED_BULK = struct.Struct("<IIBB")
+#: Bytes that are received at once while it is not known how much belongs together.
+_SCRATCH = 32 * 1024
+
+#: Bytes of fields of each type that a usb-guest may send; `Packet.fields` has them unread.
+_FIELDS = {
+    PacketType.HELLO: 64,
+    PacketType.RESET: 0,
+    PacketType.SET_CONFIGURATION: 1,
+    PacketType.GET_CONFIGURATION: 0,
+    PacketType.SET_ALT_SETTING: 2,
+    PacketType.GET_ALT_SETTING: 1,
+    PacketType.START_ISO_STREAM: 3,
+    PacketType.STOP_ISO_STREAM: 1,
+    PacketType.START_INTERRUPT_RECEIVING: 1,
+    PacketType.STOP_INTERRUPT_RECEIVING: 1,
+    PacketType.ALLOC_BULK_STREAMS: 8,
+    PacketType.FREE_BULK_STREAMS: 4,
+    PacketType.CANCEL_DATA_PACKET: 0,
+    PacketType.FILTER_REJECT: 0,
+    PacketType.FILTER_FILTER: 0,
+    PacketType.DEVICE_DISCONNECT_ACK: 0,
+    PacketType.START_BULK_RECEIVING: 10,
+    PacketType.STOP_BULK_RECEIVING: 5,
+    PacketType.CONTROL_PACKET: 10,
+    PacketType.BULK_PACKET: 8,
+    PacketType.ISO_PACKET: 4,
+    PacketType.INTERRUPT_PACKET: 4,
+}
+_WITH_LARGE_DATA = frozenset({PacketType.BULK_PACKET})
+_WITH_DATA = frozenset(
+    {
+        *(PacketType.HELLO, PacketType.FILTER_FILTER),
+        *(PacketType.CONTROL_PACKET, PacketType.ISO_PACKET, PacketType.INTERRUPT_PACKET),
+    }
+)
+_MAX_SMALL_DATA = 64 * 1024
+
+
+class Codec:
+    """Makes packets, and takes them apart as they come; what both sides can do decides how.
+
+    To receive, put bytes into `space()`, then say how many to `received()`.
+    """
+
+    def __init__(self) -> None:
+        self.common = Capability(0)
+        #: Whether the peer goes on with a conversation that it had with somebody else.
+        self.resumed = False
+        self._greeted = False
+        self._scratch = memoryview(bytearray(_SCRATCH))
+        self._filled = 0
+        self._large: memoryview | None = None
+        self._head: tuple[PacketType, int, bytes] = PacketType.HELLO, 0, b""
+
+    def agree(self, theirs: Capability) -> None:
+        """Use from now on what both sides can."""
+        self.common = OURS & theirs
+
+    # To the peer
+
+    def encode(self, kind: PacketType, number: int, fields: bytes = b"", size: int = 0) -> bytes:
+        """Build a packet up to its data, of which `size` bytes follow."""
+        long = self.common & Capability.IDS_OF_64_BITS and kind is not PacketType.HELLO
+        tail = (_ID_64 if long else _ID_32).pack(number)
+        return _HEADER.pack(kind, len(fields) + size) + tail + fields
+
+    def encode_bulk(self, number: int, bulk: Bulk, status: Status, length: int, size: int) -> bytes:
+        """Build the answer to a bulk transfer of which `length` bytes went; `size` follow."""
+        fields = BULK.pack(bulk.endpoint, status, length & 0xFFFF, bulk.stream)
+        if self.common & Capability.BULK_LENGTH_OF_32_BITS:
+            fields += HIGH.pack(length >> 16)
+        return self.encode(PacketType.BULK_PACKET, number, fields, size)
+
+    def encode_control(self, number: int, control: Control, status: Status, data: bytes) -> bytes:
+        """Build the answer to a control transfer; to the device, all of its data has gone."""
+        to_host = control.request_type & 0x80
+        length = len(data) if to_host or status is not Status.SUCCESS else control.length
+        fields = CONTROL.pack(
+            control.endpoint,
+            control.request,
+            control.request_type,
+            status,
+            control.value,
+            control.index,
+            length,
+        )
+        return self.encode(PacketType.CONTROL_PACKET, number, fields, len(data)) + data
+
+    def encode_interrupt(self, number: int, endpoint: int, data: bytes) -> bytes:
+        """Build a packet of an interrupt endpoint."""
+        fields = struct.pack("<BBH", endpoint, Status.SUCCESS, len(data))
+        return self.encode(PacketType.INTERRUPT_PACKET, number, fields, len(data)) + data
+
+    def encode_buffered_bulk(self, number: int, endpoint: int, stream: int, size: int) -> bytes:
+        """Build a packet of data that nobody has asked for by a transfer; `size` bytes follow."""
+        fields = _BUFFERED_BULK.pack(stream, size, endpoint, Status.SUCCESS)
+        return self.encode(PacketType.BUFFERED_BULK_PACKET, number, fields, size)
+
+    # From the peer
+
+    def space(self) -> memoryview:
+        """Lend room for the next bytes; never empty."""
+        return self._scratch[self._filled :] if self._large is None else self._large[self._filled :]
+
+    def received(self, count: int) -> Iterator[Packet]:
+        """Take `count` bytes that were put into `space()`; gives the packets that they complete.
+
+        PacketError where they are none; then there is nothing more to be had from this peer.
+        """
+        self._filled += count
+        if self._large is not None:
+            if self._filled < len(self._large):
+                return
+            data, self._large, self._filled = self._large, None, 0
+            yield Packet(*self._head, data)
+            return
+        yield from self._split()
+
+    def _split(self) -> Iterator[Packet]:
+        """Cut the scratch room into packets; what is begun moves to its front."""
+        start = 0
+        while (size := self._begin(start)) is not None:
+            kind, number, fields, body, rest = size
+            if rest > self._filled - body:
+                self._enlarge(kind, number, fields, body, rest)
+                return
+            yield Packet(kind, number, fields, memoryview(bytes(self._scratch[body : body + rest])))
+            start = body + rest
+        self._filled -= start
+        if start and self._filled:
+            self._scratch[: self._filled] = bytes(self._scratch[start : start + self._filled])
+
+    def _enlarge(self, kind: PacketType, number: int, fields: bytes, body: int, size: int) -> None:
+        """Go on receiving the data of a packet where it is to stay."""
+        room = memoryview(bytearray(size))
+        here = self._filled - body
+        room[:here] = self._scratch[body : self._filled]
+        self._head, self._large, self._filled = (kind, number, fields), room, here
+
+    def _begin(self, start: int) -> tuple[PacketType, int, bytes, int, int] | None:
+        """Read all of a packet but its data; None where that is not there yet.
+
+        Gives type, id, fields, where its data begins, and how many bytes that are.
+        """
+        if self._filled - start < _HEADER.size:
+            return None
+        number, length = _HEADER.unpack_from(self._scratch, start)
+        kind = _known(number)
+        self._expect(kind)
+        fields = self._size_of_fields(kind)
+        _check_length(kind, length, fields)
+        wide = self.common & Capability.IDS_OF_64_BITS and kind is not PacketType.HELLO
+        identifier = _ID_64 if wide else _ID_32
+        begin = start + _HEADER.size + identifier.size
+        if self._filled < begin + fields:
+            return None
+        (number,) = identifier.unpack_from(self._scratch, start + _HEADER.size)
+        body = begin + fields
+        return kind, number, bytes(self._scratch[begin:body]), body, length - fields
+
+    def _expect(self, kind: PacketType) -> None:
+        """See whether the peer begins by a hello; one that has been migrated here does not.
+
+        It knows our answer from before, and can what every version that can be migrated can.
+        """
+        if not self._greeted and kind is not PacketType.HELLO:
+            self.resumed = True
+            self.agree(OURS)
+        self._greeted = True
+
+    def _size_of_fields(self, kind: PacketType) -> int:
+        size = _FIELDS[kind]
+        if kind is PacketType.BULK_PACKET and self.common & Capability.BULK_LENGTH_OF_32_BITS:
+            size += HIGH.size
+        return size
+
+
+def _known(number: int) -> PacketType:
+    try:
+        kind = PacketType(number)
+    except ValueError:
+        raise PacketError(f"a packet of type {number}") from None
+    if kind not in _FIELDS:
+        raise PacketError(f"a packet {kind.name}, which is not for this side")
+    return kind
+
+
+def _check_length(kind: PacketType, length: int, fields: int) -> None:
+    most = fields
+    if kind in _WITH_LARGE_DATA:
+        most += MAX_DATA
+    elif kind in _WITH_DATA:
+        most += _MAX_SMALL_DATA
+    if not fields <= length <= most:
+        raise PacketError(f"a packet {kind.name} of {length} bytes")
+
+
+def encode_hello(name: str) -> bytes:
+    """Build the first packet that this side sends."""
+    fields = VERSION.pack(name.encode("ascii", "replace")[:63]) + struct.pack("<I", OURS)
+    return Codec().encode(PacketType.HELLO, 0, fields)

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest's device as pipes: who waits for the guest reads the socket, and no packet changes hands.
+
+The worker has the socket most of the time, and then answers endpoint 0 and sends events as well.
+While it works for longer, on a slow disk, its deputy does that (`look_after`).
+"""
+
+import logging
+import socket
+import threading
+import time
+
+from appliance.mtp.responder import Connection
+from appliance.transports.usb_class import decode_cancel, encode_extended_event, encode_status
+from appliance.transports.usb_descriptors import BULK_SIZE, Description
+from appliance.transports.usb_pipes import Cancelled, Reset, Signals, Transfer
+from appliance.transports.usbredir_device import RedirectedDevice
+from appliance.transports.usbredir_events import EventAllowance
+from appliance.transports.usbredir_packets import PacketError
+from appliance.transports.usbredir_socket import Wire, WireClosedError
+
+log = logging.getLogger(__name__)
+
+#: Bytes of one buffer, and how many wait for a guest that does not ask for more at once.
+LARGEST = 256 * 1024
+DEPTH = 4
+#: Bytes up to which copying costs less than a new buffer.
+_SMALL = 4096
+#: Seconds of work after which the deputy looks after the guest, and of rest before it goes home.
+_PATIENCE = 0.05
+_REST = 1.0
+
+
+class GuestPipes:
+    """`BulkPipes` over a socket, and the function that endpoint 0 asks; for one guest."""
+
+    def __init__(
+        self, connection: socket.socket, responder: Connection, description: Description
+    ) -> None:
+        self._wire = Wire(connection)
+        self._responder = responder
+        self._lock = threading.Lock()
+        self.signals = Signals(self._wire.ring, lambda: False)
+        self.device = RedirectedDevice(description, self, self._enable, self._disable)
+        self._in, self._out = self.device.bulk_in, self.device.bulk_out
+        self._events = EventAllowance(self._wire.ring)
+        self._lent: memoryview | None = None
+        self._is_over = threading.Event()
+        self._last_heard = 0.0
+        self._awake = threading.Event()
+        self.packet_size, self.largest = BULK_SIZE, LARGEST
+        responder.listen(self._events.put)
+
+    def stop(self) -> None:
+        """Send the deputy home; the worker has ended."""
+        self._responder.listen(None)
+        self._is_over.set()
+        self._awake.set()
+
+    def close(self) -> None:
+        """Let go of the socket; the deputy has ended too."""
+        self._wire.close()
+
+    def end(self) -> None:
+        """End the connection; from any thread."""
+        self._wire.shut_down()
+
+    # What the conversation asks
+
+    @property
+    def posted(self) -> int:
+        """Bytes that were asked for."""
+        return self._out.posted
+
+    @property
+    def can_post(self) -> bool:
+        """Whether one more read is of use."""
+        return self._out.reads < DEPTH
+
+    @property
+    def sending(self) -> int:
+        """Pieces that have not gone to the guest."""
+        return self._in.segments
+
+    @property
+    def suspended(self) -> bool:
+        """Whether silence says nothing: a guest may be paused, unless it took back a read."""
+        return not self._in.is_forsaken
+
+    def attach(self) -> bool:
+        """Wait until the guest has configured the device; False when it is gone."""
+        while not (self.signals.enabled or self._is_over.is_set()):
+            self._exchange(None)
+        if self._is_over.is_set():
+            self.signals.close()
+        return self.signals.attach()
+
+    def detach(self) -> None:
+        """Forget what is under way; the guest was told when it ended the connection."""
+        self._out.withdraw()
+        self._in.flush()
+
+    def begin(self, transaction_id: int) -> None:
+        """Name the transaction under way."""
+        self.signals.begin(transaction_id)
+
+    def post(self, size: int) -> None:
+        """Read up to `size` bytes."""
+        self._out.post(size)
+
+    def look(self) -> None:
+        """See what has come meanwhile."""
+        self._exchange(0)
+
+    def take(self) -> Transfer | None:
+        """Next read that is complete."""
+        with self._lock:
+            return self._out.take()
+
+    def withdraw(self) -> None:
+        """Forget the reads."""
+        self._out.withdraw()
+
+    def buffer(self) -> memoryview | None:
+        """Lend a buffer; more of them where the guest asks for more at once."""
+        if self._lent is None:
+            enough = max(DEPTH * LARGEST, self._in.wanted + LARGEST)
+            if self._in.queued + self._wire.unsent(self.device.out) >= enough:
+                return None
+            self._lent = memoryview(bytearray(LARGEST))
+        return self._lent
+
+    def send(self, length: int, *, last: bool = False) -> None:
+        """Send the lent buffer."""
+        if self._lent is None:
+            raise RuntimeError("no buffer is lent")
+        data = self._lent[:length]
+        if length <= _SMALL:
+            data = memoryview(bytes(data))
+        else:
+            self._lent = None
+        with self._lock:
+            self.signals.check()  # the deputy may have heard that the connection is another one
+            self._in.send(data)
+        if not last:
+            self._exchange(0)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send a short packet."""
+        with self._lock:
+            self.signals.check()
+            self._in.send(memoryview(data))
+
+    def push(self) -> None:
+        """Hand over what the guest has asked for."""
+        self._exchange(0)
+
+    def flush(self) -> int:
+        """Take back what was not collected."""
+        with self._lock:
+            return self._in.flush()
+
+    def check(self) -> None:
+        """Raise what has come from endpoint 0, or the end."""
+        self.signals.check()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Answer the guest, then wait until it says something."""
+        self.signals.check()
+        happened = self._out.is_ready or self._exchange(timeout)
+        self.signals.check()
+        return happened
+
+    # The socket
+
+    def _exchange(self, timeout: float | None) -> bool:
+        """Give the guest what it can be given, and hear it; whether anything happened."""
+        with self._lock:
+            return self._exchange_alone(timeout)
+
+    def _exchange_alone(self, timeout: float | None) -> bool:
+        try:
+            said, heard = self._say(), self._hear()
+            if heard:
+                self._say()
+            elif not said and timeout != 0:
+                heard = self._wire.wait(
+                    self._events.pause(timeout),
+                    writing=bool(self.device.out),
+                    reading=not self._out.is_full,
+                )
+        except WireClosedError as error:
+            self._lose(str(error))
+            return True
+        except PacketError as error:
+            log.warning("REFUSED %s: %s", self._responder.peer, error)
+            self._lose("it does not speak usbredir")
+            return True
+        return said or heard
+
+    def _say(self) -> bool:
+        device = self.device
+        if self._events.waiting:
+            self._say_events()
+        device.gather()
+        return self._wire.send(device.out) if device.out else False
+
+    def _say_events(self) -> None:
+        if not self._responder.session_open:
+            self._events.clear()
+        while self.device.listens and (event := self._events.take()) is not None:
+            self.device.send_event(event)
+
+    def _hear(self) -> bool:
+        if self._out.is_full:
+            return False
+        count = self._wire.receive(self.device.codec.space())
+        if not count:
+            return False
+        self._last_heard = time.monotonic()
+        if not self._awake.is_set():
+            self._awake.set()
+        self.device.received(count)
+        return True
+
+    def _lose(self, why: str) -> None:
+        """Note that the guest is gone."""
+        log.info("GONE %s: %s", self._responder.peer, why)
+        self._is_over.set()
+        self._awake.set()
+        self.signals.close()
+
+    def look_after(self) -> None:
+        """Hear the guest while the worker is busy; the body of the deputy's thread."""
+        while not self._is_over.is_set():
+            self._awake.wait()
+            if self._is_over.wait(_PATIENCE):
+                return
+            if self._lock.acquire(blocking=False):
+                try:
+                    self._exchange_alone(0)
+                finally:
+                    self._lock.release()
+            elif self._is_at_rest():
+                self._awake.clear()
+                if not self._is_at_rest():
+                    self._awake.set()
+
+    def _is_at_rest(self) -> bool:
+        return time.monotonic() - self._last_heard > _REST and not self._is_over.is_set()
+
+    # What endpoint 0 says
+
+    def _enable(self) -> None:
+        log.info("ENABLE %s, %s", self._responder.peer, self.device.program)
+        self._events.clear()
+        self.signals.enable()
+
+    def _disable(self) -> None:
+        log.info("DISABLE %s", self._responder.peer)
+        self._events.clear()
+        self.signals.disable()
+
+    def cancel(self, data: bytes) -> None:
+        """Give up a transaction."""
+        transaction_id = decode_cancel(data)
+        if transaction_id is None:
+            log.info("REFUSED cancel: %s", data.hex())
+            return
+        log.info("CANCEL transaction %d", transaction_id)
+        self.signals.post(Cancelled(transaction_id))
+
+    def reset(self) -> None:
+        """Return to the state after plugging in."""
+        self._events.clear()
+        self.signals.post(Reset())
+
+    def status(self, halted: list[int]) -> bytes:
+        """Tell the device status."""
+        busy = self._responder.busy or self.signals.busy
+        return encode_status(busy=busy, halted=halted)
+
+    def last_event(self) -> bytes:
+        """Tell the extended data of the last event."""
+        return encode_extended_event(self._events.last)

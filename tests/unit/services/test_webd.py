@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page's process: where it listens, when it ends, and that nobody is left without an answer."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from appliance.services.activation import listening_sockets
+from appliance.services.own_addresses import own_addresses
+from appliance.services.page_server import PageServer
+from tests.fakes.ptpip_client import PATIENCE
+from tests.unit.services.activated import start
+from tests.unit.test_cli import run
+
+WAIT = 4 * PATIENCE
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text("")
+    return path
+
+
+def words(settings: Path, *more: str | Path) -> tuple[str | Path, ...]:
+    status, state = settings.with_name("status.json"), settings.with_name("page")
+    return "web", "--settings", settings, "--status", status, "--state-dir", state, *more
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def get(port: int, path: str = "/", **headers: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
+    connection.request("GET", path, headers=headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def port_of(listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])
+
+
+def test_at_systemds_socket_it_serves_and_ends_when_nobody_looks(
+    settings: Path, listener: socket.socket
+) -> None:
+    process = start(listener, *words(settings, "--idle", "1"))
+    assert get(port_of(listener)) == 200
+    said, _ = process.communicate(timeout=WAIT)
+    assert (process.returncode, "IDLE" in said) == (0, True), said
+
+
+def test_who_comes_when_it_has_just_ended_is_served_by_the_next(
+    settings: Path, listener: socket.socket
+) -> None:
+    process = start(listener, *words(settings, "--idle", "0"))
+    process.communicate(timeout=WAIT)
+    again = start(listener, *words(settings, "--idle", "1"))
+    assert get(port_of(listener)) == 200
+    again.communicate(timeout=WAIT)
+    assert again.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_by_a_signal(settings: Path, listener: socket.socket, number: int) -> None:
+    process = start(listener, *words(settings))
+    assert get(port_of(listener)) == 200
+    process.send_signal(number)
+    process.communicate(timeout=WAIT)
+    assert process.returncode == 0
+
+
+def test_a_foreign_host_is_refused_and_the_own_addresses_are_not(
+    settings: Path, listener: socket.socket
+) -> None:
+    process = start(listener, *words(settings))
+    try:
+        port = port_of(listener)
+        own = [f"[{each}]" if ":" in each else each for each in own_addresses()]
+        for host in (*own, "localhost", f"{socket.gethostname()}.local"):
+            assert get(port, Host=f"{host}:{port}") == 200, host
+        for host in ("evil.example", "192.0.2.99", ""):
+            assert get(port, Host=host) in (400, 421), host
+    finally:
+        process.terminate()
+        process.communicate(timeout=WAIT)
+
+
+def test_on_another_machine_it_listens_itself_and_says_where(settings: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = port_of(taken)
+        done = run(*words(settings, "--listen", f"127.0.0.1:{port}"))
+        assert done.returncode == 1
+        assert f"cannot listen at 127.0.0.1:{port}" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    process = subprocess.Popen(
+        ["mtp-appliance", *map(str, words(settings, "--listen", f"127.0.0.1:{port}"))],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"The settings page is at http://127.0.0.1:{port}\n"
+    assert get(port) == 200
+    process.terminate()
+    process.communicate(timeout=WAIT)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("text", ["", "127.0.0.1:99999", "a:b:c:d", "127.0.0.1:x"])
+def test_an_address_that_is_none(settings: Path, text: str) -> None:
+    done = run(*words(settings, "--listen", text))
+    assert (done.returncode, len(done.stderr.splitlines())) in ((1, 1), (2, 1))
+
+
+# The pieces
+
+
+@contextmanager
+def turning(server: PageServer) -> Iterator[Callable[[], None]]:
+    """Turn a server in a thread, until what is given is called: then it closes."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            server.turn()
+        server.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+
+    def end() -> None:
+        over.set()
+        thread.join(WAIT)
+
+    yield end
+    end()
+    assert not thread.is_alive()
+
+
+def test_a_request_under_way_gets_its_answer_when_the_end_comes(listener: socket.socket) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(environ: object, respond: Callable[..., object]) -> Iterable[bytes]:
+        begun.set()
+        assert go.wait(WAIT)
+        respond("200 OK", [("Content-Length", "4")])
+        return [b"done"]
+
+    server = PageServer(slow, [listener], largest=1 << 20)
+    statuses: list[int] = []
+    port = port_of(listener)
+    with turning(server) as end:
+        asker = threading.Thread(target=lambda: statuses.append(get(port)))
+        asker.start()
+        assert begun.wait(WAIT)
+        assert server.idle < WAIT
+        threading.Timer(0.5, go.set).start()
+        end()
+        asker.join(WAIT)
+    assert statuses == [200]
+
+
+def test_more_than_is_taken_is_refused(listener: socket.socket) -> None:
+    def never(environ: object, respond: Callable[..., object]) -> Iterable[bytes]:
+        raise AssertionError("it was asked")
+
+    with turning(PageServer(never, [listener], largest=1000)):
+        connection = http.client.HTTPConnection("127.0.0.1", port_of(listener), timeout=WAIT)
+        connection.request("POST", "/", body=b"x" * 5000)
+        assert connection.getresponse().status == 413
+        connection.close()
+
+
+def test_it_is_idle_when_nobody_has_a_connection(listener: socket.socket) -> None:
+    server = PageServer(lambda *_: [], [listener], largest=1000)
+    with turning(server), socket.create_connection(listener.getsockname()):
+        time.sleep(1.5)
+        assert server.idle < 1.0
+
+
+def test_sockets_for_another_process_are_left_alone() -> None:
+    for environment in (
+        {},
+        {"LISTEN_FDS": "1"},
+        {"LISTEN_FDS": "1", "LISTEN_PID": "1"},
+        {"LISTEN_FDS": "many", "LISTEN_PID": str(os.getpid())},
+    ):
+        assert listening_sockets(environment) == []
+
+
+def test_own_addresses(tmp_path: Path) -> None:
+    (tmp_path / "fib_trie").write_text(
+        "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n"
+        "     +-- 10.200.1.0/29 2 0 2\n        |-- 10.200.1.0\n           /29 link UNICAST\n"
+        "        |-- 10.200.1.1\n           /32 host LOCAL\n"
+        "        |-- 10.200.1.7\n           /32 link BROADCAST\n"
+        "Local:\n        |-- 127.0.0.0\n           /8 host LOCAL\n"
+        "        |-- 127.0.0.1\n           /32 host LOCAL\n"
+    )
+    (tmp_path / "if_inet6").write_text(
+        "fe8000000000000000fc00fffe000001 03 40 20 80     usb0\n"
+        "00000000000000000000000000000001 01 80 10 80       lo\n"
+    )
+    assert own_addresses(tmp_path) == (
+        *("10.200.1.1", "127.0.0.1", "::1"),
+        "fe80::fc:ff:fe00:1",
+    )
+    assert own_addresses(tmp_path / "none") == ()
+    assert "127.0.0.1" in own_addresses()

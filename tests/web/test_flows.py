@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person does on the pages, in a real browser, and what a real MTP client sees of it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.fakes.ptpip_client import PtpIpClient
+from tests.unit.mtp.test_monitor import object_info
+from tests.web.appliance import PASSWORD
+from tests.web.browser import (
+    DESKTOP,
+    PHONE,
+    complaints,
+    log_in,
+    opened,
+    shoot,
+    site,
+)
+
+OPEN_SESSION, SEND_OBJECT_INFO, SEND_OBJECT = 0x1002, 0x100C, 0x100D
+OK, STORE_READ_ONLY = 0x2001, 0x200E
+STORAGE = 0x10001
+PIECE = bytes(1 << 18)
+ROUNDS = 64
+
+
+@pytest.fixture(
+    params=[
+        {"viewport": PHONE, "color_scheme": "dark"},
+        {"viewport": DESKTOP, "java_script_enabled": False},
+    ],
+    ids=["phone", "without-scripts"],
+)
+def window(request: pytest.FixtureRequest) -> dict[str, Any]:
+    found: dict[str, Any] = request.param
+    return found
+
+
+def said(page: Page, text: str) -> None:
+    expect(page.locator(".note.good")).to_contain_text(text)
+
+
+def test_first_visit(browser: Browser, tmp_path: Path, window: dict[str, Any]) -> None:
+    with site(tmp_path, claimed=False) as place, opened(browser, place.url, **window) as page:
+        page.goto("/")
+        expect(page.locator(".headline")).to_have_text("Waiting for a PC")
+        assert page.locator("main button").count() == 0
+        assert complaints(page) == []
+        shoot(page, "unclaimed")
+        page.click("text=Make it yours")
+        assert complaints(page) == []
+        shoot(page, "claim")
+        page.fill("#name", "Kitchen")
+        page.fill("#password", PASSWORD)
+        page.fill("#again", f"{PASSWORD}!")
+        page.click("text=Make it mine")
+        expect(page.locator("#password-error")).to_contain_text("not the same")
+        assert complaints(page) == []
+        shoot(page, "claim-refused")
+        page.fill("#password", PASSWORD)
+        page.fill("#again", PASSWORD)
+        page.click("text=Make it mine")
+        said(page, "The appliance is yours now.")
+        assert 'name = "Kitchen"' in place.settings.read_text()
+        page.click("text=Log out")
+        expect(page.locator("h1")).to_have_text("Log in")
+        log_in(page)
+
+
+def test_a_setting_is_changed_and_undone(
+    browser: Browser, tmp_path: Path, window: dict[str, Any]
+) -> None:
+    with site(tmp_path) as place, opened(browser, place.url, **window) as page:
+        log_in(page)
+        page.click("nav >> text=Settings")
+        page.fill("#trash-days", "7")
+        page.uncheck("#leds-pwm")
+        page.click("text=Show what changes")
+        assert complaints(page) == []
+        shoot(page, "review")
+        rows = page.locator(".changes tbody tr")
+        assert [re.sub(r"\s+", " ", row).strip() for row in rows.all_inner_texts()] != []
+        expect(rows).to_have_count(2)
+        expect(rows.first).to_contain_text("How long")
+        assert "days = 7" not in place.settings.read_text()
+        page.click("text=Change it")
+        said(page, "The settings are changed.")
+        assert "days = 7" in place.settings.read_text()
+        assert page.input_value("#trash-days") == "7"
+        page.click("text=Undo the last change")
+        page.click("text=Change it")
+        said(page, "as they were")
+        assert page.input_value("#trash-days") == "30"
+
+
+def test_bad_values_are_refused_on_both_sides(browser: Browser, tmp_path: Path) -> None:
+    with site(tmp_path) as place, opened(browser, place.url) as page:
+        log_in(page)
+        page.goto("/settings")
+        page.fill("#trash-days", "0")
+        page.click("text=Show what changes")
+        assert page.evaluate("document.querySelector('#trash-days').validity.rangeUnderflow")
+        page.evaluate("document.querySelector('main form').noValidate = true")
+        page.fill("#leds-pins", "17, 99")
+        page.click("text=Show what changes")
+        expect(page.locator("#trash-days-error")).to_contain_text("between 1 and 3650")
+        expect(page.locator("#leds-pins-error")).to_contain_text("between 0 and 27")
+        assert page.input_value("#leds-pins") == "17, 99"
+        assert complaints(page) == []
+        shoot(page, "settings-refused")
+
+
+def test_a_transfer_is_watched(browser: Browser, tmp_path: Path) -> None:
+    with (
+        site(tmp_path) as place,
+        opened(browser, place.url) as page,
+        PtpIpClient(place.mtp) as pc,
+    ):
+        log_in(page)
+        assert pc.call(OPEN_SESSION, 1).code == OK
+        expect(page.locator(".headline")).to_have_text("Connected to a PC")
+        size = ROUNDS * len(PIECE)
+        name = "<i>holiday & more.mov"
+        assert pc.call(SEND_OBJECT_INFO, STORAGE, 0, data=object_info(name, size)).code == OK
+        pc.request(SEND_OBJECT, phase=2)
+        pc.start_data(size)
+        bar = page.locator("progress")
+        seen: list[int] = []
+        for number in range(ROUNDS):
+            pc.data(PIECE, last=number == ROUNDS - 1)
+            if number in (ROUNDS // 4, ROUNDS // 2):
+                expect(bar).to_have_js_property("max", size)
+                page.wait_for_function(
+                    "before => document.querySelector('progress')?.value > before",
+                    arg=seen[-1] if seen else 0,
+                )
+                seen.append(bar.evaluate("bar => bar.value"))
+            if number == ROUNDS // 2:
+                expect(page.locator(".safety")).to_contain_text("Do not unplug now")
+                expect(page.locator(".headline")).to_have_text("Receiving from the PC")
+                expect(page.locator("[data-part=transfers]")).to_contain_text(name)
+                assert page.locator(".light-transferring").count() == 1
+                assert complaints(page) == []
+                shoot(page, "transfer")
+        assert 0 < seen[0] < seen[1] < size
+        assert pc.response()[0] == OK
+        expect(bar).to_have_count(0)
+        expect(page.locator(".safety")).to_contain_text("Safe to unplug")
+        row = page.locator(".recent tbody tr").first
+        expect(row).to_contain_text(name)
+        expect(row).to_contain_text("whole")
+        expect(page.locator("#chart-words")).to_contain_text("from the PC")
+        assert complaints(page) == []
+        shoot(page, "transferred")
+        with opened(browser, place.url, color_scheme="dark", viewport=PHONE) as other:
+            log_in(other)
+            shoot(other, "transferred-phone-dark")
+
+
+def test_what_is_read_only_refuses_a_client(
+    browser: Browser, tmp_path: Path, window: dict[str, Any]
+) -> None:
+    def send(pc: PtpIpClient, name: str) -> int:
+        return pc.call(SEND_OBJECT_INFO, STORAGE, 0, data=object_info(name, 4)).code
+
+    with (
+        site(tmp_path) as place,
+        opened(browser, place.url, **window) as page,
+        PtpIpClient(place.mtp) as pc,
+    ):
+        assert pc.call(OPEN_SESSION, 1).code == OK
+        assert send(pc, "a.txt") == OK
+        assert pc.call(SEND_OBJECT, data=b"data").code == OK
+        log_in(page)
+        page.click("text=Make it read-only")
+        said(page, "Nothing can be changed")
+        assert send(pc, "b.txt") == STORE_READ_ONLY
+        assert "read_only = true" in place.settings.read_text()
+        page.click("text=Allow changes")
+        said(page, "Files can be changed")
+        assert send(pc, "c.txt") == OK
+
+
+def test_a_backup_is_saved_and_taken_over(browser: Browser, tmp_path: Path) -> None:
+    with site(tmp_path) as place, opened(browser, place.url) as page:
+        log_in(page)
+        page.goto("/maintenance")
+        with page.expect_download() as coming:
+            page.click("text=Save a backup")
+        backup = tmp_path / "backup.toml"
+        coming.value.save_as(backup)
+        assert coming.value.suggested_filename.endswith(".toml")
+        assert "scrypt" not in backup.read_text()
+        assert "days = 30" in backup.read_text()
+        page.goto("/settings")
+        page.fill("#trash-days", "9")
+        page.click("text=Show what changes")
+        page.click("text=Change it")
+        said(page, "changed")
+        page.goto("/maintenance")
+        page.set_input_files("#file", backup)
+        page.click("text=Show what changes")
+        expect(page.locator(".changes")).to_contain_text("30")
+        assert complaints(page) == []
+        shoot(page, "restore")
+        page.click("text=Change it")
+        said(page, "those of the backup")
+        assert "days = 30" in place.settings.read_text()
+        assert "scrypt" in place.settings.read_text()
+
+
+def test_storages_are_looked_after(
+    browser: Browser, tmp_path: Path, window: dict[str, Any]
+) -> None:
+    more = tmp_path / "more"
+    more.mkdir()
+    with site(tmp_path) as place, opened(browser, place.url, **window) as page:
+        log_in(page)
+        page.click("nav >> text=Storage")
+        page.fill("#path", "/etc/passwd")
+        page.click("text=Serve it")
+        expect(page.locator("#path-error")).to_be_visible()
+        assert page.input_value("#path") == "/etc/passwd"
+        assert complaints(page) == []
+        page.fill("#path", str(more))
+        page.click("text=Serve it")
+        said(page, "more is served now.")
+        assert complaints(page) == []
+        shoot(page, "storages")
+        page.click("[aria-label='Move more up']")
+        said(page, "The order is changed.")
+        expect(page.locator("main h2").first).to_contain_text("more")
+        page.locator("summary").first.click()
+        page.locator("main form.row input[name=name]").first.fill("Box")
+        page.locator("main form.row button").first.click()
+        said(page, "It is called Box now.")
+        page.click("[aria-label='Eject Box']")
+        said(page, "It is ejected.")
+        page.click("[aria-label='Load Box']")
+        said(page, "The PC sees it again.")
+        page.click("[aria-label='Take Box out']")
+        page.click("main button.risky")
+        said(page, "It is not served any more.")
+        page.click("text=Look into it")
+        page.click("text=Music")
+        page.click("text=Album")
+        expect(page.locator("table")).to_contain_text("01 First.flac")
+        assert more.is_dir()
+
+
+def test_log_comes_by_itself(browser: Browser, tmp_path: Path) -> None:
+    with site(tmp_path) as place, opened(browser, place.url) as page:
+        log_in(page)
+        page.goto("/maintenance/logs")
+        line = {"time": 0.0, "source": "leds", "priority": 6, "text": "<b>new"}
+        place.helper.answers["logs"] = {"lines": [line], "cursor": "c2"}
+        expect(page.locator("#log p").last).to_contain_text("leds: <b>new")
+        place.helper.answers["logs"] = {"lines": [], "cursor": "c2"}
+        assert place.helper.asked("logs")[-1]["after"] in ("c1", "c2")
+
+
+def test_clock_is_set_from_the_browser(browser: Browser, tmp_path: Path) -> None:
+    with site(tmp_path) as place, opened(browser, place.url) as page:
+        log_in(page)
+        expect(page.locator("[data-now]")).to_be_hidden()
+        page.clock.install(time="2031-05-01T10:00:00Z")
+        page.goto("/")
+        expect(page.locator("[data-now]")).to_be_visible()
+        page.click("text=Set the clock")
+        said(page, "The clock is set.")
+        asked = place.helper.asked("clock set")[-1]["time"]
+        assert 0 <= asked - 1_935_396_000 < 600
+
+
+def test_an_update_is_sent_checked_and_installed(browser: Browser, tmp_path: Path) -> None:
+    bundle = tmp_path / "new.mtp-update"
+    bundle.write_bytes(bytes(3 << 20))
+    with site(tmp_path) as place, opened(browser, place.url) as page:
+        log_in(page)
+        page.goto("/maintenance/update")
+        page.set_input_files("#bundle", bundle)
+        page.click("#upload button")
+        expect(page.locator("h1")).to_have_text("Install version 0.2.0?")
+        path = place.helper.asked("update check")[-1]["path"]
+        assert path == str(tmp_path / "web" / "uploads" / "bundle.mtp-update")
+        assert Path(path).stat().st_size == 3 << 20
+        status = {"running": "0.1.0", "chosen": "0.2.0", "trial": True}
+        before = place.helper.answers.get("update status", {})
+        place.helper.answers["update status"] = before | STATUS | status
+        page.click("main button.primary")
+        expect(page.locator("h1")).to_have_text("It starts anew with the other version")
+        assert complaints(page) == []
+        shoot(page, "updating")
+        assert not Path(path).exists()
+        done = {"running": "0.2.0", "chosen": "0.2.0", "trial": False}
+        place.helper.answers["update status"] = STATUS | done
+        expect(page.locator("h1")).to_have_text("Update")
+        expect(page.locator(".facts")).to_contain_text("0.2.0")
+        shoot(page, "updated")
+
+
+STATUS = {"image": "0.1.0", "installed": ["0.2.0"], "starts": 0, "last": "", "keys": []}
+
+
+def test_keyboard_alone_is_enough(browser: Browser, tmp_path: Path) -> None:
+    with site(tmp_path) as place, opened(browser, place.url) as page:
+        page.goto("/login")
+        page.keyboard.press("Tab")
+        expect(page.locator(":focus")).to_have_text("Skip to the content")
+        shoot(page, "focus")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        expect(page.locator(":focus")).to_have_id("password")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.locator(".headline")).to_be_visible()
+
+
+def test_no_answer_is_said_and_gets_over(browser: Browser, tmp_path: Path) -> None:
+    with site(tmp_path) as place, opened(browser, place.url) as page:
+        log_in(page)
+        page.route("**/live", lambda route: route.abort())
+        expect(page.locator("#lost")).to_contain_text("No answer from the appliance")
+        assert complaints(page) == []
+        page.unroute("**/live")
+        expect(page.locator("#lost")).to_be_hidden()

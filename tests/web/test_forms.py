@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The form of the settings is made from their declaration; the chart, the light, the words."""
+
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from appliance.leds.patterns import Pattern
+from appliance.settings.schema import Settings, declared
+from appliance.status import Cable, Direction, Status, StorageStatus, Transfer, Unsafe, Usb, Warning
+from tests.web.appliance import HOSTILE, FakeAppliance, Visitor
+from webui import forms
+from webui.chart import HEIGHT, chart
+from webui.light import style_sheet
+
+
+class Inputs(HTMLParser):
+    """All fields of a page by name."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: dict[str, dict[str, str | None]] = {}
+        self.labels: set[str | None] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        known = dict(attributes)
+        if tag in ("input", "select") and known.get("name"):
+            self.found[str(known["name"])] = known
+        if tag == "label":
+            self.labels.add(known.get("for"))
+
+
+@pytest.fixture
+def inputs(owner: Visitor) -> Inputs:
+    return Inputs(owner.get("/settings").text)
+
+
+def test_every_setting_has_its_field_with_a_label_and_help(inputs: Inputs) -> None:
+    for key, _, _ in declared():
+        if key == forms.PASSWORD:
+            assert key not in inputs.found
+            continue
+        field = inputs.found[key]
+        assert field["id"] in inputs.labels
+        assert f"{field['id']}-help" in str(field["aria-describedby"])
+
+
+@pytest.mark.parametrize(
+    ("key", "attributes"),
+    [
+        ("trash.days", {"type": "number", "min": "1", "max": "3650", "value": "30"}),
+        ("button.pin", {"type": "number", "min": "-1", "max": "27", "value": "-1"}),
+        ("usb.vendor_id", {"value": "0x1d6b", "pattern": "0[xX][0-9a-fA-F]{1,4}|[0-9]{1,5}"}),
+        ("trash.keep", {"type": "checkbox", "checked": None}),
+        ("wifi.passphrase", {"type": "password", "pattern": "[ -~]{8,63}"}),
+        ("name", {"maxlength": "254", "value": ""}),
+    ],
+)
+def test_browser_can_check_what_the_declaration_says(
+    inputs: Inputs, key: str, attributes: dict[str, str | None]
+) -> None:
+    assert {name: inputs.found[key].get(name, "lacks") for name in attributes} == attributes
+
+
+def test_patterns_take_what_the_checks_take(inputs: Inputs) -> None:
+    pattern = str(inputs.found["network.host_name"]["pattern"])
+    for name, good in (("mtp-appliance", True), ("a", True), ("-a", False), ("A b", False)):
+        assert bool(re.fullmatch(pattern, name)) is good
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({}, {}),
+        ({"trash.days": "7"}, {"trash.days": "7"}),
+        ({"trash.days": " 30 "}, {}),
+        ({"trash.keep": ""}, {"trash.keep": "false"}),
+        ({"leds.pins": "17, 27"}, {"leds.pins": "17, 27"}),
+        ({"usb.vendor_id": "0x1d6b"}, {}),
+        ({"wifi.passphrase": ""}, {}),
+        ({"wifi.passphrase": " spaces count "}, {"wifi.passphrase": " spaces count "}),
+        ({"web.password": "x"}, {}),
+        ({"evil": "x"}, {}),
+    ],
+)
+def test_only_what_is_different_is_sent(
+    owner: Visitor, fake: FakeAppliance, given: dict[str, str], sent: dict[str, str]
+) -> None:
+    fields = {key: field.get("value") or "" for key, field in Inputs(page(owner)).found.items()}
+    unticked = [
+        key
+        for key, field in Inputs(page(owner)).found.items()
+        if field.get("type") == "checkbox" and "checked" not in field
+    ]
+    for key in (*unticked, *(key for key, value in given.items() if value == "")):
+        fields.pop(key, None)
+    fields["write_safety"], fields["log_level"], fields["network.function"] = (
+        "safe",
+        "normal",
+        "ncm",
+    )
+    owner.post("/settings", **(fields | {key: each for key, each in given.items() if each}))
+    assert fake.asked("settings plan")[-1]["values"] == sent
+
+
+def page(owner: Visitor) -> str:
+    return owner.get("/settings").text
+
+
+def test_a_secret_is_never_shown_and_can_be_taken_away(owner: Visitor, fake: FakeAppliance) -> None:
+    fake.settings.set({"wifi.passphrase": "hush hush"})
+    assert "hush" not in page(owner)
+    settings = fake.settings.read().settings
+    assert forms.changed(settings, {"wifi.passphrase": "hush hush"}) != {}
+    values = forms.read({"wifi.passphrase": "", "wifi.passphrase:none": "yes"})
+    assert forms.changed(settings, values)["wifi.passphrase"] == ""
+
+
+def test_errors_stand_at_their_fields_in_words(owner: Visitor, fake: FakeAppliance) -> None:
+    errors = {"trash.days": "is not between 1 and 3650", "name": f"is {HOSTILE}"}
+    fake.answers["settings plan"] = {"changes": [], "errors": errors}
+    answer = owner.post("/settings", **{"trash.days": "0", "name": HOSTILE})
+    assert answer.status_code == 422
+    assert "This has to be between 1 and 3650." in answer.text
+    assert 'aria-describedby="trash-days-help trash-days-error"' in answer.text
+    assert "<script>alert" not in answer.text
+    assert fake.asked("settings set") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"key": "trash.days"}, "How long"),
+        ({"key": "storages[/a]"}, "Storage /a"),
+        ({"key": "storages[/a].read_only"}, "Storage /a: read_only"),
+        ({"key": "storages[/a[b].x].name"}, "Storage /a[b].x: name"),
+    ],
+)
+def test_changes_have_names(owner: Visitor, change: dict[str, Any], words: str) -> None:
+    with owner.client.application.test_request_context():
+        assert forms.label_of(change) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(True, "yes"), (None, "(nothing)"), ("", "(nothing)"), ([17, 27], "17, 27"), (7, "7"),
+     ("(set)", "(set)"), ([], "(nothing)"), (False, "no"), (0, "0")],
+)  # fmt: skip
+def test_values_have_words(owner: Visitor, value: object, words: str) -> None:
+    with owner.client.application.test_request_context():
+        assert forms.value_of(value) == words
+
+
+def test_defaults_read_back_as_they_are() -> None:
+    assert forms.changed(Settings(), {}) == {}
+
+
+# What is shown
+
+
+def test_chart_lies_at_zero_where_nothing_moved() -> None:
+    drawn = chart([(400, 0, 1e6), (402, 0, 2e6), (700, 3e6, 0)], 1000)
+    points = [tuple(map(float, each.split(","))) for each in drawn.from_pc.split()]
+    assert drawn.top == 5e6
+    assert (drawn.most_to, drawn.most_from) == (3e6, 2e6)
+    assert points[0] == (0, HEIGHT)
+    assert points[-1] == (600, HEIGHT)
+    assert all(0 <= x <= 600 and 0 <= y <= HEIGHT for x, y in points)
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+
+
+@pytest.mark.parametrize(
+    ("most", "top"),
+    [(0, 1), (1, 1), (1.5, 2), (999, 1000), (1000, 1000), (4.2e6, 5e6), (9.6e6, 1e7)],
+)
+def test_scale_is_a_round_number(most: float, top: float) -> None:
+    assert chart([(10, most, 0)], 10).top == top
+
+
+def test_old_and_future_rows_are_left_out() -> None:
+    assert chart([(0, 5, 5), (5000, 5, 5)], 1000).is_empty
+
+
+@pytest.mark.parametrize("pattern", Pattern)
+def test_light_is_animated_as_the_table_says(pattern: Pattern) -> None:
+    sheet, name = style_sheet(), f"light-{pattern.label}"
+    found = re.search(rf"@keyframes {name} {{ (.*) }}", sheet)
+    if pattern is Pattern.CONNECTED:
+        assert found is None
+        return
+    assert found is not None
+    frames = re.findall(r"([\d.]+)% { opacity: ([\d.]+); }", found[1])
+    assert [opacity == "1" for _, opacity in frames] == [lit for lit, _ in pattern.value.steps]
+    assert f"{name} {pattern.value.period:g}s step-end infinite" in sheet
+
+
+STATUSES = {
+    "not running": (None, "The appliance is not running"),
+    "starting": (Status(), "It is starting"),
+    "waiting": (Status(ready=True, usb=Usb(cable=Cable.DETACHED)), "Waiting for a PC"),
+    "connected": (Status(ready=True, usb=Usb(cable=Cable.CONFIGURED)), "Connected to a PC"),
+    "ejected": (Status(ready=True, ejected=True), "Ejected"),
+    "sending": (
+        Status(ready=True, transfers=(Transfer(HOSTILE, Direction.IN, 5, 10, 1.0),)),
+        "Sending to the PC",
+    ),
+    "both": (
+        Status(
+            ready=True,
+            transfers=(Transfer(direction=Direction.IN), Transfer(direction=Direction.OUT)),
+        ),
+        "Moving files to and from the PC",
+    ),
+    "unsafe": (
+        Status(ready=True, unsafe=Unsafe(2, 3_000_000)),
+        "2 files",
+    ),
+    "full": (
+        Status(
+            ready=True,
+            storages=(StorageStatus(HOSTILE, "/srv", "in", False, 5, 100),),
+            warnings=(Warning("storage-full", HOSTILE, "delete"), Warning("new-code", "x")),
+        ),
+        "95 % used: make room",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATUSES)
+def test_each_state_is_shown(owner: Visitor, fake: FakeAppliance, name: str) -> None:
+    status, words = STATUSES[name]
+    if status is not None:
+        fake.show(status)
+    for path in ("/", "/live"):
+        text = owner.get(path).text
+        assert words in text
+        assert "<script>alert" not in text
+        unsafe = "Do not unplug now" in text
+        assert unsafe is (name in ("sending", "both", "unsafe"))
+
+
+def test_eject_and_connect_take_each_others_place(owner: Visitor, fake: FakeAppliance) -> None:
+    fake.show(Status(ready=True))
+    assert 'action="/eject"' in owner.get("/").text
+    fake.show(Status(ready=True, ejected=True))
+    assert 'action="/connect"' in owner.get("/live").text
+
+
+def test_an_open_page_costs_nothing_while_nothing_changes(
+    owner: Visitor, fake: FakeAppliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webui.pages.home.time", SimpleNamespace(time=lambda: 1_000_000.0))
+    fake.show(Status(ready=True))
+    tag = owner.get("/live").headers["ETag"]
+    again = owner.get("/live", headers={"If-None-Match": tag})
+    assert (again.status_code, again.data) == (304, b"")
+    fake.show(Status(ready=True, ejected=True))
+    assert owner.get("/live", headers={"If-None-Match": tag}).status_code == 200
+    owner.post("/language", language="de")
+    fake.show(Status(ready=True))
+    assert owner.get("/live", headers={"If-None-Match": tag}).status_code == 200

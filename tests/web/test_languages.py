@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page's languages: each says all that there is, with the same places for values."""
+
+import re
+
+import pytest
+from babel.messages.catalog import Message
+
+from tests import translations
+from tests.web.appliance import FakeAppliance, Visitor, visitor
+from tests.web.test_routes import CASES, routes
+from webui.languages import NAMES
+
+OTHERS = sorted(set(NAMES) - {translations.SOURCE})
+PLACE = re.compile(r"%\(\w+\)[sd]|%%")
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_everything_is_translated(language: str) -> None:
+    assert translations.untranslated(language) == [], "make translations, then translate"
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_nothing_is_left_over(language: str) -> None:
+    assert translations.left_over(language) == [], "make translations"
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_places_for_values_are_the_same(language: str) -> None:
+    for message in translations.read(language):
+        if message.id:
+            assert places(message.string) <= places(message.id), message.id
+            assert set(PLACE.findall(str(message.id))) >= places(message.string), message.id
+            assert singular(message) == places(message.id), message.id
+
+
+def places(text: object) -> set[str]:
+    """All that stands for a value in all forms of a message."""
+    forms = text if isinstance(text, tuple | list) else [text]
+    return {found for form in forms for found in PLACE.findall(str(form))}
+
+
+def singular(message: Message) -> set[str]:
+    """The places of all forms together; a form for one may do without the number."""
+    return places(message.string) | (places(message.id) & {"%(num)d"})
+
+
+def test_a_message_that_is_new_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = translations.template()
+    whole.add("Something that nobody has translated")
+    monkeypatch.setattr(translations, "template", lambda: whole)
+    assert translations.untranslated("de") == ["Something that nobody has translated"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [
+        ("de", "de"),
+        ("de-AT,en;q=0.5", "de"),
+        ("fr,de;q=0.5", "de"),
+        ("fr", "en"),
+        ("", "en"),
+        ("en-US,de;q=0.9", "en"),
+        ("*", "en"),
+        ("de;q=x", "en"),
+    ],
+)
+def test_browser_says_the_language(fake: FakeAppliance, asked: str, language: str) -> None:
+    text = visitor(fake).get("/help", headers={"Accept-Language": asked}).text
+    assert f'<html lang="{language}">' in text
+    assert ("Hilfe" in text) is (language == "de")
+
+
+def test_choice_counts_more_than_the_browser_and_survives_logging_in(stranger: Visitor) -> None:
+    stranger.post("/language", language="de")
+    assert "Anmelden" in stranger.get("/login").text
+    stranger.log_in()
+    assert "Einstellungen" in stranger.get("/settings").text
+    stranger.post("/language", language="<xx>")
+    assert '<html lang="en">' in stranger.get("/help").text
+
+
+def test_german_pages_speak_german(owner: Visitor) -> None:
+    owner.post("/language", language="de")
+    english = {
+        str(message.id)
+        for message in translations.read("de")
+        if isinstance(message.id, str) and len(message.id) > 20 and "%" not in message.id
+    }
+    german = owner.client.application
+    for endpoint, method, path in routes(german):
+        case = CASES[endpoint, method]
+        if method == "GET" and case.status == 200 and endpoint not in ("static", "help.icon"):
+            text = owner.get(f"{path}{case.query}").text
+            assert [each for each in english if f">{each}<" in text] == [], endpoint
+
+
+def test_numbers_have_a_comma_in_german(owner: Visitor) -> None:
+    owner.post("/language", language="de")
+    assert "10\N{NO-BREAK SPACE}kB" in owner.get("/maintenance/update").text
+    with owner.client.application.test_request_context(headers={"Accept-Language": "de"}):
+        from webui.words import duration, rate  # noqa: PLC0415
+
+        assert rate(1_234_567) == "1,2\N{NO-BREAK SPACE}MB/s"
+        assert [duration(each) for each in (1, 59.4, 60, 3600, 86400)] == [
+            *("1 Sekunde", "59 Sekunden", "1 Minute", "1 h 0 min", "1 Tag"),
+        ]
+
+
+def test_catalogues_are_compiled_once_and_a_read_only_state_is_no_end(
+    fake: FakeAppliance,
+) -> None:
+    visitor(fake)
+    compiled = list((fake.root / "state").rglob("*.mo"))
+    assert len(compiled) == len(OTHERS)
+    before = [each.stat().st_mtime_ns for each in compiled]
+    visitor(fake)
+    assert [each.stat().st_mtime_ns for each in compiled] == before
