@@ -22,8 +22,7 @@ pytestmark = pytest.mark.guest("appliance")
 TARGET = "mtp-appliance.target"
 BASE = 1
 _PATIENCE = 300.0
-#: Shorter trials: a version is good after 3 seconds, and has a minute to come up.
-_SHORT = "[Service]\nEnvironment=STEADY=3 PATIENCE=60\n"
+_PATIENT, _IMPATIENT = 280, 40
 SETTINGS = places.SETTINGS
 Files = dict[str, bytes]
 
@@ -34,17 +33,23 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> SecretKey:
     secret = SecretKey(make_secret(), "test")
     public = tmp_path_factory.mktemp("key") / "test.pub"
     write_public(public, PublicKey(public_of(secret.raw), "test"))
-    drop_in = Path("/run/systemd/system/mtp-appliance-trial.service.d/short.conf")
-    drop_in.parent.mkdir(parents=True, exist_ok=True)
-    drop_in.write_text(_SHORT)
-    units.run("systemctl", "daemon-reload")
     assert "test" in units.run("mtp-appliance", "update", "trust", str(public))
     return secret
+
+
+def trial(patience: int) -> None:
+    """Let a version be good after 3 seconds, and have so long to come up, however slow this is."""
+    drop_in = Path("/run/systemd/system/mtp-appliance-trial.service.d/short.conf")
+    drop_in.parent.mkdir(parents=True, exist_ok=True)
+    drop_in.write_text(f"[Service]\nEnvironment=STEADY=3 PATIENCE={patience}\n")
+    units.run("systemctl", "daemon-reload")
 
 
 @pytest.fixture
 def make(key: SecretKey, tmp_path: Path) -> Iterator[Callable[..., Path]]:
     """Makes bundles of the program that is installed, changed; afterwards the image's own runs."""
+
+    trial(_PATIENT)
 
     def make(name: str, change: Callable[[Files], None] = lambda files: None) -> Path:
         files = bundle.program_files(places.PROGRAM)
@@ -157,6 +162,8 @@ def test_a_broken_one_is_taken_back_by_itself(
     (share / "old").write_bytes(b"as it was")
     settings = SETTINGS.read_bytes()
     path = make("broken", broken)
+    if broken is is_never_ready:
+        trial(_IMPATIENT)
     units.run("mtp-appliance", "update", "install", str(path), "--restart")
     wait_until_taken_back(f"{__version__}+broken")
     units.wait_until(lambda: "update-taken-back" in warnings(), "the status warns of it")
