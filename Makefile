@@ -6,10 +6,13 @@ PORT ?= 15740
 WEB_PORT ?= 8080
 PYTHON ?= python3
 ARGS ?=
+BOARD ?= zero2w
+BASE ?=
+URL ?=
 export FOLDER PORT WEB_PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check vm bundle key icon translations clean
+.PHONY: help run test test-fast check vm bench bundle key image release icon translations clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -36,6 +39,19 @@ vm: ## open a shell in the virtual Pi, with the device plugged in
 	@sh tests/setup.sh vm
 	.venv/bin/python -m tests.vm shell
 
+image: ## make the image of an SD card for BOARD=zero (also Zero W) or zero2w, as root; in build/image
+	@sh tests/setup.sh image
+	.venv/bin/python -m image build $(BOARD) $(BASE:%=--base %)
+
+release: ## make the files of a release of BOARD's image in build/release (URL=where they will lie)
+	@sh tests/setup.sh image
+	.venv/bin/python -m image build $(BOARD)
+	.venv/bin/python -m image release $(BOARD) --url "$(URL)"
+
+bench: ## measure speed and memory beside uMTP-Responder in the virtual Pi; makes docs/performance.md
+	@sh tests/setup.sh bench
+	.venv/bin/python -m tests.bench run $(ARGS)
+
 translations: ## bring the settings page's catalogues up to date, for who translates
 	@sh tests/setup.sh check
 	.venv/bin/python -m tests.translations
@@ -61,4 +77,4 @@ icon: ## draw the device's icon anew from its SVG (Debian's librsvg2-bin)
 
 clean: ## remove what make has made here, but never share/
 	rm -rf .venv .make build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find appliance tests -name __pycache__ -prune -exec rm -rf {} +
+	find appliance image tests -name __pycache__ -prune -exec rm -rf {} +

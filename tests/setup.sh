@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Makes this checkout ready for one of the Makefile's targets: Debian packages, then .venv.
-#   sh tests/setup.sh run|test|test-fast|check|vm
+#   sh tests/setup.sh run|test|test-fast|check|vm|bench|image|image-test
 # As root, what is missing is installed by apt-get. Otherwise it is named, with the line that
 # installs it, and the work goes on as far as it can. When nothing is missing, nothing is asked.
 set -eu
@@ -17,12 +17,29 @@ test,test-fast      shellcheck              command shellcheck
 test,test-fast      procps                  command pkill
 test,test-fast      libaio1t64|libaio1      library libaio.so.1
 test,test-fast      chromium                command chromium
-test,vm             qemu-system-x86         command qemu-system-x86_64
+test,test-fast,bench  qemu-user             command qemu-x86_64
+test,test-fast,bench  tcc                   command tcc
+test,test-fast,bench  libc6-dev             file /usr/include/stdio.h
+test,vm,bench       qemu-system-x86         command qemu-system-x86_64
 test,test-fast      qemu-utils              command qemu-io
-test,vm             mmdebstrap              command mmdebstrap
-test,vm             uidmap                  command newuidmap
-test,vm             e2fsprogs               command mke2fs
-test,vm             debian-archive-keyring  file /usr/share/keyrings/debian-archive-keyring.gpg
+test,test-fast,vm,bench,image,image-test  mmdebstrap        command mmdebstrap
+test,vm,bench       uidmap                  command newuidmap
+test,test-fast,vm,bench,image,image-test  e2fsprogs  command mke2fs
+test,test-fast,vm,bench,image,image-test  debian-archive-keyring  file /usr/share/keyrings/debian-archive-keyring.gpg
+test,test-fast,image,image-test  mtools     command mcopy
+test,test-fast,image,image-test  dosfstools  command mkfs.vfat
+test,test-fast,image,image-test  fdisk      command sfdisk
+test,test-fast,image,image-test  squashfs-tools  command mksquashfs
+test,test-fast,image,image-test  device-tree-compiler  command fdtput
+test,test-fast,image,image-test  kmod       command depmod
+test,test-fast,image,image-test  cpio       command cpio
+test,test-fast,image,image-test  zstd       command zstd
+test,test-fast,image,image-test  xz-utils   command xz
+test,test-fast,image,image-test  bmap-tools  command bmaptool
+image,image-test    arch-test               command arch-test
+image,image-test    qemu-user-static        command qemu-aarch64-static
+image,image-test    binfmt-support          command update-binfmts
+image-test          qemu-system-arm         command qemu-system-aarch64
 END
 }
 

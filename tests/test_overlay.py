@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What lies in `overlay/`: it is installed whole, offline, and says what the command says."""
 
+import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -20,15 +22,17 @@ MAN = OVERLAY / "usr/share/man/man1/mtp-appliance.1"
 COMPLETION = OVERLAY / "usr/share/bash-completion/completions/mtp-appliance"
 UNITS = sorted((OVERLAY / "usr/lib/systemd/system").glob("*.service"))
 PINNED = dict(
-    line.split("==")
+    line.partition(" ")[0].split("==")
     for line in (OVERLAY / "requirements.txt").read_text().splitlines()
     if line and not line.startswith("#")
 )
 
 
-def install(*arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+def install(
+    *arguments: str | Path, overlay: Path = OVERLAY, **environment: str
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["sh", OVERLAY / "install.sh", *arguments],
+        ["sh", overlay / "install.sh", *arguments],
         env=os.environ | {"PYTHON": sys.executable} | environment,
         capture_output=True,
         text=True,
@@ -49,13 +53,29 @@ def make_wheels(folder: Path) -> None:
             wheel.writestr(f"{info}/RECORD", "")
 
 
+def copy_overlay(folder: Path, wheels: Path) -> Path:
+    """Copy the project, as far as it is installed, with the made packages pinned."""
+    overlay = folder / "overlay"
+    shutil.copytree(OVERLAY, overlay)
+    for name in ("appliance", "webui", "LICENSE"):
+        (folder / name).symlink_to(ROOT / name)
+    lines = []
+    for name, version in PINNED.items():
+        wheel = next(wheels.glob(f"{name.replace('-', '_')}-*.whl"))
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        lines.append(f"{name}=={version} --hash=sha256:{digest}\n")
+    (overlay / "requirements.txt").write_text("".join(lines))
+    return overlay
+
+
 def test_installed_offline_and_again(tmp_path: Path) -> None:
     wheels, target = tmp_path / "wheels", tmp_path / "target"
     wheels.mkdir()
     target.mkdir()
     make_wheels(wheels)
+    overlay = copy_overlay(tmp_path, wheels)
     for _ in range(2):
-        done = install(target, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
+        done = install(target, overlay=overlay, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
         assert done.returncode == 0, done.stderr
     library = target / "usr/lib/mtp-appliance"
     for each in ("functionfs", "ioctl_opt", "libaio", "appliance"):
@@ -68,6 +88,17 @@ def test_installed_offline_and_again(tmp_path: Path) -> None:
         copy = target / path.relative_to(OVERLAY)
         assert copy.exists()
         assert os.access(copy, os.X_OK) == os.access(path, os.X_OK)
+
+
+def test_packages_of_another_content_are_refused(tmp_path: Path) -> None:
+    wheels, target = tmp_path / "wheels", tmp_path / "target"
+    wheels.mkdir()
+    target.mkdir()
+    make_wheels(wheels)
+    done = install(target, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
+    assert done.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+    assert not (target / "usr/lib/mtp-appliance/functionfs").exists()
 
 
 def test_nothing_installed_names_this_machine(tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 """What a check finds."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from appliance.doctor.machine import Machine
+from appliance.values import dataclass
 
 
 class Grade(StrEnum):

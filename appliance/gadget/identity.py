@@ -5,11 +5,11 @@ A PC remembers the device by its serial number and its network by the addresses.
 is the board's; where the board has none it is derived from the machine's id, never that id itself.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from appliance import __version__
 from appliance.mtp.device_ports import DeviceIdentity
+from appliance.values import dataclass
 
 MANUFACTURER = "MTP Appliance project"
 MODEL = "MTP Appliance"

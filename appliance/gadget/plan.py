@@ -8,9 +8,10 @@ Paths are relative to the gadget's own directory. Spec: Linux, Documentation/usb
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from zlib import crc32
+
+from appliance.values import dataclass
 
 FUNCTION = "ffs.mtp"
 #: The name under which FunctionFS is mounted: the part after the dot.

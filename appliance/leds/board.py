@@ -9,10 +9,11 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ They need neither colours nor brightness: one plain LED says it all. Dark means 
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from appliance.status import Cable, Status
+from appliance.values import dataclass
 
 #: Seconds that a pattern is held.
 FOREVER = math.inf
@@ -98,7 +98,7 @@ FAILED: tuple[Step, ...] = ((False, 0.3), (True, 1.5), (False, 0.3), (True, 0.3)
 _GRAVE = frozenset(
     {
         *("storage-full", "storage-missing", "storage-failed", "controller-taken", "unit-failed"),
-        "update-taken-back",
+        *("card", "update-taken-back"),
     }
 )
 

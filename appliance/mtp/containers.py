@@ -15,11 +15,11 @@ Header of every container:
 """
 
 import struct
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from appliance.mtp.codes import EventCode, OperationCode
 from appliance.mtp.transaction import Reply, Request
+from appliance.values import dataclass
 
 HEADER = struct.Struct("<IHHI")
 HEADER_SIZE = HEADER.size

@@ -5,10 +5,11 @@ Each `encode` gives its table of fields and the section of MTP 1.1 that defines 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from appliance.mtp.codes import DataType
 from appliance.mtp.wire import Value, Writer, encode_value
+from appliance.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

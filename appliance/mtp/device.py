@@ -5,13 +5,13 @@ Spec: MTP 1.1 section 5.1 and appendix C.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from appliance.mtp.codes import DataType, DevicePropertyCode, ResponseCode
 from appliance.mtp.descriptions import DATE_FORM, NO_FORM, DevicePropDesc, Form, range_form
 from appliance.mtp.device_ports import DeviceIdentity, DeviceState, Host
 from appliance.mtp.errors import MtpError
 from appliance.mtp.wire import MAX_STRING_UNITS, Value, WireError, decode_date, encode_date
+from appliance.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@
 method raises `MtpError` with the response code that the initiator is to be told, nothing else.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from appliance.values import dataclass
 
 
 class DeviceState(Protocol):

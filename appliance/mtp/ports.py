@@ -7,11 +7,11 @@ other error for anything that a file system or an initiator can do.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
 from appliance.mtp.transaction import FileSource
+from appliance.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ Spec: MTP 1.1 appendix E.2.1 (ObjectPropList), D.2.32 to D.2.34.
 import struct
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from appliance.mtp.codes import DataType, ObjectPropertyCode, ResponseCode
@@ -31,13 +31,12 @@ from appliance.mtp.wire import (
     Reader,
     Value,
     WireError,
-    Writer,
     decode_value,
     encode_string,
-    encode_value,
     encoder_of,
     size_of,
 )
+from appliance.values import dataclass
 
 _UNIQUE_ID = ObjectPropertyCode.PERSISTENT_UNIQUE_OBJECT_IDENTIFIER
 _HANDLE = struct.Struct("<I")
@@ -82,11 +81,12 @@ def encode_single(
     store: ObjectStore, record: ObjectRecord, items: Sequence[ObjectProperty]
 ) -> bytes:
     """Build the list of one object's properties, of any length each."""
-    writer = Writer().u32(len(items))
+    handle = _HANDLE.pack(record.handle)
+    parts = [_HANDLE.pack(len(items))]
     for item in items:
-        writer.u32(record.handle).u16(item.code).u16(item.data_type)
-        writer.raw(encode_value(item.data_type, item.get(store, record)))
-    return bytes(writer)
+        value = encoder_of(item.data_type)(item.get(store, record))
+        parts += (handle, _HEAD.pack(item.code, item.data_type), value)
+    return b"".join(parts)
 
 
 class Subjects:

@@ -10,7 +10,6 @@ description of each property before each upload.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from appliance.mtp.codes import (
     ALL,
@@ -32,6 +31,7 @@ from appliance.mtp.errors import MtpError
 from appliance.mtp.formats import format_of, is_image
 from appliance.mtp.ports import ObjectRecord, ObjectStore, Picture
 from appliance.mtp.wire import Value, WireError, decode_date, encode_date, is_array
+from appliance.values import dataclass
 
 #: What an object is: the table knows it.
 GROUP_IDENTITY = 1

@@ -11,12 +11,12 @@ Spec: CIPA DC-005 (PTP-IP) section 2.3. All integers are little-endian.
 """
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 
 from appliance.mtp.codes import EventCode, OperationCode
 from appliance.mtp.transaction import Reply, Request
 from appliance.mtp.wire import Reader, WireError
+from appliance.values import dataclass
 
 PORT = 15740
 PREFIX = struct.Struct("<II")

@@ -12,12 +12,12 @@ Spec: MTP 1.1 sections 4.2 (sessions), 4.3 (transactions).
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Edit, Upload
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 MAX_EDITS = 64
 
 
-class Phase(Enum):
+class Phase(IntEnum):
     """Where the transaction under way stands."""
 
     IDLE = auto()
@@ -35,7 +35,7 @@ class Phase(Enum):
     RESPONSE = auto()
 
 
-class Step(Enum):
+class Step(IntEnum):
     """What moves a transaction on."""
 
     REQUEST = auto()

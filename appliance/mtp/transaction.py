@@ -5,10 +5,10 @@ The core speaks in these values. A transport moves a `Source` to the initiator, 
 initiator sends into a `Sink`, by the fastest way it has; it never looks at the content.
 """
 
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from appliance.mtp.codes import EventCode, OperationCode, ResponseCode
+from appliance.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

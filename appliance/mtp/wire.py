@@ -10,7 +10,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta, timezone
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import cast
 
 from appliance.mtp.codes import DataType
@@ -202,6 +202,7 @@ def is_array(data_type: DataType) -> bool:
     return data_type is not DataType.STRING and data_type & _ARRAY != 0
 
 
+@cache
 def encoder_of(data_type: DataType) -> Callable[[Value], bytes]:
     """Find the quickest way to encode many values of one type; they are known to fit."""
     if data_type is DataType.STRING:

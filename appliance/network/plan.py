@@ -10,9 +10,10 @@ The PC is told neither a router nor a name server: it must not send anything her
 the device. Spec: systemd.network(5), systemd.link(5).
 """
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from zlib import crc32
+
+from appliance.values import dataclass
 
 #: The kernel's name for the first network function of a gadget; a pattern is all it takes itself.
 INTERFACE = "usb0"

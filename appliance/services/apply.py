@@ -6,6 +6,7 @@ A step that fails does not keep the later ones from being done. What is in force
 /run/mtp-appliance-gadget/applied.json, so the next time only what has changed is done.
 """
 
+import errno
 import json
 import logging
 import os
@@ -98,9 +99,7 @@ class Applier:
             Action.MAKE_GADGET: self._make_gadget,
             Action.REMAKE_GADGET: self._make_gadget,
             Action.RESTART_RESPONDER: lambda: self._system.systemctl("restart", _RESPONDER),
-            Action.RELOAD_RESPONDER: lambda: self._system.systemctl(
-                "reload-or-restart", _RESPONDER
-            ),
+            Action.RELOAD_RESPONDER: lambda: self._reload(_RESPONDER),
             Action.NETWORK: self._tell_networkd,
             Action.HOST_NAME: self._set_host_name,
             Action.WIFI: lambda: apply_wifi(self._settings, self._system, starting=self._starting),
@@ -133,14 +132,22 @@ class Applier:
 
     def _set_host_name(self) -> None:
         name = self._settings.network_host_name
-        write_if_changed(self._system.place(Path("/etc/hostname")), f"{name}\n")
-        hosts = self._system.place(Path("/etc/hosts"))
-        write_if_changed(hosts, with_host(read(hosts), name))
+        self._note_host_name(name)
         if self._root == gadget.ROOT and socket.gethostname() != name:
             log.info("HOST    %s", name)
             socket.sethostname(name)
         if not self._starting:
             self._system.systemctl("try-restart", _AVAHI)
+
+    def _note_host_name(self, name: str) -> None:
+        """Write the name down for the next start; where /etc is read-only, each start sets it."""
+        hosts = self._system.place(Path("/etc/hosts"))
+        try:
+            write_if_changed(self._system.place(Path("/etc/hostname")), f"{name}\n")
+            write_if_changed(hosts, with_host(read(hosts), name))
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
 
 
 def with_host(text: str, name: str) -> str:

@@ -13,13 +13,13 @@ controller was taken out (its driver unloaded) under such a function. Root makes
 import logging
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import ApplianceError
 from appliance.gadget import udc
 from appliance.gadget.configfs import Gadget
 from appliance.services.background import Background
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

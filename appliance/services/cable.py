@@ -8,13 +8,13 @@ controller itself comes or goes, FunctionFS tells (`Road`), and the caller looks
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.gadget import udc
 from appliance.mtp.monitor import Road
 from appliance.services.gadget import GADGET
 from appliance.status import Cable, Usb
+from appliance.values import dataclass
 
 _DIRECTORY = Path("sys/class/udc")
 _STATES = {

@@ -13,20 +13,23 @@
 | `clock-not-set`       | dates of files will be wrong                                  |
 | `unit-failed`         | a part of the appliance has ended and will not come back      |
 | `update-taken-back`   | a new version did not come up, and the one before runs again  |
+| `card`                | the start found something wrong with the card or the board    |
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import ApplianceError
 from appliance.status import Cable, StorageStatus, Usb, Warning
+from appliance.values import dataclass
 
 #: Bytes and the part of the capacity under which nothing worth the name fits.
 _LEAST, _LEAST_PART, _LITTLE_PART = 16 << 20, 0.01, 0.1
 #: When this was written (Unix seconds): 2024. A clock that is behind has not been set.
 _SURELY_PAST = 1_704_067_200
 _LINE = 300
+#: What the start of an image leaves among the failures, as "what is wrong | what to do".
+_CARD = "card-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Facts:
     failed: Sequence[ApplianceError] = ()
     settings_errors: Sequence[str] = ()
     settings_from_good_copy: bool = False
-    usb: Usb = Usb()  # noqa: RUF009 - frozen
+    usb: Usb = Usb()
     holder: str = ""
     failures: Sequence[tuple[str, str]] = ()
     taken_back: str = ""
@@ -81,6 +84,10 @@ def _first_line(path: Path) -> str:
 
 def _units(failures: Iterable[tuple[str, str]]) -> Iterator[Warning]:
     for unit, line in failures:
+        if unit.startswith(_CARD):
+            text, _, hint = line.partition(" | ")
+            yield Warning("card", text, hint)
+            continue
         text = f"{unit} has failed: {line}" if line else f"{unit} has failed"
         yield Warning("unit-failed", text, f"see why: journalctl -u {unit}")
 

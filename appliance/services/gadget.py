@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from errno import ENODEV
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from appliance.gadget.plan import FUNCTION_SOURCE, GadgetSettings, Network, Step
 from appliance.mtp.device_ports import DeviceIdentity
 from appliance.places import FUNCTIONFS
 from appliance.settings.schema import Settings
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

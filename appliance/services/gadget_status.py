@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What there is to say of the gadget and of the network on its cable."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.gadget import udc
@@ -10,6 +9,7 @@ from appliance.gadget.identity import network_addresses, serial_number
 from appliance.network.plan import INTERFACE, cable_network
 from appliance.services.gadget import GADGET
 from appliance.settings.schema import Settings
+from appliance.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from appliance import places, status
@@ -27,6 +26,7 @@ from appliance.services.press import HOLD, Presses
 from appliance.services.watchdog import Watchdog
 from appliance.settings.schema import Settings
 from appliance.settings.store import SettingsFile
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

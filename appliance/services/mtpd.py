@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,7 @@ from appliance.settings.schema import Settings, StorageSetting
 from appliance.settings.state import State, state_directory
 from appliance.settings.store import Reading, SettingsFile
 from appliance.storage import Catalogue, Folder, WriteSafety
+from appliance.values import dataclass
 
 if TYPE_CHECKING:
     from appliance.services.binding import Binder

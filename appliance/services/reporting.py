@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -35,6 +35,7 @@ from appliance.settings.store import Reading
 from appliance.status import Status, StorageStatus
 from appliance.storage import Catalogue
 from appliance.storage.watch import Watch
+from appliance.values import dataclass
 
 if TYPE_CHECKING:
     from appliance.services.cable import CableState, CableWatch

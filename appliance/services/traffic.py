@@ -6,11 +6,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from appliance import status
 from appliance.mtp.monitor import Direction, Movement, Road, Visit
 from appliance.status import Finished, Outcome, Session, Totals, Transfer
+from appliance.values import dataclass
 
 #: Seconds that a transfer is still told after its end: what moves many small files is one thing.
 LINGER = 0.5

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a value of a setting may be: each check gives a complaint in words, or nothing."""
 
-import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from appliance.settings.addresses import parse_address
 from appliance.settings.guest_places import parse_guest_place
 from appliance.settings.state import is_name
+from appliance.values import dataclass
 
 Check = Callable[[Any], str]
 
@@ -79,6 +78,8 @@ def interface_address(value: str) -> str:
     """Check an IPv4 address with the length of its network, with room for a PC in it."""
     if not value:
         return ""
+    import ipaddress  # noqa: PLC0415 - large, and seldom needed
+
     try:
         interface = ipaddress.IPv4Interface(value)
     except ValueError:

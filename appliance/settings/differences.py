@@ -3,7 +3,6 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from appliance.settings.schema import (
@@ -13,6 +12,7 @@ from appliance.settings.schema import (
     declared,
     declared_of_storages,
 )
+from appliance.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,6 @@
 The parameters stand with each hash, so that they can be raised without making old ones useless.
 """
 
-import hashlib
-import hmac
 import secrets
 from base64 import b64decode, b64encode
 
@@ -43,6 +41,8 @@ def verify_password(password: str, hashed: str) -> bool:
     if parsed is None:
         return False
     cost, salt, digest = parsed
+    import hmac  # noqa: PLC0415 - large, and seldom needed
+
     return hmac.compare_digest(_scrypt(password, salt, cost, len(digest)), digest)
 
 
@@ -70,4 +70,6 @@ def _parse(hashed: str) -> tuple[tuple[int, int, int], bytes, bytes] | None:
 def _scrypt(password: str, salt: bytes, cost: tuple[int, int, int], size: int) -> bytes:
     log2_n, r, p = cost
     secret = password.encode(errors="surrogateescape")
+    import hashlib  # noqa: PLC0415 - large, and seldom needed
+
     return hashlib.scrypt(secret, salt=salt, n=1 << log2_n, r=r, p=p, dklen=size, maxmem=_MEMORY)

@@ -6,11 +6,11 @@ Secrets are left out of a backup, so what the text does not say of them stays as
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from appliance.errors import ApplianceError
 from appliance.settings.schema import Settings, declared
 from appliance.settings.store import understand
+from appliance.values import dataclass
 
 PASSWORD = "web.password"
 

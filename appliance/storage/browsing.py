@@ -9,7 +9,6 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
@@ -19,6 +18,7 @@ from appliance.storage.lookup import Lookup
 from appliance.storage.names import may_be_made_up, to_pc
 from appliance.storage.scanning import scan
 from appliance.storage.volume import Volume
+from appliance.values import dataclass
 
 #: More names than this tell a person nothing.
 MOST = 1000

@@ -21,7 +21,8 @@ No input or output: what is on the disk and what was known before is looked at b
 """
 
 import math
-from dataclasses import dataclass
+
+from appliance.values import dataclass
 
 #: A folder's row and a name in it, as on the disk.
 Place = tuple[int, bytes]

@@ -10,7 +10,6 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
@@ -23,6 +22,7 @@ from appliance.storage.survey import Survey, look_over
 from appliance.storage.trash import Slot, Trash
 from appliance.storage.trash_place import Place
 from appliance.storage.volume import Volume
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -31,8 +31,8 @@ class Describing:
     def record(self, handle: int) -> ObjectRecord:
         """Describe one object."""
         with self._lock:
-            status = self._lookup.status(handle)
-            return self._record(self._lookup.entry(handle), status, self._lookup.lies_at(handle))
+            status, place = self._lookup.look(handle)
+            return self._record(self._lookup.entry(handle), status, place)
 
     def records(self, handles: Sequence[int], *, unique_ids: bool) -> Iterator[ObjectRecord | None]:
         """Describe many, a batch at a time; None for what is gone when it is its turn."""

@@ -63,12 +63,16 @@ class Lookup(Served):
 
     def status(self, handle: int) -> os.stat_result:
         """Look at an object on the disk; what is gone or became something else is forgotten."""
+        return self.look(handle)[0]
+
+    def look(self, handle: int) -> tuple[os.stat_result, tuple[int, bytes]]:
+        """Look at an object as `status` does, and say where it lies (`lies_at`)."""
         self.table.check(handle)
         with self.watching(handle):
-            fd, name = self.lies_at(handle)
+            place = fd, name = self.lies_at(handle)
             status = os.stat(name, dir_fd=fd, follow_symlinks=False)
             self.check_kind(handle, status)
-            return status
+            return status, place
 
     def check_kind(self, handle: int, status: os.stat_result) -> None:
         """Refuse an object that has become something else on the disk."""

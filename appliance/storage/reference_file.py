@@ -15,11 +15,11 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 
 from appliance.storage.directories import opened, sync
 from appliance.storage.names import STAGING, STATE
 from appliance.storage.staging import StagedFile
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
@@ -17,6 +16,7 @@ from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.trash import NO_SPACE
 from appliance.storage.volume import Volume
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 
 from appliance.storage.directories import Names, entries, opened
+from appliance.values import dataclass
 
 _WRITE_BITS = 0o222
 

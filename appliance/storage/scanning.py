@@ -10,10 +10,10 @@ second change within the same tick would not show.
 import logging
 import os
 import time
-from dataclasses import dataclass
 from typing import Self
 
 from appliance.storage.names import STAGING, is_hidden
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

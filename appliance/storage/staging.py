@@ -14,12 +14,12 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from appliance.mtp.errors import MtpError
 from appliance.storage import removal
 from appliance.storage.directories import Directories, entries, open_directory, opened
 from appliance.storage.names import STAGING, STATE, TRASH
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

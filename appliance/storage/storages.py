@@ -16,7 +16,6 @@ StoreNotAvailable, and nothing of it stays behind, neither in its workplace nor 
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from appliance.storage.lookup import Lookup
 from appliance.storage.trash import TrashPolicy
 from appliance.storage.volume import Folder, Volume, check, check_name
 from appliance.storage.write_safety import Unsafe, WriteSafety
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,11 @@ disk that is mounted in the tree.
 import errno
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from appliance.storage.directories import Names, opened
 from appliance.storage.removal import is_protected
+from appliance.values import dataclass
 
 _BLOCK = 512
 

@@ -76,7 +76,7 @@ def file_handle(directory_fd: int, name: bytes) -> bytes | None:
 
 _AT_SYMLINK_NOFOLLOW = 0x100
 _STATX_BTIME = 0x800
-_STATX_SIZE = 256
+_Statx = ctypes.c_char * 256
 _MASK = struct.Struct("=I")
 #: `stx_btime` of `struct statx`: seconds and nanoseconds.
 _BIRTH = struct.Struct("=qI")
@@ -86,7 +86,7 @@ _HAS_STATX = hasattr(_libc, "statx")
 
 def birth_time(directory_fd: int, name: bytes) -> float | None:
     """Ask when a file was made on its file system (Unix seconds); None where that is not kept."""
-    buffer = ctypes.create_string_buffer(_STATX_SIZE)
+    buffer = _Statx()
     if not _HAS_STATX or _libc.statx(
         directory_fd, name, _AT_SYMLINK_NOFOLLOW, _STATX_BTIME, buffer
     ):

@@ -11,10 +11,10 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.mtp.ports import Picture
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Picture
 from appliance.storage.source import FileContent
 from appliance.storage.thumbnailing import Answer, BusyError, Worker
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,12 @@ import os
 import re
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from appliance.storage.directories import Names
 from appliance.storage.names import is_component
+from appliance.values import dataclass
 
 SUFFIX = b".trashinfo"
 _HEAD = b"[Trash Info]"

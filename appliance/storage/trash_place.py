@@ -16,7 +16,6 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 
 from appliance.storage import trash_info
 from appliance.storage.directories import (
@@ -33,6 +32,7 @@ from appliance.storage.removal import clear_away
 from appliance.storage.staging import lock
 from appliance.storage.survey import look_over
 from appliance.storage.trash_info import TrashInfo
+from appliance.values import dataclass
 
 _TOP = (STAGING, TRASH)
 FILES, _INFO, _EXPUNGED = ((*_TOP, name) for name in (b"files", b"info", b"expunged"))

@@ -6,7 +6,7 @@ import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,7 @@ from appliance.storage.directories import Directories
 from appliance.storage.errors import reporting
 from appliance.storage.names import BadNameError, is_hidden, to_disk
 from appliance.storage.trash import Trash, TrashPolicy
+from appliance.values import dataclass
 
 #: What a storage's name cannot hold: `/`, control characters, what no UTF-16 can say.
 _UNFIT = re.compile("[/\0-\x1f\x7f\ud800-\udfff]")

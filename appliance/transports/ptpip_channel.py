@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from errno import EINVAL, EIO, ENOSYS, EOPNOTSUPP, EOVERFLOW, ESTALE
 
 from appliance.mtp.ptpip_packets import PREFIX, PacketError
+from appliance.values import dataclass
 
 #: Bytes of payload of a packet that is no data; the longest is an initiator's name.
 MAX_PAYLOAD = 1024

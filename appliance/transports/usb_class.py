@@ -6,11 +6,11 @@ Spec: USB Still Image Capture Device 1.0 section 5.2.
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 
 from appliance.mtp.codes import EventCode, ResponseCode
 from appliance.mtp.transaction import Event
+from appliance.values import dataclass
 
 #: bmRequestType of a class request to the interface, in either direction.
 TO_DEVICE = 0x21

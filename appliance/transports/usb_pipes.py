@@ -6,8 +6,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

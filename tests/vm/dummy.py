@@ -12,10 +12,10 @@ _OPTIONS = {
 }
 
 
-def load(speed: str = "high") -> str:
-    """Plug the cable anew at `full`, `high` or `super` speed; the UDC's name."""
+def load(speed: str = "high", cables: int = 1) -> str:
+    """Plug the cable anew, or several, at `full`, `high` or `super` speed; the first UDC's name."""
     subprocess.run(["rmmod", "dummy_hcd"], check=False, stderr=subprocess.DEVNULL)
-    subprocess.run(["modprobe", "dummy_hcd", *_OPTIONS[speed]], check=True)
+    subprocess.run(["modprobe", "dummy_hcd", *_OPTIONS[speed], f"num={cables}"], check=True)
     deadline = time.monotonic() + 10
     while not udc_name() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the guest's disk, kernel and initial RAM disk once, and keeps them in a cache."""
 
-import fcntl
-import hashlib
 import importlib.metadata
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from appliance.errors import ApplianceError
+from image import cache, programs
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent.parent
@@ -26,15 +23,11 @@ _FILESYSTEM_UUID = "6d747000-0000-4000-8000-000000000001"
 _INITRD_MODULES = ("virtio_pci", "virtio_blk", "ext4", "9p", "9pnet_virtio")
 _SITE_PACKAGES = "usr/local/lib/python3.13/dist-packages"
 
-#: The programs that making and starting the guest needs, and where they come from.
-PROGRAMS = {
-    "qemu-system-x86_64": "qemu-system-x86",
-    "mmdebstrap": "mmdebstrap",
-    "mke2fs": "e2fsprogs",
-}
+#: The programs that making the guest's disk needs.
+_PROGRAMS = ("qemu-system-x86_64", "mmdebstrap", "mke2fs")
 
 
-class GuestError(Exception):
+class GuestError(ApplianceError):
     """The virtual Pi cannot be made or started; says what to do."""
 
 
@@ -49,30 +42,27 @@ class Image:
 
 def find_program(name: str) -> str:
     """Find a program; the error says how to get it."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if found is None:
-        raise GuestError(f"{name} is missing: apt install {PROGRAMS[name]}")
-    return found
+    try:
+        return programs.find_program(name)
+    except ApplianceError as error:
+        raise GuestError(error.message, hint=error.hint) from None
 
 
 def cache_folder() -> Path:
-    """Where images are kept: $MTP_APPLIANCE_CACHE, or the user's cache."""
-    explicit = os.environ.get("MTP_APPLIANCE_CACHE")
-    if explicit:
-        return Path(explicit) / "vm"
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mtp-appliance" / "vm"
+    """Where images are kept."""
+    return cache.cache_folder("vm")
 
 
 def get(*, force: bool = False, mirror: str | None = None) -> Image:
     """Give the image for this state of the project; made first if it is not in the cache."""
-    folder = cache_folder() / _key()
-    with _locked(cache_folder()):
-        if force:
-            shutil.rmtree(folder, ignore_errors=True)
-        if not folder.is_dir():
-            _make(folder, mirror or os.environ.get("MTP_APPLIANCE_MIRROR"))
-            _prune(keep=folder)
+    mirror = mirror or os.environ.get("MTP_APPLIANCE_MIRROR")
+    folder = cache.get(
+        cache_folder(),
+        f"pi-{_key()}",
+        lambda work: _make(work, mirror),
+        force=force,
+        forget=_forget,
+    )
     return Image(folder / "vmlinuz", folder / "initrd", folder / "disk.img")
 
 
@@ -96,36 +86,20 @@ def _python_packages() -> list[str]:
 def _key() -> str:
     parts = [*_packages(), *_python_packages(), Path(__file__).read_text()]
     parts.append((HERE / "init.sh").read_text())
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return cache.key(parts)
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _prune(keep: Path) -> None:
-    for each in keep.parent.iterdir():
-        if each.is_dir() and each != keep:
-            shutil.rmtree(each, ignore_errors=True)
-
-
-def _make(folder: Path, mirror: str | None) -> None:
-    for program in PROGRAMS:
+def _make(work: Path, mirror: str | None) -> None:
+    for program in _PROGRAMS:
         find_program(program)
     print("Making the virtual Pi (a few minutes, once) ...", file=sys.stderr, flush=True)
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix="making-"))
-    try:
-        _install(work / "root", mirror)
-        _pack(work)
-        _as_root("rm", "-rf", str(work / "root"))
-        work.rename(folder)
-    finally:
-        if work.exists():
-            _as_root("rm", "-rf", str(work))
+    _install(work / "root", mirror)
+    _pack(work)
+    _as_root("rm", "-rf", str(work / "root"))
+
+
+def _forget(work: Path) -> None:
+    _as_root("rm", "-rf", str(work))
 
 
 def _install(root: Path, mirror: str | None) -> None:
@@ -179,6 +153,7 @@ def _as_root(*argv: str) -> None:
 
 
 def _run(*argv: str) -> None:
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False)
-    if done.returncode != 0:
-        raise GuestError(f"{argv[0]} failed with exit status {done.returncode}")
+    try:
+        programs.call(argv)
+    except ApplianceError as error:
+        raise GuestError(error.message) from None

@@ -4,7 +4,6 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from appliance.mtp.codes import ALL, FormatCode, ObjectPropertyCode, ProtectionStatus, ResponseCode
 from appliance.mtp.errors import MtpError
@@ -31,6 +30,7 @@ from appliance.mtp.properties import (
 )
 from appliance.mtp.transaction import Reply, Request, Sink
 from appliance.mtp.wire import WireError, Writer
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 

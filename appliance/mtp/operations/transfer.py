@@ -5,7 +5,6 @@ Spec: MTP 1.1 appendix D.2.9, D.2.12, D.2.13, D.2.27; the Android extension (0x9
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 from appliance.mtp.codes import ALL, FormatCode, ProtectionStatus, ResponseCode
 from appliance.mtp.datasets import SIZE_UNKNOWN, ObjectInfo
@@ -16,6 +15,7 @@ from appliance.mtp.ports import ChangeKind, Upload
 from appliance.mtp.session import AnnouncedUpload
 from appliance.mtp.transaction import FileSource, Reply, Request, Sink
 from appliance.mtp.wire import WireError
+from appliance.values import dataclass
 
 
 def get_object(context: Context, request: Request) -> Reply:

@@ -39,6 +39,7 @@ def storage(free: int, capacity: int, *, read_only: bool = False, state: str = "
         (Facts(usb=Usb("x", Cable.NO_CONTROLLER), now=NOW), "no-controller", ("controller x",)),
         (Facts(usb=Usb("x"), holder="g", now=NOW), "controller-taken", ("x", "by g")),
         (Facts(failures=[("a.service", "why")], now=NOW), "unit-failed", ("a.service", "why")),
+        (Facts(failures=[("card-share", "no files | mend it")], now=NOW), "card", ("no files",)),
         (Facts(failures=[("a.service", "")], now=NOW), "unit-failed", ("a.service has failed",)),
         (Facts(taken_back="0.2.0 was", now=NOW), "update-taken-back", ("0.2.0 was",)),
         (Facts(now=60.0), "clock-not-set", ()),
