@@ -12,7 +12,7 @@ URL ?=
 export FOLDER PORT WEB_PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check vm bench image release icon translations clean
+.PHONY: help run test test-fast check vm bench image image-test release icon translations clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -42,6 +42,11 @@ vm: ## open a shell in the virtual Pi, with the device plugged in
 image: ## make the image of an SD card for BOARD=zero (also Zero W) or zero2w, as root; in build/image
 	@sh tests/setup.sh image
 	.venv/bin/python -m image build $(BOARD) $(BASE:%=--base %)
+
+image-test: ## make the image and look into it: partitions, file systems, contents (BOARD=zero2w or zero)
+	@sh tests/setup.sh image-test
+	.venv/bin/python -m image build $(BOARD)
+	MTP_APPLIANCE_IMAGE=$(BOARD) .venv/bin/python -m pytest --no-guest tests/image/made $(ARGS)
 
 release: ## make the files of a release of BOARD's image in build/release (URL=where they will lie)
 	@sh tests/setup.sh image
