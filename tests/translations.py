@@ -7,6 +7,7 @@ A language that is in `webui.languages.NAMES` and has no catalogue yet gets an e
 """
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -32,6 +33,12 @@ _HEADER = """\
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The settings page in LANGUAGE.
 #"""
+
+
+_LEFT_OUT = (
+    *(b'"Project-Id-Version', b'"Report-Msgid-Bugs-To', b'"POT-Creation-Date'),
+    *(b'"PO-Revision-Date', b'"Last-Translator', b'"Language-Team', b'"Generated-By'),
+)
 
 
 def path_of(language: str) -> Path:
@@ -106,9 +113,17 @@ def update(language: str) -> int:
     catalog.header_comment = _HEADER.replace("LANGUAGE", NAMES[language])
     path = path_of(language)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        write_po(file, catalog, width=100, include_lineno=False, sort_by_file=True)
+    path.write_bytes(_encode(catalog))
     return len(untranslated(language))
+
+
+def _encode(catalog: Catalog) -> bytes:
+    """Write a catalogue that is another only where what it says is: no dates, no names."""
+    catalog.fuzzy = False
+    written = BytesIO()
+    write_po(written, catalog, width=100, include_lineno=False, sort_output=True)
+    lines = written.getvalue().splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(_LEFT_OUT))
 
 
 if __name__ == "__main__":

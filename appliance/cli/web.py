@@ -2,6 +2,7 @@
 """The command `web`: the settings page."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from appliance import log, places
@@ -48,6 +49,8 @@ def _parse_address(text: str) -> tuple[str, int]:
 
 def _web(arguments: argparse.Namespace) -> None:
     log.configure(arguments.verbose)
+    # No TLS is spoken here, and what is not loaded takes no memory: a megabyte of a small board's.
+    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     try:
         from appliance.services import webd  # noqa: PLC0415 - not for --help
     except ModuleNotFoundError as error:

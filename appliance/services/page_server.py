@@ -15,7 +15,7 @@ from waitress.server import BaseWSGIServer
 #: Seconds of one turn of the loop, and for requests that are under way when the end comes.
 _TURN, _PATIENCE = 0.5, 5.0
 #: Enough for a page with its pictures in a few browsers; each costs memory.
-_THREADS, _CONNECTIONS = 4, 40
+_THREADS, _CONNECTIONS = 3, 40
 #: Seconds that a browser may keep a connection that it does not use.
 _KEPT = 30
 _MOST_HEADERS = 32 << 10

@@ -43,7 +43,8 @@ class BulkOut:
         self._codec = codec
         self._packet_size = packet_size
         self._arrivals: deque[_Arrival] = deque()
-        self._unanswered: deque[_Arrival] = deque()
+        #: Transfers that the guest waits for.
+        self.unanswered: deque[_Arrival] = deque()
         self._reads: deque[int] = deque()
         self.waiting = 0
         self.posted = 0
@@ -79,13 +80,13 @@ class BulkOut:
             raise PacketError(f"{TRANSFERS} transfers under way")
         arrival = _Arrival(number, bulk, data, uncollected)
         self._arrivals.append(arrival)
-        self._unanswered.append(arrival)
+        self.unanswered.append(arrival)
         self.waiting += len(data)
 
     def answers(self) -> Iterator[bytes]:
         """Answer what the guest need not wait with any longer."""
-        while self._unanswered and self.waiting <= AHEAD:
-            arrival = self._unanswered.popleft()
+        while self.unanswered and self.waiting <= AHEAD:
+            arrival = self.unanswered.popleft()
             yield self._answer(arrival, Status.SUCCESS)
 
     def take(self) -> Transfer | None:
@@ -112,9 +113,9 @@ class BulkOut:
 
     def cancel(self, number: int) -> bytes | None:
         """Take back a transfer that is not answered; its answer, None where there is none such."""
-        for arrival in self._unanswered:
+        for arrival in self.unanswered:
             if arrival.number == number:
-                self._unanswered.remove(arrival)
+                self.unanswered.remove(arrival)
                 if arrival in self._arrivals and len(arrival.data) == arrival.bulk.length:
                     self._arrivals.remove(arrival)
                     self.waiting -= len(arrival.data)
@@ -123,9 +124,9 @@ class BulkOut:
 
     def clear(self) -> Iterator[bytes]:
         """Forget all that has come, for the connection is over; gives the answers that are owed."""
-        owed = list(self._unanswered)
+        owed = list(self.unanswered)
         self._arrivals.clear()
-        self._unanswered.clear()
+        self.unanswered.clear()
         self.withdraw()
         self.waiting = 0
         return (self._answer(each, Status.IO_ERROR) for each in owed)
@@ -153,6 +154,11 @@ class BulkIn:
     def segments(self) -> int:
         """Pieces that were sent and have not gone whole."""
         return len(self._segments)
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether there may be both something to send and somebody who wants it."""
+        return bool(self._requests or self._stream is not None)
 
     @property
     def wanted(self) -> int:

@@ -63,14 +63,18 @@ _FIELDS = {
     PacketType.ISO_PACKET: 4,
     PacketType.INTERRUPT_PACKET: 4,
 }
-_WITH_LARGE_DATA = frozenset({PacketType.BULK_PACKET})
-_WITH_DATA = frozenset(
-    {
-        *(PacketType.HELLO, PacketType.FILTER_FILTER),
-        *(PacketType.CONTROL_PACKET, PacketType.ISO_PACKET, PacketType.INTERRUPT_PACKET),
-    }
-)
+#: By number, for they are asked for with every packet.
+_KINDS = {int(kind): kind for kind in _FIELDS}
 _MAX_SMALL_DATA = 64 * 1024
+#: Bytes of data at most, of each type that has any.
+_MOST = {
+    PacketType.BULK_PACKET: MAX_DATA,
+    PacketType.HELLO: _MAX_SMALL_DATA,
+    PacketType.FILTER_FILTER: _MAX_SMALL_DATA,
+    PacketType.CONTROL_PACKET: _MAX_SMALL_DATA,
+    PacketType.ISO_PACKET: _MAX_SMALL_DATA,
+    PacketType.INTERRUPT_PACKET: _MAX_SMALL_DATA,
+}
 
 
 class Codec:
@@ -83,7 +87,7 @@ class Codec:
         self.common = Capability(0)
         #: Whether the peer goes on with a conversation that it had with somebody else.
         self.resumed = False
-        self._greeted = False
+        self._greeted = self._is_wide = self._is_long = False
         self._scratch = memoryview(bytearray(_SCRATCH))
         self._filled = 0
         self._large: memoryview | None = None
@@ -92,19 +96,21 @@ class Codec:
     def agree(self, theirs: Capability) -> None:
         """Use from now on what both sides can."""
         self.common = OURS & theirs
+        self._is_wide = bool(self.common & Capability.IDS_OF_64_BITS)
+        self._is_long = bool(self.common & Capability.BULK_LENGTH_OF_32_BITS)
 
     # To the peer
 
     def encode(self, kind: PacketType, number: int, fields: bytes = b"", size: int = 0) -> bytes:
         """Build a packet up to its data, of which `size` bytes follow."""
-        long = self.common & Capability.IDS_OF_64_BITS and kind is not PacketType.HELLO
-        tail = (_ID_64 if long else _ID_32).pack(number)
+        wide = self._is_wide and kind is not PacketType.HELLO
+        tail = (_ID_64 if wide else _ID_32).pack(number)
         return _HEADER.pack(kind, len(fields) + size) + tail + fields
 
     def encode_bulk(self, number: int, bulk: Bulk, status: Status, length: int, size: int) -> bytes:
         """Build the answer to a bulk transfer of which `length` bytes went; `size` follow."""
         fields = BULK.pack(bulk.endpoint, status, length & 0xFFFF, bulk.stream)
-        if self.common & Capability.BULK_LENGTH_OF_32_BITS:
+        if self._is_long:
             fields += HIGH.pack(length >> 16)
         return self.encode(PacketType.BULK_PACKET, number, fields, size)
 
@@ -183,10 +189,11 @@ class Codec:
             return None
         number, length = _HEADER.unpack_from(self._scratch, start)
         kind = _known(number)
-        self._expect(kind)
+        if not self._greeted:
+            self._expect(kind)
         fields = self._size_of_fields(kind)
         _check_length(kind, length, fields)
-        wide = self.common & Capability.IDS_OF_64_BITS and kind is not PacketType.HELLO
+        wide = self._is_wide and kind is not PacketType.HELLO
         identifier = _ID_64 if wide else _ID_32
         begin = start + _HEADER.size + identifier.size
         if self._filled < begin + fields:
@@ -200,35 +207,25 @@ class Codec:
 
         It knows our answer from before, and can what every version that can be migrated can.
         """
-        if not self._greeted and kind is not PacketType.HELLO:
+        if kind is not PacketType.HELLO:
             self.resumed = True
             self.agree(OURS)
         self._greeted = True
 
     def _size_of_fields(self, kind: PacketType) -> int:
-        size = _FIELDS[kind]
-        if kind is PacketType.BULK_PACKET and self.common & Capability.BULK_LENGTH_OF_32_BITS:
-            size += HIGH.size
-        return size
+        is_long = self._is_long and kind is PacketType.BULK_PACKET
+        return _FIELDS[kind] + (HIGH.size if is_long else 0)
 
 
 def _known(number: int) -> PacketType:
-    try:
-        kind = PacketType(number)
-    except ValueError:
-        raise PacketError(f"a packet of type {number}") from None
-    if kind not in _FIELDS:
-        raise PacketError(f"a packet {kind.name}, which is not for this side")
+    kind = _KINDS.get(number)
+    if kind is None:
+        raise PacketError(f"a packet of type {number}, which is none for this side")
     return kind
 
 
 def _check_length(kind: PacketType, length: int, fields: int) -> None:
-    most = fields
-    if kind in _WITH_LARGE_DATA:
-        most += MAX_DATA
-    elif kind in _WITH_DATA:
-        most += _MAX_SMALL_DATA
-    if not fields <= length <= most:
+    if not fields <= length <= fields + _MOST.get(kind, 0):
         raise PacketError(f"a packet {kind.name} of {length} bytes")
 
 

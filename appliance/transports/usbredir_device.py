@@ -106,8 +106,10 @@ class RedirectedDevice:
 
     def gather(self) -> None:
         """Put into `out` what the guest can be told now."""
-        self.out.extend(self.bulk_out.answers())
-        self.out.extend(self.bulk_in.answers())
+        if self.bulk_out.unanswered:
+            self.out.extend(self.bulk_out.answers())
+        if self.bulk_in.can_answer:
+            self.out.extend(self.bulk_in.answers())
 
     def send_event(self, container: bytes) -> None:
         """Put an event into `out`."""

@@ -163,6 +163,7 @@ def decode_hello(packet: Packet) -> tuple[str, Capability]:
     | 64     | 4·n  | a bit for each capability; n may be 0            |
     """
     name = packet.fields.partition(b"\0")[0].decode("ascii", "replace")
+    name = "".join(each if each.isprintable() else "?" for each in name)
     bits = struct.unpack_from("<I", packet.data)[0] if len(packet.data) >= 4 else 0
     return name, Capability(bits & 0xFF)
 

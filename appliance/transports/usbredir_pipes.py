@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 #: Bytes of one buffer, and how many wait for a guest that does not ask for more at once.
 LARGEST = 256 * 1024
 DEPTH = 4
+#: Parts of answers that wait for a guest that does not read; then nothing more is heard from it.
+_ANSWERS = 8192
 #: Bytes up to which copying costs less than a new buffer.
 _SMALL = 4096
 #: Seconds of work after which the deputy looks after the guest, and of rest before it goes home.
@@ -122,10 +124,14 @@ class GuestPipes:
         self._out.withdraw()
 
     def buffer(self) -> memoryview | None:
-        """Lend a buffer; more of them where the guest asks for more at once."""
+        """Lend a buffer; more of them where the guest asks for more at once.
+
+        What it will ask for next gets ready while it takes what it has asked for.
+        """
         if self._lent is None:
             enough = max(DEPTH * LARGEST, self._in.wanted + LARGEST)
-            if self._in.queued + self._wire.unsent(self.device.out) >= enough:
+            on_its_way = self._wire.unsent(self.device.out)
+            if self._in.queued >= enough or self._in.queued + on_its_way >= 2 * enough:
                 return None
             self._lent = memoryview(bytearray(LARGEST))
         return self._lent
@@ -187,7 +193,7 @@ class GuestPipes:
                 heard = self._wire.wait(
                     self._events.pause(timeout),
                     writing=bool(self.device.out),
-                    reading=not self._out.is_full,
+                    reading=not self._is_full,
                 )
         except WireClosedError as error:
             self._lose(str(error))
@@ -212,7 +218,7 @@ class GuestPipes:
             self.device.send_event(event)
 
     def _hear(self) -> bool:
-        if self._out.is_full:
+        if self._is_full:
             return False
         count = self._wire.receive(self.device.codec.space())
         if not count:
@@ -222,6 +228,11 @@ class GuestPipes:
             self._awake.set()
         self.device.received(count)
         return True
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether nothing more is heard: too much waits for us, or for the guest to read."""
+        return self._out.is_full or len(self.device.out) > _ANSWERS
 
     def _lose(self, why: str) -> None:
         """Note that the guest is gone."""

@@ -60,7 +60,11 @@ class Guest:
             self.wide = self.large = True
             return
         self.send(HELLO, b"a test".ljust(64, b"\0") + struct.pack("<I", capabilities), number=0)
-        hello = self._receive()
+        try:
+            hello = self._receive()
+        except ConnectionError:
+            self.close()
+            raise
         assert hello.kind == HELLO
         theirs = struct.unpack_from("<I", hello.body, 64)[0]
         self.common = capabilities & theirs

@@ -9,8 +9,8 @@ from tests.vm import image
 from tests.vm.machine import Guest, Kind
 from tests.vm.redirected import CONTROLLER, Monitor, device, until
 
-_BOOT = 180.0
-_TASK = 120.0
+_BOOT = 900.0
+_TASK = 600.0
 
 
 class Machine:

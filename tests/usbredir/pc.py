@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """In the guest: a program that uses the device by raw transfers, and says what it sees.
 
-python -m tests.usbredir.pc list | put NAME SIZE | get NAME | listen | tools
+python -m tests.usbredir.pc list | put NAME SIZE | get NAME | listen LAST | tools
 """
 
 import struct
@@ -84,15 +84,17 @@ def get(host: Host, name: str) -> None:
     print(count - 12, hex(host.response().code))
 
 
-def listen(host: Host) -> None:
-    """Print events, until the end of the machine."""
+def listen(host: Host, last: str) -> None:
+    """Print events and what they are about, until an object of that name has come."""
     print("listening", len(list(objects(host))))
-    while True:
+    name = ""
+    while name != last:
         with suppress(usb.core.USBTimeoutError):
             event = bytes(host.interrupt.read(28, 1000))
             code, _, handle = struct.unpack_from("<HII", event + bytes(4), 6)
             info = host.ask(Op.GET_OBJECT_INFO, handle).data or bytes(53)
-            print(EventCode(code).name, Reader(info[52:]).string())
+            name = Reader(info[52:]).string()
+            print(EventCode(code).name, name)
 
 
 if __name__ == "__main__":

@@ -51,13 +51,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def test_what_one_does_and_what_the_host_does_the_other_hears(site: Site) -> None:
     one, two = site.machines
-    listening = two.begin("listen")
+    listening = two.begin("listen", "from-host.txt")
     two.wait_for(listening, "listening")
     assert "here.txt" in one.run("list").split()
     assert one.run("put", "from-one.bin", "100000").split()[-1] == "0x2001"
     two.wait_for(listening, "OBJECT_ADDED from-one.bin")
     (site.share / "from-host.txt").touch()
-    two.wait_for(listening, "OBJECT_ADDED from-host.txt")
+    assert "OBJECT_ADDED from-host.txt" in two.wait(listening)
     assert (site.share / "from-one.bin").stat().st_size == 100000
     assert "from-host.txt" in one.run("tools")
 

@@ -16,7 +16,7 @@ from tests.vm.machine import Guest, Kind
 
 #: A controller as new machines have, and a device on it that comes by a socket.
 CONTROLLER = ("-device", "qemu-xhci,id=xhci")
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 
 
 def device(path: Path, name: str = "share") -> tuple[str, ...]:

@@ -219,6 +219,7 @@ def test_owner_gets_what_was_asked_for(
     for verb, arguments in case.asks.items():
         given = fake.asked(verb)[-1]
         assert {name: given[name] for name in arguments} == arguments
+    assert "scrypt$" not in answer.text
     if answer.mimetype == "text/html":
         assert "<script>alert" not in answer.text
         assert "style=" not in answer.text

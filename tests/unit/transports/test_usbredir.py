@@ -478,6 +478,17 @@ def test_endless_transfers_without_listening_take_bounded_room(path: Path) -> No
     plugged(path).close()
 
 
+def test_who_asks_without_end_and_reads_nothing_is_not_heard_any_more(path: Path) -> None:
+    guest = plugged(path)
+    guest.socket.settimeout(1)
+    request = struct.pack("<IIQBBBBHHH", 100, 10, 1, 0x80, 6, 0x80, 0, 0x200, 0, 255)
+    with pytest.raises(TimeoutError):
+        for _ in range(1000):
+            guest.raw(request * 1000)
+    guest.close()
+    plugged(path).close()
+
+
 def test_there_may_be_so_many_guests_and_no_more(path: Path) -> None:
     guests = [plugged(path) for _ in range(MAX_GUESTS)]
     late = dial(path)

@@ -216,6 +216,12 @@ def test_buffered_receiving_wants_a_size(size: int) -> None:
         decode_start_bulk(start)
 
 
+def test_a_name_cannot_break_the_log() -> None:
+    name = b"qemu\n\x1b[31m\xff\0rest".ljust(64, b"\0")
+    (first,) = feed(Codec(), packet(0, name, 0, wide=False))
+    assert decode_hello(first)[0] == "qemu??[31m\ufffd"
+
+
 def test_what_is_sent() -> None:
     assert encode_hello("mtp") == packet(
         0, b"mtp".ljust(64, b"\0") + struct.pack("<I", 0b1111_1110), 0, wide=False
