@@ -12,7 +12,7 @@ URL ?=
 export FOLDER PORT WEB_PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check vm bench image image-test release icon translations clean
+.PHONY: help run test test-fast torture check vm icon translations bench image release image-test clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -28,6 +28,10 @@ test: ## run all the tests, those in the virtual Pi too (ARGS="-k name" for some
 test-fast: ## run the tests that need no virtual Pi
 	@sh tests/setup.sh test-fast
 	.venv/bin/python -m pytest --no-guest $(ARGS)
+
+torture: ## look for what nobody thought of (ARGS="--seconds 600 --seed 7": for each harness)
+	@sh tests/setup.sh test-fast
+	.venv/bin/python -m pytest tests/torture --seconds 60 $(ARGS)
 
 check: ## look for slips in style and types (ruff, mypy)
 	@sh tests/setup.sh check

@@ -43,6 +43,7 @@ class HandleTable:
         self._indices: OrderedDict[int, NameIndex] = OrderedDict()
         self._aliases: deque[int] = deque()
         self._successors: dict[int, int] = {}
+        self._former: dict[int, deque[int]] = {}
         self.marks: dict[int, ScanMark] = {}
         #: Told of each folder, when its row is forgotten.
         self.on_forget: Callable[[int], None] = _nothing
@@ -87,11 +88,11 @@ class HandleTable:
 
     def name(self, handle: int) -> bytes:
         """Name on the disk."""
-        return self._rows.name(handle)
+        return self._rows.name(self.current(handle))
 
     def parent(self, handle: int) -> int:
         """Row of the folder; a root's row for what lies in a root."""
-        return self._rows.parent(handle)
+        return self._rows.parent(self.current(handle))
 
     def is_folder(self, handle: int) -> bool:
         """Whether the row is a folder's, or a root's."""
@@ -105,12 +106,12 @@ class HandleTable:
         """Rows from the object itself up to its root."""
         yield handle
         while not self._rows.flags(handle) & _ROOT:
-            handle = self._rows.parent(handle)
+            handle = self.parent(handle)
             yield handle
 
     def place(self, folder: int) -> tuple[int, tuple[bytes, ...]]:
         """Row of the root above a folder, and the names from below that root down to it."""
-        rows = self._rows
+        rows, folder = self._rows, self.current(folder)
         path = []
         while not rows.flags(folder) & _ROOT:
             path.append(rows.name(folder))
@@ -120,7 +121,8 @@ class HandleTable:
 
     def rename(self, handle: int, name: bytes) -> None:
         """Give a row another name."""
-        index = None if self._is_alias(handle) else self._indices.get(self.parent(handle))
+        handle = self.current(handle)
+        index = self._indices.get(self._rows.parent(handle))
         if index is not None:
             index.remove(handle)
         self._rows.set_name(handle, name)
@@ -129,6 +131,7 @@ class HandleTable:
 
     def move(self, handle: int, parent: int) -> None:
         """Put a row, and with it all below it, into another folder."""
+        handle = self.current(handle)
         self._detach(handle)
         self.children(parent)  # without what was here before, or it would be there twice
         self._attach(handle, parent)
@@ -139,6 +142,7 @@ class HandleTable:
         Clients that have seen a handle may believe for good what they were told of it. A file's old
         handle goes on to mean it, unlisted, for those who hold it.
         """
+        handle = self.current(handle)
         parent, name = self.parent(handle), self.name(handle)
         self._detach(handle)
         new = self.add(parent, name, is_folder=self.is_folder(handle))
@@ -146,21 +150,31 @@ class HandleTable:
             self._hand_over(handle, new)
             self._forget(handle)
         else:
-            self._rows.set_flags(handle, self._rows.flags(handle) | _ALIAS)
-            self._aliases.append(handle)
-            self._successors[handle] = new
-        while len(self._aliases) > MOST_ALIASES:
-            self._forget(self._aliases.popleft())
+            self._succeed(handle, new)
         return new
+
+    def _succeed(self, handle: int, new: int) -> None:
+        """Let a handle mean what another one is listed as, as long as that is there."""
+        self._rows.set_flags(handle, self._rows.flags(handle) | _ALIAS)
+        self._aliases.append(handle)
+        self._successors[handle] = new
+        self._former[new] = self._former.pop(handle, deque())
+        self._former[new].append(handle)
+        while len(self._aliases) > MOST_ALIASES:
+            oldest = self._aliases.popleft()
+            former = self._former.get(self.current(oldest))
+            if former and former[0] == oldest:
+                former.popleft()
+            self._forget(oldest)
 
     def current(self, handle: int) -> int:
         """Find the handle under which an object is listed now; others stay what they are."""
-        while (successor := self._successors.get(handle)) is not None:
-            handle = successor
-        return handle
-
-    def _is_alias(self, handle: int) -> bool:
-        return self._rows.flags(handle) & _ALIAS != 0
+        now = handle
+        while (successor := self._successors.get(now)) is not None:
+            now = successor
+        if now != handle:
+            self._successors[handle] = now  # the next time, in one step
+        return now
 
     def _hand_over(self, folder: int, new: int) -> None:
         """Let what is known in a folder lie in another row's, which has not been scanned."""
@@ -170,7 +184,8 @@ class HandleTable:
                 self._rows.set_parent(each, new)
 
     def drop(self, handle: int) -> None:
-        """Forget an object and all below it."""
+        """Forget an object and all below it, by whatever handle."""
+        handle = self.current(handle)
         if not self.is_root(handle):
             self._detach(handle)
         for each in reversed(self.scanned_below(handle)):
@@ -249,8 +264,6 @@ class HandleTable:
 
     def _attach(self, handle: int, parent: int) -> None:
         self._rows.set_parent(handle, parent)
-        if self._is_alias(handle):
-            return  # it stays unlisted, wherever its object goes
         if len(self._children.setdefault(parent, array("I"))) % _LOOSE_ROWS == _LOOSE_ROWS - 1:
             self.children(parent)
         self._children[parent].append(handle)
@@ -258,7 +271,7 @@ class HandleTable:
             self._indices[parent].add(handle)
 
     def _detach(self, handle: int) -> None:
-        parent = self.parent(handle)
+        parent = self._rows.parent(handle)
         self._loose.add(parent)
         if parent in self._indices:
             self._indices[parent].remove(handle)
@@ -266,8 +279,9 @@ class HandleTable:
     def _forget(self, handle: int) -> None:
         if self.is_folder(handle):
             self.on_forget(handle)
-        self._rows.free(handle)
-        self._successors.pop(handle, None)
+        for each in (handle, *self._former.pop(handle, ())):
+            self._rows.free(each)
+            self._successors.pop(each, None)
         self._children.pop(handle, None)
         self._indices.pop(handle, None)
         self._loose.discard(handle)

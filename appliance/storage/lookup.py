@@ -39,7 +39,7 @@ class Lookup(Served):
         policy: TrashPolicy | None,
     ) -> None:
         super().__init__(folders, lock, policy)
-        self.own = OwnChanges()
+        self.own = OwnChanges(current=self.table.current)
         self.announcements = Announcements()
         self.renews_handles = False
         self.watcher: Watcher = Unwatched()
@@ -118,13 +118,12 @@ class Lookup(Served):
         """Drop a row, unless the watch knows where the object has gone."""
         if not self.table.is_alive(handle):
             return
-        place = self.table.parent(handle), self.table.name(handle)
+        place = self.table.place(handle)  # all of it: a folder far above may have moved
         self.watcher.catch_up()
-        if self.table.is_alive(handle):
-            folder = self.table.parent(handle)
-            if (folder, self.table.name(handle)) == place:
-                self.table.drop(handle)
-                self._tell_unless_leaving(folder, [(ChangeKind.REMOVED, handle)])
+        if self.table.is_alive(handle) and self.table.place(handle) == place:
+            row, folder = self.table.current(handle), self.table.parent(handle)
+            self.table.drop(row)
+            self._tell_unless_leaving(folder, [(ChangeKind.REMOVED, row)])
 
     # What a folder holds
 

@@ -33,16 +33,27 @@ class OngoingEdit(Protocol):
 
 
 class OwnChanges:
-    """Notes on what we have done; not for several threads at once."""
+    """Notes on what we have done; not for several threads at once.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    `current` gives the handle under which an object is listed: what an initiator does by another
+    one is our own doing too.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        current: Callable[[int], int] = lambda handle: handle,
+    ) -> None:
         self._clock = clock
+        self._current = current
         self._notes: OrderedDict[int, tuple[float, _Look]] = OrderedDict()
         self._edits: weakref.WeakSet[OngoingEdit] = weakref.WeakSet()
         self._leaving: list[int] = []
 
     def note(self, handle: int, status: os.stat_result) -> None:
         """Keep what an object looks like after a change of our own."""
+        handle = self._current(handle)
         self._notes.pop(handle, None)
         self._notes[handle] = self._clock(), _look(status)
         while len(self._notes) > _MOST or self._oldest() + _KEPT < self._clock():
@@ -84,7 +95,7 @@ class OwnChanges:
         return bool(self._leaving) and any(each in self._leaving for each in rows)
 
     def _is_edited(self, handle: int) -> bool:
-        return any(each.handle == handle for each in self._edits)
+        return any(self._current(each.handle) == handle for each in self._edits)
 
     def _oldest(self) -> float:
         return next(iter(self._notes.values()))[0]

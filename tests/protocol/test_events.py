@@ -231,6 +231,29 @@ def test_what_the_device_deletes_renames_and_moves(pc: Initiator, share: Path) -
     assert pc.info(every["b.jpg"]).parent == moved
 
 
+def test_what_lies_deep_in_a_folder_that_moves_stays_in_sight(pc: Initiator, share: Path) -> None:
+    docs = pc.names()["Docs"]
+    deep = pc.names(docs)["deep"]
+    picture = pc.names(deep)["b.jpg"]
+    (share / "Docs").rename(share / "Papers")
+    pc.call(Op.GET_OBJECT_INFO, picture)
+    papers = pc.names()["Papers"]
+    assert pc.names(pc.names(papers)["deep"]) == {"b.jpg": picture}
+    assert pc.data(Op.GET_OBJECT, picture) == b"not really a picture"
+
+
+def test_an_old_handle_never_means_another_file(pc: Initiator, share: Path) -> None:
+    old = pc.names()["root.bin"]
+    (share / "root.bin").write_bytes(b"changed")
+    new = hears_of_another_handle(pc, old)
+    pc.rename(new, "other.bin")
+    second = pc.put("root.bin", b"another file")
+    assert pc.data(Op.GET_OBJECT, old) == b"changed"
+    pc.ask(Op.DELETE_OBJECT, new)
+    pc.rename(second, "other.bin")
+    assert pc.refused(Op.GET_OBJECT, old) == ResponseCode.INVALID_OBJECT_HANDLE
+
+
 def test_what_the_device_changes(pc: Initiator, share: Path) -> None:
     old = pc.names()["root.bin"]
     with (share / "root.bin").open("ab") as file:

@@ -179,9 +179,6 @@ def test_an_object_that_gets_another_handle() -> None:
     assert table.find(folder, b"file") == new
     assert table.is_alive(file)
     assert (table.parent(file), table.name(file)) == (folder, b"file")
-    table.drop(file)
-    assert list(table.children(folder)) == [new]
-    assert table.find(folder, b"file") == new
     other = table.renew(folder)
     assert not table.is_alive(folder)
     assert list(table.children(root)) == [other]
@@ -192,7 +189,7 @@ def test_an_object_that_gets_another_handle() -> None:
     assert not table.is_alive(new)
 
 
-def test_an_old_handle_is_unlisted_wherever_it_goes() -> None:
+def test_an_old_handle_goes_wherever_its_object_goes() -> None:
     table = HandleTable()
     root = table.add_root()
     folder = table.add(root, b"folder", is_folder=True)
@@ -200,14 +197,29 @@ def test_an_old_handle_is_unlisted_wherever_it_goes() -> None:
     new = table.renew(old)
     assert table.find(root, b"file") == new
     table.rename(old, b"other")
-    assert table.find(root, b"other") is None
-    assert table.find(folder, b"other") is None
+    assert table.find(root, b"other") == new
     table.move(old, folder)
-    assert table.find(folder, b"other") is None
-    assert list(table.children(folder)) == []
-    assert list(table.children(root)) == [folder, new]
+    assert table.find(folder, b"other") == new
+    assert (list(table.children(folder)), list(table.children(root))) == ([new], [folder])
     newest = table.renew(new)
     assert [table.current(each) for each in (old, new, newest, folder)] == [newest] * 3 + [folder]
+    assert {table.name(each) for each in (old, new, newest)} == {b"other"}
+    assert {table.place(each)[0] for each in (old, new, newest)} == {root}
+    assert list(table.ancestors(old)) == [old, folder, root]
+
+
+@pytest.mark.parametrize("by", ["first", "last"])
+def test_old_handles_end_with_their_object(table: HandleTable, top: int, by: str) -> None:
+    first = table.add(top, b"file", is_folder=False)
+    second = table.renew(first)
+    last = table.renew(second)
+    table.drop(first if by == "first" else last)
+    other = table.add(top, b"file", is_folder=False)
+    assert not any(map(table.is_alive, (first, second, last)))
+    assert table.find(top, b"file") == other
+    for _ in range(MOST_ALIASES + 1):
+        other = table.renew(other)
+    assert table.find(top, b"file") == other
 
 
 def test_old_handles_do_not_grow_in_number_without_end() -> None:

@@ -80,6 +80,15 @@ def test_edits(tmp_path: Path) -> None:
     assert not own.is_own(5, tmp_path.stat())
 
 
+def test_what_is_done_by_another_handle_of_the_object(tmp_path: Path) -> None:
+    own = OwnChanges(current=lambda handle: 7 if handle == 5 else handle)
+    own.note(5, tmp_path.stat())
+    assert own.is_own(7, tmp_path.stat())
+    edit = _Edit()
+    own.begin_edit(edit)
+    assert own.is_own(7, Path(__file__).stat())
+
+
 def test_leaving() -> None:
     own = OwnChanges()
     with own.leaving(3), own.leaving(3):

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bytes that nobody would send, to all that takes bytes.
+
+In the suite: what clients really sent, changed a little, from one seed. By `make torture`, where
+atheris is installed, guided by what the bytes reach (`tests/torture/fuzz.py`); else as in the
+suite.
+"""
+
+import importlib.util
+import random
+import resource
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.torture.budget import Budget
+from tests.torture.targets import TARGETS, corpus
+
+#: Inputs in the suite; a conversation makes a folder and a responder.
+_SHORT = {"conversation": 60}
+_LARGEST = 4096
+
+
+def mutated(chance: random.Random, seeds: list[bytes]) -> bytes:
+    """Take something that a client sent, and damage it as wires and attackers do."""
+    data = bytearray(chance.choice(seeds)[:_LARGEST])
+    for _ in range(chance.choice((0, 1, 2, 4, 16))):
+        at = chance.randrange(len(data) + 1)
+        match chance.randrange(6):
+            case 0:
+                del data[at:]
+            case 1:
+                del data[at : at + chance.randrange(8)]
+            case 2:
+                data[at:at] = chance.randbytes(chance.randrange(8))
+            case 3:
+                data[at : at + 4] = chance.choice((b"\0" * 4, b"\xff" * 4, b"\x00\x00\x00\x80"))
+            case 4:
+                data[at:at] = data[: chance.randrange(64)]
+            case _ if at < len(data):
+                data[at] ^= 1 << chance.randrange(8)
+    return bytes(data[:_LARGEST])
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_any_bytes_are_stood(name: str, budget: Budget) -> None:
+    if budget.is_long and importlib.util.find_spec("atheris") is not None:
+        _guided(name, budget)
+        return
+    chance, count, size = random.Random(budget.seed), 0, 0
+    seeds = corpus(name)
+    for data in seeds:
+        TARGETS[name](data[:_LARGEST])
+    end = time.monotonic() + (budget.seconds or 0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    while count < _SHORT.get(name, 1500) or time.monotonic() < end:
+        data = mutated(chance, seeds)
+        try:
+            TARGETS[name](data)
+        except Exception:
+            print(f"{name} with seed {budget.seed}, input {count}: {data.hex()}")
+            raise
+        count, size = count + 1, size + len(data)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+    budget.tell(f"{count} inputs, {size} bytes, not guided")
+
+
+def _guided(name: str, budget: Budget) -> None:
+    command = [sys.executable, "-m", "tests.torture.fuzz", name]
+    limits = (f"-max_total_time={int(budget.seconds or 1)}", f"-seed={budget.seed}")
+    done = subprocess.run([*command, *limits], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = [line for line in done.stderr.splitlines() if line.startswith(("Done", "stat::"))]
+    budget.tell("; ".join(last))
