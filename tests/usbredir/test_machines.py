@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two guests at once over one folder; and all that ends a machine, in the middle of a transfer."""
+"""Two guests at once over one folder; reset in the middle of a transfer; migrated."""
 
 import contextlib
 import subprocess
@@ -90,52 +90,6 @@ def test_a_reset_in_the_middle(site: Site, way: str) -> None:
     assert "here.txt" in site.machines[1].run("tools")
     machine.ready(boots)
     assert "here.txt" in machine.run("tools")
-
-
-@pytest.mark.parametrize("way", ["get", "put"])
-def test_unplugged_in_the_middle_and_plugged_in_again(site: Site, way: str) -> None:
-    machine = site.machines[0]
-    begin(site, machine, way)
-    machine.monitor.ask("device_del", id="share")
-    nothing_remains(site)
-    until(lambda: "share" not in machine.monitor.human("info usb"), "it is unplugged")
-    chardev = {"driver": "usb-redir", "id": "share", "bus": "xhci.0"}
-    _new_chardev(machine.monitor, site.socket)
-    machine.monitor.ask("device_add", **chardev, chardev="again")
-    assert "here.txt" in machine.run("tools")
-    machine.monitor.human("device_del share")
-    until(lambda: "share" not in machine.monitor.human("info usb"), "it is unplugged")
-    machine.monitor.human("chardev-remove again")
-    _new_chardev(machine.monitor, site.socket)
-    machine.monitor.ask("device_add", **chardev, chardev="again")
-
-
-def _new_chardev(monitor: Monitor, path: Path) -> None:
-    address = {"type": "unix", "data": {"path": str(path)}}
-    backend = {"type": "socket", "data": {"addr": address, "server": False}}
-    with contextlib.suppress(Exception):
-        monitor.ask("chardev-remove", id="again")
-    monitor.ask("chardev-add", id="again", backend=backend)
-
-
-def test_paused_in_the_middle_it_goes_on(site: Site) -> None:
-    machine = site.machines[1]
-    with (site.share / "large.bin").open("wb") as file:
-        file.truncate(64 << 20)
-    task = machine.begin("get", "large.bin")
-    machine.wait_for(task, "under way")
-    machine.monitor.ask("stop")
-    machine.monitor.ask("cont")
-    assert machine.wait(task).split()[-2:] == [str(64 << 20), "0x2001"]
-
-
-@pytest.mark.parametrize("way", ["get", "put"])
-def test_killed_in_the_middle(site: Site, way: str) -> None:
-    """The last thing that is done to a machine; the responder serves the other."""
-    machine = site.machines[0 if way == "put" else 1]
-    begin(site, machine, way)
-    machine.kill()
-    nothing_remains(site)
 
 
 def test_migrated(tmp_path: Path) -> None:
