@@ -12,7 +12,7 @@ URL ?=
 export FOLDER PORT WEB_PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast torture check vm icon translations bench image release clean
+.PHONY: help run test test-fast torture check vm icon translations bench bundle key image release clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -59,6 +59,16 @@ bench: ## measure speed and memory beside uMTP-Responder in the virtual Pi; make
 translations: ## bring the settings page's catalogues up to date, for who translates
 	@sh tests/setup.sh check
 	.venv/bin/python -m tests.translations
+
+KEY ?=
+BUNDLE ?=
+bundle: ## make a signed update in build/ (KEY=path; BUNDLE="--version 0.2.0+mine")
+	@sh tests/setup.sh check
+	.venv/bin/python -m image.bundle make $(if $(KEY),--key "$(KEY)") $(BUNDLE)
+
+key: ## make a key that signs updates (KEY=path), unless it is there
+	@sh tests/setup.sh check
+	.venv/bin/python -m image.bundle key $(if $(KEY),--key "$(KEY)")
 
 ICON_SIZES = 16 32 48 256
 icon: ## draw the device's icon anew from its SVG (Debian's librsvg2-bin)
