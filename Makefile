@@ -47,6 +47,12 @@ image: ## make the image of an SD card for BOARD=zero (also Zero W) or zero2w, a
 	@sh tests/setup.sh image
 	.venv/bin/python -m image build $(BOARD) $(BASE:%=--base %)
 
+.PHONY: image-test
+image-test: ## make the image and look into it: partitions, file systems, contents (BOARD=zero2w or zero)
+	@sh tests/setup.sh image-test
+	.venv/bin/python -m image build $(BOARD)
+	MTP_APPLIANCE_IMAGE=$(BOARD) .venv/bin/python -m pytest --no-guest tests/image/made $(ARGS)
+
 release: ## make the files of a release of BOARD's image in build/release (URL=where they will lie)
 	@sh tests/setup.sh image
 	.venv/bin/python -m image build $(BOARD)

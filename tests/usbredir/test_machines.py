@@ -110,6 +110,28 @@ def test_migrated(tmp_path: Path) -> None:
         until(lambda: "Speed 480" in target.human("info usb"), "it is plugged in anew")
 
 
+def test_unplugged_plugged_in_and_served_anew(tmp_path: Path) -> None:
+    """By the lines that docs/qemu.md has for a machine that runs."""
+    socket = tmp_path / "share.sock"
+
+    def is_plugged() -> bool:
+        return "Speed 480" in machine.human("info usb")
+
+    with contextlib.ExitStack() as stack:
+        with served(tmp_path / "share", socket, tmp_path / "state"):
+            machine = _bare(tmp_path, "machine", stack)
+            until(is_plugged, "it is plugged in")
+            machine.human("device_del share")
+            until(lambda: "GONE" in _log(tmp_path), "it is unplugged")
+            assert not is_plugged()
+            machine.human(f"chardev-add socket,id=share,path={socket},reconnect=1")
+            machine.human("device_add usb-redir,id=share,chardev=share")
+            until(is_plugged, "it is plugged in again")
+        until(lambda: not is_plugged(), "the responder has ended")
+        with served(tmp_path / "share", socket, tmp_path / "state"):
+            until(is_plugged, "QEMU has connected again")
+
+
 def _log(folder: Path) -> str:
     return (folder / "state" / "log").read_text()
 
