@@ -12,7 +12,7 @@ URL ?=
 export FOLDER PORT WEB_PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast torture check vm icon translations bench image release clean
+.PHONY: help run test test-fast torture check vm icon translations bench bundle key image release clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -47,6 +47,12 @@ image: ## make the image of an SD card for BOARD=zero (also Zero W) or zero2w, a
 	@sh tests/setup.sh image
 	.venv/bin/python -m image build $(BOARD) $(BASE:%=--base %)
 
+.PHONY: image-test
+image-test: ## make the image and look into it: partitions, file systems, contents (BOARD=zero2w or zero)
+	@sh tests/setup.sh image-test
+	.venv/bin/python -m image build $(BOARD)
+	MTP_APPLIANCE_IMAGE=$(BOARD) .venv/bin/python -m pytest --no-guest tests/image/made $(ARGS)
+
 release: ## make the files of a release of BOARD's image in build/release (URL=where they will lie)
 	@sh tests/setup.sh image
 	.venv/bin/python -m image build $(BOARD)
@@ -59,6 +65,16 @@ bench: ## measure speed and memory beside uMTP-Responder in the virtual Pi; make
 translations: ## bring the settings page's catalogues up to date, for who translates
 	@sh tests/setup.sh check
 	.venv/bin/python -m tests.translations
+
+KEY ?=
+BUNDLE ?=
+bundle: ## make a signed update in build/ (KEY=path; BUNDLE="--version 0.2.0+mine")
+	@sh tests/setup.sh check
+	.venv/bin/python -m image.bundle make $(if $(KEY),--key "$(KEY)") $(BUNDLE)
+
+key: ## make a key that signs updates (KEY=path), unless it is there
+	@sh tests/setup.sh check
+	.venv/bin/python -m image.bundle key $(if $(KEY),--key "$(KEY)")
 
 ICON_SIZES = 16 32 48 256
 icon: ## draw the device's icon anew from its SVG (Debian's librsvg2-bin)

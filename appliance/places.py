@@ -22,5 +22,13 @@ WIFI = Path("/run/mtp-appliance-wifi")
 NETWORK_CARDS = Path("/sys/class/net")
 #: A line of each unit that failed, named after it; gone when it runs again.
 FAILURES = Path("/run/mtp-appliance-failures")
+#: The program as the image brought it, and what it says of itself.
+PROGRAM = Path("/usr/lib/mtp-appliance")
+#: Versions that were installed beside it, and which of them is chosen; root's.
+VERSIONS = Path("/var/lib/mtp-appliance-versions")
+#: Which version was taken back since the machine started, and why; root's.
+TAKEN_BACK = Path("/run/mtp-appliance-version/taken-back")
+#: Where the settings page keeps what is uploaded to it.
+UPLOADS = Path("/var/lib/mtp-appliance-web/uploads")
 #: On the partition of the card that any PC can read: settings for before the first boot.
 BOOT_SETTINGS = Path("/boot/firmware/mtp-appliance.toml")

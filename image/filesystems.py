@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes file systems as files, from trees, without mounting; the same tree gives the same bytes."""
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,11 +82,20 @@ def _fix_inodes(target: Path, mode: int, epoch: int) -> None:
     counts = programs.ask("dumpe2fs", "-h", target)
     numbers = dict(line.split(":", 1) for line in counts.splitlines() if ":" in line)
     used = int(numbers["Inode count"]) - int(numbers["Free inodes"])
-    lines = [f"sif <2> mode 0{0o040000 | mode:o}"]
+    # Found on no PC: e2fsck makes it where it needs it.
+    lines = ["rmdir lost+found", f"sif <11> dtime @{epoch}", f"sif <2> mtime @{epoch}"]
+    lines.append(f"sif <2> mode 0{0o040000 | mode:o}")
     for inode in (2, *range(11, used + 16)):
         lines += [f"sif <{inode}> {name} @{epoch}" for name in ("atime", "ctime", "crtime")]
-    debugfs = [programs.find_program("debugfs"), "-w", "-f", "-", str(target)]
-    subprocess.run(debugfs, input="\n".join(lines), capture_output=True, text=True, check=True)
+    settings = os.environ | {"E2FSPROGS_FAKE_TIME": str(epoch)}
+    subprocess.run(
+        [programs.find_program("debugfs"), "-w", "-f", "-", str(target)],
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=settings,
+    )
 
 
 def write_at(image: Path, part: Path, start: int) -> None:

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Puts the appliance into a Debian root file system:
-#   sh overlay/install.sh [--packages DIR] DESTDIR
+#   sh overlay/install.sh [--packages DIR] [--key FILE.pub] DESTDIR
 # The program and the Python packages that Debian lacks (requirements.txt) go to
 # /usr/lib/mtp-appliance, the files of this folder to where they lie in it. pip fetches the packages,
 # with its own settings: PIP_NO_INDEX and PIP_FIND_LINKS do it offline. With --packages they are
-# copied from DIR, where they lie unpacked. $PYTHON is the Python that runs pip.
+# copied from DIR, where they lie unpacked. --key is a key whose updates are taken
+# (docs/updates.md). $PYTHON is the Python that runs pip.
 # What only works in the system itself (users, bytecode, enabled units) is done where that system
 # can be entered, and left out where DESTDIR is no system yet.
 set -eu
@@ -15,17 +16,21 @@ say() {
 }
 
 usage() {
-    say "usage: install.sh [--packages DIR] DESTDIR"
+    say "usage: install.sh [--packages DIR] [--key FILE.pub] DESTDIR"
     exit 2
 }
 
-packages=
-if [ "${1-}" = --packages ]; then
-    [ $# -ge 2 ] || usage
-    packages=$2
-    [ -d "$packages" ] || { say "$packages is no folder"; exit 1; }
+packages='' key=''
+while [ $# -ge 2 ]; do
+    case $1 in
+        --packages) packages=$2 ;;
+        --key) key=$2 ;;
+        *) usage ;;
+    esac
     shift 2
-fi
+done
+[ -z "$packages" ] || [ -d "$packages" ] || { say "$packages is no folder"; exit 1; }
+[ -z "$key" ] || grep -qs '^mtp-appliance-public-key ' "$key" || { say "$key is no public key"; exit 1; }
 [ $# = 1 ] || usage
 [ -d "$1" ] || { say "$1 is no folder"; exit 1; }
 root=$(cd "$1" && pwd)
@@ -84,7 +89,17 @@ settle() {
         mtp-appliance.target systemd-networkd.service avahi-daemon.service
 }
 
+# What the system says of the program it came with: an update that was chosen on another one counts not.
+note_release() {
+    version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$library/appliance/__init__.py")
+    checksum=$(cd "$library" && find . -name '*.py' | LC_ALL=C sort | xargs cat | cksum)
+    echo "$version $(cat "$library/base") ${checksum%% *}" >"$library/release"
+    chmod 644 "$library/release"
+    [ -z "$key" ] || install -D -m 644 "$key" "$library/keys/${key##*/}"
+}
+
 copy_program
 copy_packages
 copy_overlay
+note_release
 settle "$1"

@@ -39,7 +39,6 @@ test,test-fast,image,image-test  bmap-tools  command bmaptool
 image,image-test    arch-test               command arch-test
 image,image-test    qemu-user-static        command qemu-aarch64-static
 image,image-test    binfmt-support          command update-binfmts
-image-test          qemu-system-arm         command qemu-system-aarch64
 END
 }
 

@@ -60,6 +60,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "appliance.gadget": ("appliance.errors", "appliance.places", "appliance.mtp.device_ports"),
     "appliance.network": ("appliance.errors",),
     "appliance.leds": ("appliance.errors", "appliance.places", "appliance.status"),
+    "appliance.update": ("appliance.errors", "appliance.settings.files"),
     "appliance.doctor": (
         *("appliance.errors", "appliance.places", "appliance.settings", "appliance.status"),
         *("appliance.gadget", "appliance.network"),
@@ -94,6 +95,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "pyinotify": ("appliance.storage.watch",),
     "tomlkit": ("appliance.settings.document",),
     "PIL": ("appliance.thumbnailer",),
+    "nacl": ("appliance.update.signature",),
     "gpiozero": ("appliance.leds.board",),
     "flask": ("webui",),
     "waitress": ("appliance.services.page_server",),

@@ -107,7 +107,7 @@ def test_named_commands_and_options_exist(document: Path) -> None:
         first = (rest.split() or [""])[0]
         words = (
             [verb, first]
-            if verb in ("storage", "trash", "gadget") and re.fullmatch("[a-z-]+", first)
+            if verb in ("storage", "trash", "gadget", "update") and re.fullmatch("[a-z-]+", first)
             else [verb]
         )
         shown = subprocess.run(

@@ -34,6 +34,7 @@ COMMANDS = {
     "web": "serve the settings page",
     "helper": "do for the settings page what only root may; systemd starts it",
     "trash": "put back what a PC has deleted",
+    "update": "check and install signed updates, and go back to the version before",
 }
 
 _EPILOG = """\

@@ -96,7 +96,10 @@ FAILED: tuple[Step, ...] = ((False, 0.3), (True, 1.5), (False, 0.3), (True, 0.3)
 
 #: Warnings that are an error: see `appliance.services.concerns`.
 _GRAVE = frozenset(
-    {"storage-full", "storage-missing", "storage-failed", "controller-taken", "unit-failed", "card"}
+    {
+        *("storage-full", "storage-missing", "storage-failed", "controller-taken", "unit-failed"),
+        *("card", "update-taken-back"),
+    }
 )
 
 

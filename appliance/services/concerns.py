@@ -12,6 +12,7 @@
 | `controller-taken`    | another gadget has the USB device controller                  |
 | `clock-not-set`       | dates of files will be wrong                                  |
 | `unit-failed`         | a part of the appliance has ended and will not come back      |
+| `update-taken-back`   | a new version did not come up, and the one before runs again  |
 | `card`                | the start found something wrong with the card or the board    |
 """
 
@@ -42,6 +43,7 @@ class Facts:
     usb: Usb = Usb()
     holder: str = ""
     failures: Sequence[tuple[str, str]] = ()
+    taken_back: str = ""
     now: float = 0.0
 
 
@@ -49,6 +51,7 @@ def concerns(facts: Facts) -> tuple[Warning, ...]:
     """Say what is wrong, the gravest first."""
     return (
         *_units(facts.failures),
+        *_update(facts.taken_back),
         *_controller(facts),
         *_failed(facts.failed),
         *(warning for each in facts.storages for warning in _storage(each)),
@@ -64,6 +67,11 @@ def read_failures(directory: Path) -> tuple[tuple[str, str], ...]:
     except OSError:
         return ()
     return tuple((each.name, _first_line(each)) for each in paths if each.name[:1] != ".")
+
+
+def read_taken_back(path: Path) -> str:
+    """Read which version was taken back, and why; "" for none."""
+    return _first_line(path)
 
 
 def _first_line(path: Path) -> str:
@@ -82,6 +90,12 @@ def _units(failures: Iterable[tuple[str, str]]) -> Iterator[Warning]:
             continue
         text = f"{unit} has failed: {line}" if line else f"{unit} has failed"
         yield Warning("unit-failed", text, f"see why: journalctl -u {unit}")
+
+
+def _update(taken_back: str) -> Iterator[Warning]:
+    if taken_back:
+        hint = "see mtp-appliance update status; get a later update, or tell who made this one"
+        yield Warning("update-taken-back", taken_back, hint)
 
 
 def _controller(facts: Facts) -> Iterator[Warning]:

@@ -2,7 +2,8 @@
 """What the settings page may ask of root: this table, and nothing else.
 
 Whoever takes the page over can ask for these with any arguments. So each says what its arguments
-may be and refuses the rest, runs no words of theirs, and opens no path that they name.
+may be and refuses the rest, runs no words of theirs, and opens no path that they name; but for
+bundles, which lie in a storage or an upload and are signed.
 """
 
 import base64
@@ -15,7 +16,7 @@ from typing import Any
 
 from appliance.errors import ApplianceError
 from appliance.mtp.errors import MtpError
-from appliance.services import journal
+from appliance.services import journal, update_verbs
 from appliance.services.control_socket import Verb
 from appliance.services.factory_reset import factory_reset
 from appliance.services.host import LinuxHost
@@ -66,6 +67,7 @@ def verbs(run: Run = run) -> Mapping[str, Verb]:
         "report": report,
         "doctor": doctor,
         "factory reset": reset,
+        **update_verbs.verbs(),
     }
 
 

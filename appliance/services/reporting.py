@@ -23,7 +23,7 @@ from appliance import __version__, places
 from appliance.errors import ApplianceError
 from appliance.mtp.monitor import NOBODY, Monitor
 from appliance.mtp.ports import Change, ChangeKind
-from appliance.services.concerns import Facts, concerns, read_failures
+from appliance.services.concerns import Facts, concerns, read_failures, read_taken_back
 from appliance.services.headline import headline
 from appliance.services.notify import is_heard, notify
 from appliance.services.shelves import Shelves
@@ -72,6 +72,7 @@ class Places:
 
     file: StatusFile | None
     failures: Path = field(default_factory=lambda: places.FAILURES)
+    taken_back: Path = field(default_factory=lambda: places.TAKEN_BACK)
     root: Path = Path("/")
 
 
@@ -83,8 +84,7 @@ class Reporter:
 
     def __init__(self, catalogue: Catalogue, name: Callable[[], str], places: Places) -> None:
         self._file = places.file
-        self._failures = places.failures
-        self._root = places.root
+        self._places = places
         self._name = name
         self._shelves = Shelves(catalogue)
         self._traffic = Traffic(self._wake)
@@ -154,7 +154,7 @@ class Reporter:
             # Without USB it is not needed.
             from appliance.services.cable import CableWatch  # noqa: PLC0415
 
-            self._cable = CableWatch(controller, self._root)
+            self._cable = CableWatch(controller, self._places.root)
             self._wake()
 
     def look(self) -> None:
@@ -181,7 +181,7 @@ class Reporter:
 
     def _work(self) -> None:
         with ExitStack() as stack:
-            failures = _watch(self._failures, stack)
+            failures = _watch(self._places.failures, stack)
             pause = 0.0
             while not self._over.is_set():
                 self._sleep(pause, failures)
@@ -239,7 +239,8 @@ class Reporter:
             told.failed,
             told.settings_errors,
             told.from_good_copy,
-            failures=read_failures(self._failures),
+            failures=read_failures(self._places.failures),
+            taken_back=read_taken_back(self._places.taken_back),
             now=time.time(),
         )
         status = Status(

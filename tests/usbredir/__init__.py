@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The device in virtual machines that are reset, killed, unplugged and migrated: from the host."""
+"""The device in virtual machines, two at once, reset and migrated: from the host."""

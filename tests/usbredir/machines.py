@@ -33,10 +33,6 @@ class Machine:
         self.monitor.close()
         self._guest.stop()
 
-    def kill(self) -> None:
-        """End QEMU as a crash does."""
-        self.close()
-
     def ready(self, since: int = 0) -> None:
         """Wait until it has booted so many times."""
         boots = self.folder / "boots"

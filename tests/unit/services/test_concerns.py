@@ -8,7 +8,7 @@ import pytest
 
 from appliance.errors import ApplianceError
 from appliance.services import concerns as module
-from appliance.services.concerns import Facts, concerns, read_failures
+from appliance.services.concerns import Facts, concerns, read_failures, read_taken_back
 from appliance.status import Cable, StorageStatus, Usb
 
 NOW = 1_800_000_000.0
@@ -41,6 +41,7 @@ def storage(free: int, capacity: int, *, read_only: bool = False, state: str = "
         (Facts(failures=[("a.service", "why")], now=NOW), "unit-failed", ("a.service", "why")),
         (Facts(failures=[("card-share", "no files | mend it")], now=NOW), "card", ("no files",)),
         (Facts(failures=[("a.service", "")], now=NOW), "unit-failed", ("a.service has failed",)),
+        (Facts(taken_back="0.2.0 was", now=NOW), "update-taken-back", ("0.2.0 was",)),
         (Facts(now=60.0), "clock-not-set", ()),
     ],
 )
@@ -57,6 +58,12 @@ def test_every_code_is_in_the_table() -> None:
     told = set(re.findall(r'Warning\(\s*"([a-z-]+)"', source))
     table = {line.split("`")[1] for line in (module.__doc__ or "").splitlines() if "| `" in line}
     assert told == table
+
+
+def test_what_was_taken_back(tmp_path: Path) -> None:
+    assert read_taken_back(tmp_path / "none") == ""
+    (tmp_path / "it").write_text("version 0.2.0 was taken back: why\n")
+    assert read_taken_back(tmp_path / "it") == "version 0.2.0 was taken back: why"
 
 
 def test_failures_of_units(tmp_path: Path) -> None:

@@ -76,7 +76,11 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
 
 
 def test_the_table_is_closed(rig: Rig) -> None:
-    known = {"restart", "power off", "clock set", "logs", "report", "doctor", "factory reset"}
+    known = {
+        *("restart", "power off", "clock set", "logs", "report", "doctor", "factory reset"),
+        *("update status", "update find", "update check", "update install"),
+        *("update roll back", "update confirm"),
+    }
     assert set(rig.table) == known
     for verb in ("", "run", "settings set", "__init__", "restart ", "RESTART", "clock"):
         with pytest.raises(ApplianceError, match="not understood"):
@@ -113,6 +117,7 @@ NO_PLACES: list[Any] = [
     *("--vacuum-size=1", "s=1 --rotate", "a\0", "é", "A" * 3, HUGE),
     *(1, None, []),
 ]
+NO_BUNDLES: list[Any] = ["", "/etc/shadow", "/srv/share/../x", "/srv/share/x\0", HUGE, 1, None, []]
 BAD_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "restart": [{"unit": "sshd.service"}, {"": 1}],
     "power off": [{"when": "now"}],
@@ -133,6 +138,12 @@ BAD_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "report": [{"path": "/etc/shadow"}],
     "doctor": [{"root": "/tmp"}],
     "factory reset": [{"root": "/tmp"}, {"keep": True}],
+    "update status": [{"root": "/tmp"}],
+    "update find": [{"folder": "/root"}],
+    "update check": [{}, *[{"path": each} for each in NO_BUNDLES], {"path": "x", "keys": []}],
+    "update install": [{}, *[{"path": each, "older": True} for each in NO_BUNDLES]],
+    "update roll back": [{"version": "0.1.0"}],
+    "update confirm": [{"version": "0.1.0"}],
 }
 
 
@@ -148,7 +159,7 @@ def test_bad_arguments_do_nothing(
 
     monkeypatch.setattr(journal, "_ask", never)
     monkeypatch.setattr(helper_verbs, "factory_reset", never)
-    with pytest.raises(ApplianceError, match=r"not understood|that is no|no place"):
+    with pytest.raises(ApplianceError, match=r"not understood|that is no|no place|is taken from"):
         rig.ask(verb, **arguments)
     assert (rig.ran, rig.clock) == ([], [])
 
