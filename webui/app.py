@@ -2,10 +2,12 @@
 """The application: what holds for all pages, and the pages."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 from flask import Flask, Request, url_for
 from jinja2 import FileSystemBytecodeCache
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from appliance import __version__
@@ -41,7 +43,7 @@ def create_app(config: Config) -> Flask:
     app.jinja_options = {
         "trim_blocks": True,
         "lstrip_blocks": True,
-        "bytecode_cache": FileSystemBytecodeCache(str(cache)),
+        "bytecode_cache": _Templates(str(cache)),
     }
     machine.install(app, config)
     languages.install(app, config.state)
@@ -54,6 +56,17 @@ def create_app(config: Config) -> Flask:
         app.register_blueprint(blueprint)
     _install_globals(app, config)
     return app
+
+
+class _Templates(FileSystemBytecodeCache):
+    """Templates that were compiled; where they cannot be kept, for the card is full or somebody
+    has reset the appliance, they are compiled again.
+    """
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep a template."""
+        with suppress(OSError):
+            super().dump_bytecode(bucket)
 
 
 def _request_class(state: Path) -> type[Request]:

@@ -21,7 +21,7 @@ _TEXT_MOST, _NAME_MOST = 1000, 254
 _HEX = r"0[xX][0-9a-fA-F]{1,4}|[0-9]{1,5}"
 _PATTERNS: Mapping[Any, str] = {
     checks.host_name: checks.HOST_NAME,
-    checks.passphrase: "[ -~]{8,63}",
+    checks.passphrase: "[ -~]{8,63}|[0-9A-Fa-f]{64}",
     checks.country: "[A-Z]{2}",
 }
 _GROUPS = {

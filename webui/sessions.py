@@ -10,12 +10,15 @@ of a small board jumps when somebody sets it; after a boot it is counted anew.
 
 import hashlib
 import json
+import logging
 import secrets
 import threading
 import time
 from pathlib import Path
 
 from appliance.settings.files import write_atomically
+
+log = logging.getLogger(__name__)
 
 _FILE_NAME = "sessions.json"
 _MOST = 16
@@ -69,7 +72,10 @@ class Sessions:
         return _mark(password_hash), self._boot, _now()
 
     def _write(self) -> None:
-        write_atomically(self._path, json.dumps(self._entries).encode(), mode=0o600)
+        try:
+            write_atomically(self._path, json.dumps(self._entries).encode(), mode=0o600)
+        except OSError as error:  # a full card: who makes room on it has to log in before
+            log.warning("SESSIONS are not kept: %s", error.strerror)
 
 
 def _read(path: Path) -> dict[str, _Entry]:

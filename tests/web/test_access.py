@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Claiming, logging in and out, sessions, wrong passwords, and settings that cannot be read."""
 
+import errno
+import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pytest
 
 from appliance.settings import passwords
 from tests.web.appliance import PASSWORD, FakeAppliance, Visitor, visitor
+from webui import create_app
 from webui.attempts import Attempts
 from webui.sessions import Sessions
 
@@ -28,6 +32,54 @@ def test_first_visit_claims(fake: FakeAppliance) -> None:
     assert late.get("/").headers["Location"] == "/login"
     assert late.post("/claim", name="Mine", password=PASSWORD, again=PASSWORD).status_code == 403
     assert late.get("/claim").headers["Location"] == "/login"
+
+
+def test_two_who_claim_at_once_are_not_both_its_owners(fake: FakeAppliance) -> None:
+    app = create_app(fake.config())
+    first, second = Visitor(app.test_client()), Visitor(app.test_client())
+    tokens = first.token(), second.token()  # both have the form before either sends it
+    planned = threading.Event()
+
+    def plan(**_: object) -> dict[str, object]:
+        planned.set()
+        time.sleep(0.5)  # as long as a small board takes for the hash
+        return {"changes": [], "errors": {}}
+
+    fake.answers["settings plan"] = plan
+    early = threading.Thread(
+        target=first.post, args=("/claim",), kwargs=_claiming(PASSWORD, tokens[0])
+    )
+    early.start()
+    assert planned.wait(10)
+    second.post("/claim", **_claiming("somebody else's", tokens[1]))
+    early.join()
+    assert [is_in(first), is_in(second)] == [True, False]
+    assert len(fake.asked("settings password")) == 1
+
+
+def _claiming(password: str, token: str) -> dict[str, str]:
+    return {"name": "", "password": password, "again": password, "token": token}
+
+
+def test_a_reset_leaves_the_page_that_runs_usable(owner: Visitor, fake: FakeAppliance) -> None:
+    fake.settings.replace("version = 1\n")
+    shutil.rmtree(fake.config().state)
+    fake.config().state.mkdir()
+    assert [owner.get(path).status_code for path in ("/", "/claim")] == [200, 200]
+    answer = owner.post("/claim", name="", password=PASSWORD, again=PASSWORD)
+    assert (answer.status_code, is_in(owner)) == (303, True)
+
+
+def test_a_full_card_keeps_nobody_out(
+    stranger: Visitor, fake: FakeAppliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("webui.sessions.write_atomically", full)
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
+    stranger.log_in()
+    assert [stranger.get(path).status_code for path in ("/", "/storage/trash")] == [200, 200]
 
 
 @pytest.mark.parametrize(
@@ -237,6 +289,33 @@ def test_language_is_chosen_and_the_way_back_is_ours(stranger: Visitor) -> None:
             "/language", base_url=stranger.base, data=data, headers=headers
         )
         assert answer.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("left", "back"),
+    [
+        (
+            "/storage/browse?storage=/srv/share&path=a%20b",
+            "/storage/browse?storage=/srv/share&path=a%20b",
+        ),
+        ("/maintenance/logs?source=kernel&text=usb", "/maintenance/logs?source=kernel&text=usb"),
+        ("/settings/change", "/"),
+        ("/maintenance/restore", "/"),
+        ("/storage/add", "/"),
+        ("/none", "/"),
+    ],
+)
+def test_choosing_a_language_leads_back_to_a_page_that_is_there(
+    owner: Visitor, left: str, back: str
+) -> None:
+    answer = owner.client.post(
+        "/language",
+        base_url=owner.base,
+        data={"token": owner.token(), "language": "en"},
+        headers={"Referer": f"{owner.base}{left}"},
+    )
+    assert answer.headers["Location"] == back
+    assert owner.get(back).status_code == 200
 
 
 def test_too_much_is_refused(owner: Visitor) -> None:

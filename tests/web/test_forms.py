@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from appliance.leds.patterns import Pattern
+from appliance.settings import checks
 from appliance.settings.schema import Settings, declared
 from appliance.status import Cable, Direction, Status, StorageStatus, Transfer, Unsafe, Usb, Warning
 from tests.web.appliance import HOSTILE, FakeAppliance, Visitor
@@ -70,6 +71,9 @@ def test_patterns_take_what_the_checks_take(inputs: Inputs) -> None:
     pattern = str(inputs.found["network.host_name"]["pattern"])
     for name, good in (("mtp-appliance", True), ("a", True), ("-a", False), ("A b", False)):
         assert bool(re.fullmatch(pattern, name)) is good
+    pattern = str(inputs.found["wifi.passphrase"]["pattern"])
+    for text in ("eight, 8", "x" * 63, "0123456789abcdefABCDEF0123456789" * 2, "seven 7", "g" * 64):
+        assert bool(re.fullmatch(pattern, text)) is (not checks.passphrase(text))
 
 
 @pytest.mark.parametrize(

@@ -317,6 +317,30 @@ def test_nobody_listens(key: tuple[str, str], paths: Paths, tmp_path: Path) -> N
     assert answer.status_code in (200, 302, 303, 401, 422, 503)
 
 
+@pytest.mark.parametrize(
+    ("verb", "path", "back"),
+    [
+        ("settings undo", "/settings/undo", "/settings"),
+        ("storage browse", "/storage/browse?storage=/srv/share&path=gone", "/storage"),
+    ],
+)
+def test_what_is_not_there_any_more_is_no_failure_of_the_appliance(
+    owner: Visitor, fake: FakeAppliance, verb: str, path: str, back: str
+) -> None:
+    fake.answers[verb] = ApplianceError("there is none")
+    assert owner.get(path).headers["Location"] == back
+    assert "there is none" in owner.get(back).text
+
+
+@pytest.mark.parametrize("listed", [ANSWERS["storage list"], []])
+def test_a_storage_that_is_gone_moves_no_other(
+    owner: Visitor, fake: FakeAppliance, listed: list[dict[str, Any]]
+) -> None:
+    fake.answers["storage list"] = listed
+    assert owner.post("/storage/move", storage="/srv/gone", to="down").status_code == 303
+    assert fake.asked("storage order") == []
+
+
 def test_without_a_helper_nothing_is_offered_that_needs_one(
     key: tuple[str, str], paths: Paths, fake: FakeAppliance
 ) -> None:

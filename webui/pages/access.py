@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Claiming the appliance, logging in and out, another password, another language."""
 
+import threading
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from appliance.settings import passwords
@@ -26,6 +27,8 @@ from webui.machine import machine
 
 page = Blueprint("access", __name__)
 
+_claiming = threading.Lock()
+
 
 @page.get("/claim")
 @open_to(Claim.NOBODYS)
@@ -40,6 +43,11 @@ def claim_page() -> Any:
 @open_to(Claim.NOBODYS)
 def claim_it() -> Any:
     """Make the appliance somebody's."""
+    with _claiming:  # who comes second finds it claimed
+        return _claim_it()
+
+
+def _claim_it() -> Any:
     if claim() is not Claim.NOBODYS:
         return redirect(url_for("access.index"), 303)
     password, name = request.form.get("password", ""), request.form.get("name", "").strip()
@@ -141,6 +149,14 @@ def language() -> Response:
     if name not in languages.NAMES:
         complain(gettext("There is no such language."))
     languages.choose(name)
+    return redirect(_way_back(), 303)
+
+
+def _way_back() -> str:
+    """Find the page that was left: one of ours, of those that are there for the asking."""
     back = urlsplit(request.headers.get("Referer", ""))
     ours = back.netloc == request.host and back.path.startswith("/") and back.path[1:2] != "/"
-    return redirect(back.path if ours else url_for("home.index"), 303)
+    routes = current_app.url_map.bind(request.host)
+    if not ours or not routes.test(unquote(back.path), "GET"):
+        return url_for("home.index")
+    return f"{back.path}?{back.query}" if back.query else back.path

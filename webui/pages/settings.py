@@ -7,9 +7,10 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from appliance.errors import ApplianceError
 from webui import forms
 from webui.complaints import translate
-from webui.failures import complain, done
+from webui.failures import complain, done, failed
 from webui.languages import gettext
 from webui.machine import machine
 
@@ -53,11 +54,16 @@ def change() -> Response:
 
 
 @page.get("/undo")
-def show_undo() -> str:
+def show_undo() -> Any:
     """Show what would be different after going back one step."""
+    try:
+        changes = machine().ask("settings undo", dry=True)
+    except ApplianceError as error:
+        failed(error)
+        return redirect(url_for("settings.index"))
     return render_template(
         "review.html",
-        changes=machine().ask("settings undo", dry=True),
+        changes=changes,
         action=url_for("settings.undo"),
         fields={},
         back=url_for("settings.index"),

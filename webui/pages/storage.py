@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from appliance.errors import ApplianceError
 from webui import sentences
 from webui.asking import confirm
-from webui.failures import done
+from webui.failures import complain, done, failed
 from webui.languages import gettext, ngettext
 from webui.machine import machine
 
@@ -88,7 +88,10 @@ def move() -> Response:
     """Move a storage one place up or down."""
     listed = machine().ask("storage list")
     paths = [each["path"] for each in listed]
-    at = paths.index(_storage()) if _storage() in paths else 0
+    if _storage() not in paths:
+        complain(gettext("This folder is not served any more."))
+        return redirect(url_for("storage.index"), 303)
+    at = paths.index(_storage())
     to = max(0, at - 1) if request.form.get("to") == "up" else min(len(paths) - 1, at + 1)
     names = [each["name"] for each in listed]
     names.insert(to, names.pop(at))
@@ -119,17 +122,22 @@ def remove() -> Response:
 
 
 @page.get("/browse")
-def browse() -> str:
+def browse() -> Any:
     """List a folder of a storage: names only."""
     storage, path = request.args.get("storage", ""), request.args.get("path", "").strip("/")
     parts = path.split("/") if path else []
+    try:
+        entries = machine().ask("storage browse", storage=storage, path=path)
+    except ApplianceError as error:
+        failed(error)
+        return redirect(url_for("storage.index"))
     return render_template(
         "browse.html",
         storage=storage,
         name=_name_of(storage),
         steps=[(part, "/".join(parts[: number + 1])) for number, part in enumerate(parts)],
         path=path,
-        entries=machine().ask("storage browse", storage=storage, path=path),
+        entries=entries,
     )
 
 
