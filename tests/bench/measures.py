@@ -15,6 +15,8 @@ CHUNKS = {"16 KiB": 16 * KIB, "128 KiB": 128 * KIB, "1 MiB": MIB}
 MB = 1e6
 _FOLDER = 0x3001
 _ALL = 0xFFFFFFFF
+#: Seconds in which a responder is to know what has come on the device.
+_PATIENCE = 20.0
 
 
 @dataclass(slots=True)
@@ -35,15 +37,21 @@ class Table:
         """Id of one of its storages: 0 lies in memory, 1 on the disk."""
         return self.clients[peer.name].storages()[index]
 
-    def find(self, peer: Peer, name: str, parent: int = ROOT) -> int:
-        """Handle of an object by its name; the newest first."""
-        client = self.clients[peer.name]
-        assert client.handles(self.storage(peer), parent).ok
-        wanted = name.encode("utf-16-le")
+    def find(self, peer: Peer, name: str) -> int:
+        """Handle of an object in the root of the first storage; it may be known in a moment."""
+        deadline = time.monotonic() + _PATIENCE
+        while (handle := self._look_for(peer, name)) is None:
+            if time.monotonic() > deadline:
+                raise LookupError(name)
+        return handle
+
+    def _look_for(self, peer: Peer, name: str) -> int | None:
+        client, wanted = self.clients[peer.name], name.encode("utf-16-le")
+        assert client.handles(self.storage(peer)).ok
         for handle in reversed(client.remembered()):
             if client.operate(0x1008, handle).ok and wanted in client.data():
                 return handle
-        raise LookupError(name)
+        return None
 
 
 # Transfers
@@ -189,7 +197,8 @@ def _small_files(
         "delete": lambda: client.each("100B,@,0"),
     }
     for verb, sweep in sweeps.items():
-        if verb == "move" and not _supports(table, peer, 0x1019):
+        needed = {"rename": 0x9804, "move": 0x1019}.get(verb)
+        if needed and not _supports(table, peer, needed):
             continue
         done = sweep()
         assert done.refused == 0 and done.count == count, (peer.name, verb, done)
