@@ -56,10 +56,16 @@ class StorageVerbs:
     def add(self, path: str, name: str, read_only: bool = False, lasting: bool = True) -> str:
         """Serve one more folder; what a person is to know of it."""
         folder = Path(path)
-        self._catalogue.add_storage(Folder(folder, name, read_only=read_only))
+        if not folder.is_absolute() or "\0" in path:
+            raise ApplianceError(f"{path!a} is no folder's whole path", hint="it begins with /")
+        added = self._catalogue.add_storage(Folder(folder, name, read_only=read_only))
         if not lasting or self._settings is None:
             return _UNTIL_RESTART
-        self._settings.add_storage(StorageSetting(folder, name, read_only=read_only))
+        try:
+            self._settings.add_storage(StorageSetting(folder, name, read_only=read_only))
+        except ApplianceError:
+            self._catalogue.remove_storage(added)  # who is told that it failed must not serve it
+            raise
         return ""
 
     def remove(self, storage: str, lasting: bool = True) -> str:

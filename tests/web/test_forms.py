@@ -57,7 +57,7 @@ def test_every_setting_has_its_field_with_a_label_and_help(inputs: Inputs) -> No
         ("button.pin", {"type": "number", "min": "-1", "max": "27", "value": "-1"}),
         ("usb.vendor_id", {"value": "0x1d6b", "pattern": "0[xX][0-9a-fA-F]{1,4}|[0-9]{1,5}"}),
         ("trash.keep", {"type": "checkbox", "checked": None}),
-        ("wifi.passphrase", {"type": "password", "pattern": "[ -~]{8,63}"}),
+        ("wifi.passphrase", {"type": "password", "pattern": "[ -~]{8,63}|[0-9A-Fa-f]{64}"}),
         ("name", {"maxlength": "254", "value": ""}),
     ],
 )

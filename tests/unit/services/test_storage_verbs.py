@@ -121,6 +121,30 @@ def test_a_storage_that_is_away_shows_nothing(person: StorageVerbs) -> None:
         person.browse("Card")
 
 
+@pytest.mark.parametrize("path", ["more", "", "{0}/more\0"])
+def test_a_folder_is_added_by_its_whole_path(
+    person: StorageVerbs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    (tmp_path / "more").mkdir()
+    monkeypatch.chdir(tmp_path)
+    before = names(person)
+    for lasting in (True, False):
+        with pytest.raises(ApplianceError, match="begins with /"):
+            person.add(path.format(tmp_path), "More", lasting=lasting)
+    assert names(person) == before
+
+
+def test_what_cannot_be_written_down_is_not_served(
+    person: StorageVerbs, file: SettingsFile, tmp_path: Path
+) -> None:
+    (tmp_path / "more").mkdir()
+    before = names(person)
+    file.path.write_text("name = ")
+    with pytest.raises(ApplianceError):
+        person.add(str(tmp_path / "more"), "More")
+    assert names(person) == before
+
+
 def test_without_a_settings_file_it_lasts_until_the_next_start(store: Catalogue) -> None:
     person = StorageVerbs(store, None)
     for said in (
