@@ -12,7 +12,7 @@ from pathlib import Path
 
 import appliance
 from appliance.errors import ApplianceError
-from image import assemble, base, release, root
+from image import assemble, base, bundle, release, root
 from image.boards import BOARDS, Board, find_board
 
 PROJECT = Path(__file__).parent.parent
@@ -75,13 +75,14 @@ def _build(arguments: argparse.Namespace) -> None:
         raise ApplianceError(
             "an image is made as root, for the owners of its files", hint="sudo make image"
         )
+    key = bundle.public_key(os.environ.get("MTP_APPLIANCE_KEY"))
     archive = arguments.base or base.base(board, mirror=arguments.mirror)
     arguments.output.mkdir(parents=True, exist_ok=True)
     target = arguments.output / f"{image_name(board)}.img"
     with tempfile.TemporaryDirectory(dir=arguments.output, prefix="making-") as work:
         tree = Path(work) / "root"
         _step("unpack", lambda: root.unpack(archive, tree))
-        _step("recipe", lambda: root.cook(tree, board, arguments.packages))
+        _step("recipe", lambda: root.cook(tree, board, key, arguments.packages))
         _step("assemble", lambda: assemble.assemble(tree, board, target, Path(work), source_date()))
     print(target)
 

@@ -28,6 +28,7 @@ from appliance.update.keys import (
     SUFFIX,
     PublicKey,
     SecretKey,
+    read_public,
     read_secret,
     secret_line,
     write_public,
@@ -71,6 +72,15 @@ def ensure_key(path: Path) -> SecretKey:
     public = PublicKey(signature.public_of(key.raw), key.name)
     write_public(path.with_suffix(SUFFIX), public)
     return key
+
+
+def public_key(named: str | None) -> Path:
+    """Find the public key that an image gets: the one that is named, else the builder's own."""
+    if named:
+        read_public(Path(named))
+        return Path(named)
+    ensure_key(own_key())
+    return own_key().with_suffix(SUFFIX)
 
 
 def program_files(library: Path) -> dict[str, bytes]:

@@ -4,7 +4,8 @@
 #   MTP_APPLIANCE_BOARD=zero sh image/recipe.sh ROOT
 # The packages of packages.txt are in it already. Runs as root, on a system that can be entered (by
 # qemu-user on another processor). $MTP_APPLIANCE_PACKAGES: where the Python packages that Debian lacks lie
-# unpacked, else pip fetches them, by their hashes.
+# unpacked, else pip fetches them, by their hashes. $MTP_APPLIANCE_KEY: the public key whose updates are
+# taken (docs/updates.md); without one none are.
 set -eu
 root=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,11 +13,10 @@ board=${MTP_APPLIANCE_BOARD:?}
 [ "$root" != / ] || { echo "recipe.sh: not this machine" >&2; exit 1; }
 
 install_appliance() {
-    if [ -n "${MTP_APPLIANCE_PACKAGES-}" ]; then
-        sh "$here/../overlay/install.sh" --packages "$MTP_APPLIANCE_PACKAGES" "$root"
-    else
-        sh "$here/../overlay/install.sh" "$root"
-    fi
+    set -- "$root"
+    [ -z "${MTP_APPLIANCE_PACKAGES-}" ] || set -- --packages "$MTP_APPLIANCE_PACKAGES" "$@"
+    [ -z "${MTP_APPLIANCE_KEY-}" ] || set -- --key "$MTP_APPLIANCE_KEY" "$@"
+    sh "$here/../overlay/install.sh" "$@"
     # Readable by all, whatever the umask here.
     tar -C "$here/root" --owner=0 --group=0 --mode=u=rwX,go=rX -cf - . | tar -C "$root" --no-overwrite-dir -xpf -
     echo "$board" >"$root/usr/lib/mtp-appliance/board"

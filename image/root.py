@@ -51,9 +51,12 @@ def unpack(archive: Path, root: Path) -> None:
     programs.call(["tar", "-C", str(root), "--numeric-owner", "-xpf", str(archive)])
 
 
-def cook(root: Path, board: Board, packages: Path | None = None) -> None:
-    """Carry out the recipe: the shell's part, then kernel modules and firmware."""
-    settings = {"MTP_APPLIANCE_BOARD": board.name}
+def cook(root: Path, board: Board, key: Path, packages: Path | None = None) -> None:
+    """Carry out the recipe: the shell's part, then kernel modules and firmware.
+
+    `key` is the public one whose updates the image takes.
+    """
+    settings = {"MTP_APPLIANCE_BOARD": board.name, "MTP_APPLIANCE_KEY": str(key)}
     if packages is not None:
         settings["MTP_APPLIANCE_PACKAGES"] = str(packages)
     programs.call(["sh", str(HERE / "recipe.sh"), str(root)], settings)

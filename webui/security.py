@@ -7,7 +7,7 @@
 | another site's forms and scripts     | a token in each form, Origin, and cookies SameSite=Strict|
 | script from a file's name            | Jinja escapes all; the policy allows no inline script    |
 | framing, sniffing, leaking addresses | the headers below                                        |
-| floods                               | a limit on what is uploaded, before anything reads it    |
+| floods                               | limits on what is sent (`webui/limits.py`)               |
 """
 
 import hashlib
@@ -24,12 +24,12 @@ from appliance.settings.files import write_atomically
 from webui.cookies import AgelessCookies
 from webui.machine import machine
 
-#: Bytes of a form, and of a whole update, which one route alone takes.
-FORM_LIMIT, BUNDLE_LIMIT = 512 << 10, 256 << 20
+#: Bytes of a form, and of a form with an update, which one route alone takes.
+FORM_LIMIT, BUNDLE_LIMIT = 512 << 10, 17 << 20
 TOKEN_FIELD = "token"
 _KEY_NAME, _KEY_SIZE = "session.key", 32
 _VISITOR = "visitor"
-_TAKES_BUNDLES = frozenset({"update.upload"})
+TAKES_BUNDLES = frozenset({"update.upload"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _ALWAYS_OURS = frozenset({"localhost", "127.0.0.1", "::1"})
 _POLICY = "; ".join(
@@ -131,7 +131,7 @@ def _check_token() -> None:
     """Refuse a write without the token of a form of ours."""
     if request.method in _SAFE:
         return
-    if request.endpoint in _TAKES_BUNDLES:
+    if request.endpoint in TAKES_BUNDLES:
         request.max_content_length = BUNDLE_LIMIT
     given = request.form.get(TOKEN_FIELD, "")
     if not hmac.compare_digest(given.encode(), form_token().encode()):

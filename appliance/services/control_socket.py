@@ -118,7 +118,7 @@ class Answers:
             verb = self._verbs[request["verb"]]
             if request["verb"] not in allowed:
                 raise _NOT_ALLOWED
-            return {"result": verb(**request.get("arguments", {}))}
+            return {"result": _done(verb, request.get("arguments", {}))}
         except ApplianceError as error:
             return {"error": error.message, "hint": error.hint}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -129,6 +129,17 @@ class Answers:
         except Exception:
             log.exception("DEFECT control")
             return {"error": "the service failed", "hint": "its log has the reason"}
+
+
+def _done(verb: Verb, arguments: Mapping[str, Any]) -> Any:
+    """Do what is asked; an error of the file system is told, as it is none of the connection."""
+    try:
+        return verb(**arguments)
+    except OSError as error:
+        log.error("FAILED  control: %s", error.strerror or error)
+        log.debug("where", exc_info=True)
+        what = f"the service failed: {error.strerror or error}"
+        raise ApplianceError(what, hint="its log has the reason") from None
 
 
 _NOT_ALLOWED = ApplianceError("this user may not do that", hint="use sudo")

@@ -4,12 +4,14 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from copy import copy
 from socket import socket
 from typing import Any
 
 import waitress
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer
 
 #: Seconds of one turn of the loop, and for requests that are under way when the end comes.
@@ -20,11 +22,14 @@ _THREADS, _CONNECTIONS = 3, 40
 _KEPT = 30
 _MOST_HEADERS = 32 << 10
 
+#: How many bytes the body of a request may have: by its path and its Cookie header.
+Limit = Callable[[str, str], int]
+
 
 class PageServer:
     """Serves an application at sockets that listen, in the thread that turns it.
 
-    `largest` are the bytes that a request may have.
+    `limit` says how much of a request is taken in: all of it, before the application is asked.
     """
 
     def __init__(
@@ -32,7 +37,7 @@ class PageServer:
         application: Callable[..., Iterable[bytes]],
         sockets: Sequence[socket],
         *,
-        largest: int,
+        limit: Limit,
     ) -> None:
         self._map: dict[int, Any] = {}
         self._server = waitress.create_server(
@@ -44,10 +49,11 @@ class PageServer:
             channel_timeout=_KEPT,
             cleanup_interval=_KEPT // 2,
             max_request_header_size=_MOST_HEADERS,
-            max_request_body_size=largest,
             asyncore_use_poll=True,
             ident=None,
         )
+        for each in self._listeners():
+            each.channel_class = _channel_class(limit)
         self._used = time.monotonic()
 
     @property
@@ -78,6 +84,24 @@ class PageServer:
 
     def _listeners(self) -> list[Any]:
         return [each for each in self._map.values() if isinstance(each, BaseWSGIServer)]
+
+
+def _channel_class(limit: Limit) -> type[HTTPChannel]:
+    """Make what receives requests, each within its own limit."""
+
+    class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
+        adj: Any
+
+        def parse_header(self, header_plus: bytes) -> None:
+            super().parse_header(header_plus)
+            if self.body_rcv is not None:
+                self.adj = copy(self.adj)
+                self.adj.max_request_body_size = limit(self.path, self.headers.get("COOKIE", ""))
+
+    class Channel(HTTPChannel):  # type: ignore[misc]
+        parser_class = Parser
+
+    return Channel
 
 
 def _is_busy(channel: Any) -> bool:

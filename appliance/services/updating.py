@@ -183,7 +183,9 @@ def find(folders: list[Path]) -> list[Found]:
                 found += [
                     Found(each.path, each.name, each.stat(follow_symlinks=False).st_size)
                     for each in entries
-                    if each.name.endswith(bundles.SUFFIX) and each.is_file(follow_symlinks=False)
+                    if each.name.endswith(bundles.SUFFIX)
+                    and each.name.encode(errors="replace") == os.fsencode(each.name)
+                    and each.is_file(follow_symlinks=False)
                 ]
         except OSError:
             continue  # a storage that is away has none

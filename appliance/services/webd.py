@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from appliance import places
@@ -26,12 +27,9 @@ from appliance.services.watchdog import Watchdog
 from appliance.settings.state import state_directory
 from webui import create_app
 from webui.config import Config
-from webui.security import BUNDLE_LIMIT
+from webui.limits import body_limit
 
 log = logging.getLogger(__name__)
-
-#: Bytes around an uploaded update: a form's other fields.
-_AROUND = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ def serve(options: Options, announce: Callable[[str], None]) -> None:
         sockets = given or [_listen(*each) for each in options.listen]
         hosts = _hosts()
         application = create_app(_config(options, hosts))
-        server = PageServer(application, sockets, largest=BUNDLE_LIMIT + _AROUND)
+        server = PageServer(application, sockets, limit=partial(body_limit, application))
         stack.callback(server.close)
         stack.callback(notify, "STOPPING=1")
         for each in sockets:

@@ -42,10 +42,14 @@ def take_over_boot_file(boot_path: Path, settings_path: Path, state: Path) -> bo
     from starting: what goes wrong is logged, and written beside the file where that can be.
     """
     file = SettingsFile(settings_path, state, keeps=False)
+    request = boot_path.with_name(RESET_NAME)
     try:
         _restore(file)
-        changed = _reset_password(boot_path.with_name(RESET_NAME), file)
-        return _take_over(boot_path, file, state / _TAKEN) or changed
+        was_reset = _reset_password(request, file)
+        if not _take_over(boot_path, file, state / _TAKEN):
+            return was_reset
+        _remove(request)  # still there where broken settings have just begun anew, without one
+        return True
     except (ApplianceError, OSError) as error:
         log.error("BOOT    %s: %s", boot_path, error)
         return False
@@ -61,11 +65,20 @@ def _restore(file: SettingsFile) -> None:
 def _reset_password(request: Path, file: SettingsFile) -> bool:
     if not request.exists():
         return False
+    try:
+        file.unset(_PASSWORD)
+    except ApplianceError as error:
+        # Broken settings: what the file beside it says may mend them; else the wish stands.
+        log.warning("BOOT    the password cannot be forgotten yet: %s", error)
+        return False
     log.info("BOOT    the password of the settings page is forgotten")
-    file.unset(_PASSWORD)
+    _remove(request)
+    return True
+
+
+def _remove(request: Path) -> None:
     with suppress(OSError):
         request.unlink()
-    return True
 
 
 def _take_over(path: Path, file: SettingsFile, taken: Path) -> bool:

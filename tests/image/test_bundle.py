@@ -126,3 +126,20 @@ def test_install_puts_the_key_and_the_release_into_an_image(packages: Path, tmp_
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         assert done.returncode != 0
         assert "is no public key" in done.stderr
+
+
+def test_an_image_takes_the_builders_own_updates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTP_APPLIANCE_KEYS", str(tmp_path))
+    path = bundle.public_key(None)
+    assert keys.read_public(path).raw == public_of(keys.read_secret(tmp_path / "update.key").raw)
+    assert bundle.public_key(None).read_bytes() == path.read_bytes()
+
+
+def test_an_image_takes_the_updates_of_a_key_that_is_named(tmp_path: Path) -> None:
+    named = tmp_path / "project.pub"
+    with pytest.raises(ApplianceError, match=r"project\.pub"):
+        bundle.public_key(str(named))
+    keys.write_public(named, keys.PublicKey(public_of(SECRET.raw), "project"))
+    assert bundle.public_key(str(named)) == named

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from appliance.settings import passwords
-from tests.web.appliance import PASSWORD, FakeAppliance, Visitor, visitor
+from appliance.update.bundle import MAX_SIZE
+from tests.web.appliance import HOST, PASSWORD, FakeAppliance, Visitor, visitor
 from webui import create_app
 from webui.attempts import Attempts
+from webui.limits import body_limit
+from webui.security import FORM_LIMIT
 from webui.sessions import Sessions
 
 
@@ -321,6 +324,24 @@ def test_choosing_a_language_leads_back_to_a_page_that_is_there(
 def test_too_much_is_refused(owner: Visitor) -> None:
     assert owner.post("/settings", name="x" * (1 << 20)).status_code == 413
     assert owner.post("/storage/add", path="/", **{str(n): "" for n in range(2)}).status_code == 303
+
+
+def test_what_is_large_is_kept_for_the_owner_alone(owner: Visitor) -> None:
+    app, upload = owner.client.application, "/maintenance/update/upload"
+    cookie = owner.client.get_cookie("mtp-appliance", domain=HOST)
+    assert cookie is not None
+    owners = f"mtp-appliance={cookie.value}"
+    assert body_limit(app, upload, owners) > MAX_SIZE + FORM_LIMIT
+    for path, cookies in (
+        (upload, ""),
+        (upload, "mtp-appliance=x"),
+        ("/settings", owners),
+        ("/none", owners),
+        ("", "\xff;;=\0"),
+    ):
+        assert FORM_LIMIT < body_limit(app, path, cookies) < 4 * FORM_LIMIT, path
+    owner.post("/logout")
+    assert body_limit(app, upload, owners) < 4 * FORM_LIMIT
 
 
 def test_nobody_else_reads_what_the_page_keeps(owner: Visitor, fake: FakeAppliance) -> None:

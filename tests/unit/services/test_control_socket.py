@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The socket between the command line and the service."""
 
+import errno
 import json
 import logging
 import socket
@@ -25,12 +26,17 @@ def crash() -> None:
     raise RuntimeError("a defect")
 
 
+def run_full() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "/secret/name")
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Iterator[Path]:
     verbs: dict[str, Any] = {
         "add": lambda a, b: a + b,
         "fail": fail,
         "crash": crash,
+        "run full": run_full,
         "echo": lambda text: text,
     }
     with ControlServer(tmp_path / "run" / "c.sock", verbs):
@@ -70,6 +76,14 @@ def test_errors_come_as_they_are(path: Path, caplog: pytest.LogCaptureFixture) -
             ask(path, verb, **arguments)
     with caplog.at_level(logging.ERROR), pytest.raises(ApplianceError, match="the service failed"):
         ask(path, "crash")
+    assert ask(path, "add", a=1, b=2) == 3
+
+
+def test_a_full_disk_is_told_and_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ApplianceError, match="failed: No space left"):
+        ask(path, "run full")
+    assert "No space left" in caplog.text
+    assert "secret" not in caplog.text
     assert ask(path, "add", a=1, b=2) == 3
 
 

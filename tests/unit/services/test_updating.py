@@ -311,6 +311,7 @@ def test_verbs_of_the_helper(verbs: UpdateVerbs, tmp_path: Path) -> None:
     (tmp_path / "share" / "other.mtp-update").mkdir()
     (tmp_path / "share" / "link.mtp-update").symlink_to(dropped)
     (tmp_path / "share" / "song.mp3").touch()
+    Path(os.fsdecode(os.fsencode(tmp_path / "share") + b"/\xff.mtp-update")).touch()  # no text
     found = table["update find"]()
     assert [each["path"] for each in found] == [str(dropped)]
     told = table["update check"](path=str(dropped))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,7 +162,7 @@ def test_a_request_under_way_gets_its_answer_when_the_end_comes(listener: socket
         respond("200 OK", [("Content-Length", "4")])
         return [b"done"]
 
-    server = PageServer(slow, [listener], largest=1 << 20)
+    server = PageServer(slow, [listener], limit=lambda *_: 1 << 20)
     statuses: list[int] = []
     port = port_of(listener)
     with turning(server) as end:
@@ -179,15 +180,42 @@ def test_more_than_is_taken_is_refused(listener: socket.socket) -> None:
     def never(environ: object, respond: Callable[..., object]) -> Iterable[bytes]:
         raise AssertionError("it was asked")
 
-    with turning(PageServer(never, [listener], largest=1000)):
+    with turning(PageServer(never, [listener], limit=lambda *_: 1000)):
         connection = http.client.HTTPConnection("127.0.0.1", port_of(listener), timeout=WAIT)
         connection.request("POST", "/", body=b"x" * 5000)
         assert connection.getresponse().status == 413
         connection.close()
 
 
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_how_much_is_taken_depends_on_who_sends_it_where(
+    listener: socket.socket, is_chunked: bool
+) -> None:
+    def take(environ: Any, respond: Callable[..., object]) -> Iterable[bytes]:
+        size = str(len(environ["wsgi.input"].read())).encode()
+        respond("200 OK", [("Content-Length", str(len(size)))])
+        return [size]
+
+    def limit(path: str, cookies: str) -> int:
+        return 10_000 if (path, cookies) == ("/large", "a=b") else 1000
+
+    body = b"x" * 5000
+    with turning(PageServer(take, [listener], limit=limit)):
+        for path, cookies, status in (
+            ("/large", "a=b", 200),
+            ("/large", "a=c", 413),
+            ("/large", "", 413),
+            ("/small", "a=b", 413),
+        ):
+            connection = http.client.HTTPConnection("127.0.0.1", port_of(listener), timeout=WAIT)
+            sent: Any = iter([body]) if is_chunked else body
+            connection.request("POST", path, body=sent, headers={"Cookie": cookies})
+            assert connection.getresponse().status == status, (path, cookies)
+            connection.close()
+
+
 def test_it_is_idle_when_nobody_has_a_connection(listener: socket.socket) -> None:
-    server = PageServer(lambda *_: [], [listener], largest=1000)
+    server = PageServer(lambda *_: [], [listener], limit=lambda *_: 1000)
     with turning(server), socket.create_connection(listener.getsockname()):
         time.sleep(1.5)
         assert server.idle < 1.0

@@ -168,6 +168,24 @@ def test_a_forgotten_password(card: Card) -> None:
     assert not (card.boot / "reset-password").exists()
 
 
+def test_a_forgotten_password_of_broken_settings(card: Card) -> None:
+    card.start()
+    card.settings_path.write_text("name = ")
+    request = card.boot / "reset-password"
+    request.touch()
+    assert not card.start()
+    assert request.exists()  # it counts as soon as the settings can be read
+    card.file.write_text('name = "x"')
+    assert card.start()
+    assert (card.settings.name, card.settings.web_password, request.exists()) == ("x", "", False)
+    card.settings_path.write_text("name = ")
+    request.touch()
+    card.file.write_text('name = "y"\nweb.password = "a new password"\n')
+    assert card.start()
+    assert verify_password("a new password", card.settings.web_password)
+    assert not request.exists()
+
+
 def test_broken_settings_are_repaired_by_it(card: Card) -> None:
     card.start()
     card.settings_path.write_text("name = ")
