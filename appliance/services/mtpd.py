@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from appliance.control import socket_path
 from appliance.gadget.identity import device_identity
 from appliance.log import NAMES, set_level
+from appliance.mtp.codes import DevicePropertyCode
 from appliance.mtp.device import Device
 from appliance.mtp.ptpip_packets import PORT
 from appliance.mtp.responder import Responder
@@ -185,7 +186,8 @@ def _responder(
     verbs = all_verbs(catalogue, responder, file)
     if file is not None:
         parts = (catalogue, responder, reporter)
-        reloader = Reloader(file, settings, *parts, verbosity=options.verbosity)
+        rename = renamer(options.name, state, responder)
+        reloader = Reloader(file, settings, *parts, rename=rename, verbosity=options.verbosity)
         _reload_at_signal(reloader, stack)
         verbs = all_verbs(catalogue, responder, file, reloader.reload)
     verbs["history"] = reporter.history
@@ -194,6 +196,18 @@ def _responder(
     socket = socket_path(options.state_directory)
     stack.enter_context(ControlServer(socket, verbs, allowed_users()))
     return responder, reporter
+
+
+def renamer(fixed: str, state: State, responder: Responder) -> Callable[[str], None]:
+    """Say what takes a name from the settings; one that the command line has `fixed` stays."""
+
+    def rename(name: str) -> None:
+        before = responder.device.friendly_name
+        state.set_default_name(fixed or name)
+        if responder.device.friendly_name != before:
+            responder.device_property_changed(DevicePropertyCode.DEVICE_FRIENDLY_NAME)
+
+    return rename
 
 
 def _reload_at_signal(reloader: Reloader, stack: ExitStack) -> None:

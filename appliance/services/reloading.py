@@ -3,7 +3,7 @@
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from appliance.errors import ApplianceError
@@ -56,7 +56,10 @@ def add_storages(catalogue: Catalogue, folders: Iterable[Folder]) -> list[Applia
 
 
 class Reloader:
-    """Brings a running service to what its settings file says now. For any thread."""
+    """Brings a running service to what its settings file says now. For any thread.
+
+    `rename` is told what the settings call the device, where that is different.
+    """
 
     def __init__(
         self,
@@ -66,8 +69,10 @@ class Reloader:
         responder: Responder,
         reporter: Reporter,
         *,
+        rename: Callable[[str], None] = lambda name: None,
         verbosity: int = 0,
     ) -> None:
+        self._rename = rename
         self._file = file
         self._settings = settings
         self._catalogue = catalogue
@@ -80,13 +85,14 @@ class Reloader:
         """Read the file; where it has errors, nothing changes but the log."""
         with self._lock, notify_reloading():
             reading = self._file.read()
-            self._reporter.settings_read(reading)
             if reading.findings.errors:
+                self._reporter.settings_read(reading)
                 for error in reading.findings.errors:
                     log.warning("SETTINGS %s: %s; nothing changes", self._file.path, error)
                 return
             tell_findings(reading, self._file.path)
             self._apply(reading.settings)
+            self._reporter.settings_read(reading)
             self._settings = reading.settings
             log.info("RELOADED %s", self._file.path)
 
@@ -98,6 +104,8 @@ class Reloader:
         if settings.allow_format is not self._catalogue.may_format:
             self._catalogue.may_format = settings.allow_format
             self._responder.device_info_changed()
+        if settings.name != self._settings.name:
+            self._rename(settings.name)
         for name in _changed(self._settings, settings, Effect.RESTART):
             log.warning("SETTINGS %s takes effect at the next start", name)
 

@@ -48,7 +48,7 @@ class Settings:
         Setting(
             "Device name",
             "What the device is called until a PC gives it another name; empty for the model's.",
-            Effect.RESTART,
+            Effect.RELOAD,
             check=name_or_nothing,
         ),
     )

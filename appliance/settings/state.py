@@ -53,6 +53,10 @@ class State:
         name = self._values.get(_FRIENDLY_NAME)
         return name if isinstance(name, str) and is_name(name) else self._default_name
 
+    def set_default_name(self, name: str) -> None:
+        """Say what holds where no person has given it a name; "" for nothing."""
+        self._default_name = name
+
     def set_friendly_name(self, name: str | None) -> None:
         """Keep a name; None returns to the default. AccessDenied where it cannot be kept."""
         self._keep(_FRIENDLY_NAME, name)

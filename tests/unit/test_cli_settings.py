@@ -110,10 +110,7 @@ def test_save_and_restore(file: Path, tmp_path: Path) -> None:
     call(file, "set", "name", "Kitchen")
     saved = tmp_path / "saved.toml"
     saved.write_text(call(file, "export").stdout)
-    assert (
-        call(file, "reset", "--dry-run").stdout
-        == 'name: "Kitchen" -> "", when the service starts anew\n'
-    )
+    assert call(file, "reset", "--dry-run").stdout == 'name: "Kitchen" -> "", at once\n'
     assert values(file)["name"] == "Kitchen"
     refused = call(file, "reset")
     assert (refused.returncode, values(file)["name"]) == (1, "Kitchen")
