@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 ERRORS_NAME = "mtp-appliance-errors.txt"
 RESET_NAME = "reset-password"
-_TAKEN = "boot.digest"
+_TAKEN, _HEEDED = "boot.digest", "reset-password.done"
 _MAX_SIZE = 1 << 18
 _PASSWORD = "web.password"
 _SECRETS = tuple(key for key, _, setting in declared() if setting.secret)
@@ -45,10 +45,11 @@ def take_over_boot_file(boot_path: Path, settings_path: Path, state: Path) -> bo
     request = boot_path.with_name(RESET_NAME)
     try:
         _restore(file)
-        was_reset = _reset_password(request, file)
+        was_reset = _reset_password(request, file, state / _HEEDED)
         if not _take_over(boot_path, file, state / _TAKEN):
             return was_reset
-        _remove(request)  # still there where broken settings have just begun anew, without one
+        # It is still there where broken settings have just begun anew, without a password.
+        _remove(request, state / _HEEDED)
         return True
     except (ApplianceError, OSError) as error:
         log.error("BOOT    %s: %s", boot_path, error)
@@ -62,8 +63,12 @@ def _restore(file: SettingsFile) -> None:
         file.replace(examples.shipped())
 
 
-def _reset_password(request: Path, file: SettingsFile) -> bool:
+def _reset_password(request: Path, file: SettingsFile, heeded: Path) -> bool:
     if not request.exists():
+        with suppress(OSError):
+            heeded.unlink(missing_ok=True)
+        return False
+    if heeded.exists():
         return False
     try:
         file.unset(_PASSWORD)
@@ -72,13 +77,18 @@ def _reset_password(request: Path, file: SettingsFile) -> bool:
         log.warning("BOOT    the password cannot be forgotten yet: %s", error)
         return False
     log.info("BOOT    the password of the settings page is forgotten")
-    _remove(request)
+    _remove(request, heeded)
     return True
 
 
-def _remove(request: Path) -> None:
-    with suppress(OSError):
-        request.unlink()
+def _remove(request: Path, heeded: Path) -> None:
+    """Remove a wish that was heeded; where it cannot go, remember that it was."""
+    try:
+        request.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("BOOT    %s stays, and counts no more: %s", request, error.strerror)
+        with suppress(OSError):
+            write_atomically(heeded, b"")
 
 
 def _take_over(path: Path, file: SettingsFile, taken: Path) -> bool:

@@ -15,6 +15,7 @@ from appliance.status import Cable, Direction, Status, StorageStatus, Transfer, 
 from tests.web.appliance import HOSTILE, FakeAppliance, Visitor
 from webui import forms
 from webui.chart import HEIGHT, chart
+from webui.kept import Kept
 from webui.light import style_sheet
 
 
@@ -122,6 +123,30 @@ def test_a_secret_is_never_shown_and_can_be_taken_away(owner: Visitor, fake: Fak
     assert forms.changed(settings, {"wifi.passphrase": "hush hush"}) != {}
     values = forms.read({"wifi.passphrase": "", "wifi.passphrase:none": "yes"})
     assert forms.changed(settings, values)["wifi.passphrase"] == ""
+
+
+def test_a_secret_that_was_typed_is_in_no_page_before_it_is_set(
+    owner: Visitor, fake: FakeAppliance
+) -> None:
+    typed = {"wifi.network": "home", "wifi.passphrase": "hush hush"}
+    review = owner.post("/settings", **typed)
+    assert "hush" not in review.text
+    fields = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', review.text))
+    assert fake.asked("settings set") == []
+    owner.post("/settings/change", **fields)
+    (asked,) = fake.asked("settings set")
+    assert asked["values"].items() >= typed.items()
+    assert fake.settings.read().settings.wifi_passphrase == "hush hush"
+    owner.post("/settings/change", **fields)  # once more, or after the process has ended
+    assert len(fake.asked("settings set")) == 1
+    assert "Type it once more" in page(owner)
+
+
+def test_secrets_that_nobody_sets_are_forgotten() -> None:
+    kept = Kept()
+    words = [kept.put({"wifi.passphrase": str(number)}) for number in range(20)]
+    assert kept.take(words[-1]) == {"wifi.passphrase": "19"}
+    assert [kept.take(word) for word in (words[-1], words[0], "")] == [None, None, None]
 
 
 def test_errors_stand_at_their_fields_in_words(owner: Visitor, fake: FakeAppliance) -> None:

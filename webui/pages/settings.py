@@ -8,13 +8,18 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from appliance.errors import ApplianceError
+from appliance.settings.values import find
 from webui import forms
 from webui.complaints import translate
 from webui.failures import complain, done, failed
+from webui.kept import Kept
 from webui.languages import gettext
 from webui.machine import machine
 
 page = Blueprint("settings", __name__, url_prefix="/settings")
+
+_KEPT = "kept"
+_kept = Kept()
 
 
 @page.get("")
@@ -39,15 +44,28 @@ def review() -> Any:
         "review.html",
         changes=plan["changes"],
         action=url_for("settings.change"),
-        fields=values,
+        fields=_without_secrets(values),
         back=url_for("settings.index"),
     )
+
+
+def _without_secrets(values: Mapping[str, str]) -> dict[str, str]:
+    """Put a word in the place of secrets."""
+    secret = {key: text for key, text in values.items() if find(key)[1].secret}
+    shown = {key: text for key, text in values.items() if key not in secret}
+    return shown | {_KEPT: _kept.put(secret)} if secret else shown
 
 
 @page.post("/change")
 def change() -> Response:
     """Change what was shown."""
     values = {key: request.form[key] for key, _, _ in forms.editable() if key in request.form}
+    if _KEPT in request.form:
+        secret = _kept.take(request.form[_KEPT])
+        if secret is None:
+            complain(gettext("The passphrase is not known any more. Type it once more."))
+            return redirect(url_for("settings.index"), 303)
+        values |= secret
     machine().ask("settings set", values=values)
     done(gettext("The settings are changed."))
     return redirect(url_for("settings.index"), 303)

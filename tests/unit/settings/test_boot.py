@@ -168,6 +168,22 @@ def test_a_forgotten_password(card: Card) -> None:
     assert not (card.boot / "reset-password").exists()
 
 
+def test_a_wish_that_cannot_be_removed_is_heeded_once(card: Card) -> None:
+    card.start()
+    file = SettingsFile(card.settings_path, card.state)
+    request = card.boot / "reset-password"
+    for _ in range(2):
+        file.set({"web.password": hash_password("forgotten")})
+        request.mkdir()  # as on a partition that is read-only, it can be no more unlinked
+        assert card.start()
+        assert card.settings.web_password == ""
+        file.set({"web.password": hash_password("chosen since")})
+        assert not card.start()
+        assert verify_password("chosen since", card.settings.web_password)
+        request.rmdir()
+        assert not card.start()
+
+
 def test_a_forgotten_password_of_broken_settings(card: Card) -> None:
     card.start()
     card.settings_path.write_text("name = ")
