@@ -5,6 +5,7 @@ Files are read again only where they look different, for a page that is open ask
 """
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -20,6 +21,9 @@ from appliance.status import Status
 from webui.config import Config
 
 _EXTENSION = "machine"
+#: Seconds that the status is waited for, which is told some times a second at most.
+PATIENCE = 2.0
+_PAUSE = 0.1
 T = TypeVar("T")
 
 
@@ -69,6 +73,14 @@ class Machine:
             return self._status.get()
         except (OSError, ValueError):
             return None
+
+    def wait_for(self, shown: Callable[[Status], bool]) -> None:
+        """Wait a moment until the status shows what was done, so that the next page does too."""
+        deadline = time.monotonic() + PATIENCE
+        while (status := self.status) is not None and not shown(status):
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(_PAUSE)
 
     def looks(self) -> object:
         """Tell one state of what is shown from another, cheaply."""

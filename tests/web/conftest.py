@@ -24,7 +24,8 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeAppliance]:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAppliance]:
+    monkeypatch.setattr("webui.machine.PATIENCE", 0)  # its status stays as it is
     with appliance(tmp_path) as found:
         yield found
 

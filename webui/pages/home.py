@@ -82,6 +82,7 @@ def _all_read_only(storages: Sequence[StorageStatus]) -> bool:
 def eject() -> Response:
     """Take all storages away from the PC."""
     machine().ask("storage lock")
+    machine().wait_for(lambda status: status.ejected)
     done(gettext("Ejected: the PC sees no files now."))
     return _back()
 
@@ -90,6 +91,7 @@ def eject() -> Response:
 def connect() -> Response:
     """Bring them back."""
     machine().ask("storage unlock")
+    machine().wait_for(lambda status: not status.ejected)
     done(gettext("The PC sees the files again."))
     return _back()
 
@@ -109,6 +111,7 @@ def read_only() -> Response:
     for each in machine().ask("storage list"):
         if each["read_only"] is not wanted:
             machine().ask("storage read-only", storage=each["path"], read_only=wanted, lasting=True)
+    machine().wait_for(lambda status: _all_read_only(status.storages) is wanted)
     done(
         gettext("Nothing can be changed from the PC now.")
         if wanted
