@@ -9,7 +9,7 @@ from pathlib import Path
 from appliance import places
 from appliance.errors import ApplianceError
 from appliance.settings import examples, state
-from appliance.settings.store import COPIES, SettingsFile
+from appliance.settings.store import SettingsFile
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +23,10 @@ def factory_reset(root: Path = Path("/")) -> None:
         root / each.relative_to("/") for each in (places.SETTINGS, places.STATE, places.PAGE_STATE)
     )
     log.warning("RESET   to the settings of a new appliance")
-    SettingsFile(settings, kept, keeps=False).replace(examples.shipped())
-    for name in (state.FILE_NAME, *COPIES):
-        with suppress(FileNotFoundError):
-            (kept / name).unlink()
+    file = SettingsFile(settings, kept, keeps=False)
+    file.replace(examples.shipped())
+    file.forget()
+    (kept / state.FILE_NAME).unlink(missing_ok=True)
     _empty(page)
 
 

@@ -86,9 +86,10 @@ class SettingsVerbs:
         return self._replace(before, return_to(before, text), dry=dry)
 
     def reset(self) -> list[str]:
-        """Return to the settings of a new appliance; no file in a storage is touched."""
+        """Return to the settings of a new appliance, for good; no file in a storage is touched."""
         before = self._file.read().settings
         after = self._file.replace(examples.shipped())
+        self._file.forget()
         self._reload()
         return [str(each) for each in differences(before, after)]
 

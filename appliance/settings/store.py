@@ -23,8 +23,6 @@ from appliance.values import dataclass
 _MAX_SIZE = 1 << 18
 _GOOD_COPY = "settings.good.toml"
 _BEFORE = "settings.before.toml"
-#: What is kept beside: the names of the copies.
-COPIES = (_GOOD_COPY, _BEFORE)
 #: The LEDs read it, as members of the responder's group.
 _MODE = 0o640
 
@@ -82,6 +80,11 @@ class SettingsFile:
                 if _differ(current, _require_good(text)):
                     return text
         raise ApplianceError("there is no change to undo")
+
+    def forget(self) -> None:
+        """Forget what was in force before, so that nobody returns to another owner's settings."""
+        for copy in (self._good_copy, self._before):
+            copy.unlink(missing_ok=True)
 
     # Edits: what they do not change stays as it was
 

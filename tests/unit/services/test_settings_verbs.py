@@ -166,3 +166,11 @@ def test_without_a_file_there_are_no_settings() -> None:
     for verb in (person.get, person.export, person.reset):
         with pytest.raises(ApplianceError, match="no settings file"):
             verb()
+
+
+def test_from_a_reset_nobody_comes_back(person: SettingsVerbs) -> None:
+    """The button's long press is for who gives the appliance away."""
+    person.set({"name": "Mine"})
+    assert any("Mine" in each for each in person.reset())
+    with pytest.raises(ApplianceError, match="no change to undo"):
+        person.undo(dry=True)
