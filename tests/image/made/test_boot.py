@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The image, booted from its own partitions by its own init, and used from the PC's side."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from image.programs import ask
+from tests.image import pc
+from tests.image.disk import Disk
+from tests.image.machine import Machine
+from tests.image.made.conftest import write_card
+
+Results = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def first(card: Disk) -> Results:
+    """A card's first start."""
+    with Machine(card, pc.disk(), card.scratch, "first") as machine:
+        results = machine.results()
+        machine.wait_for_end()
+    return results
+
+
+@pytest.fixture(scope="module")
+def second(card: Disk, first: Results) -> Results:
+    """The second start, whose power goes in the middle of an upload."""
+    with Machine(card, pc.disk(), card.scratch, "second") as machine:
+        return machine.results("cut")
+
+
+@pytest.fixture(scope="module")
+def third(card: Disk, second: Results) -> Results:
+    """The start after the power cut."""
+    with Machine(card, pc.disk(), card.scratch, "third") as machine:
+        results = machine.results()
+        machine.wait_for_end()
+    return results
+
+
+@pytest.fixture(scope="module")
+def wrong(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A card of the wrong board with a broken settings file, too small for the share."""
+    folder = tmp_path_factory.mktemp("wrong")
+    size = image.stat().st_size
+    bad = write_card(image, folder, size - (100 << 20))
+    bad.put_boot_file("mtp-appliance.toml", b'name = "unfinished\r\n')
+    tree = _device_tree(folder, "Raspberry Pi 3 Model B Rev 1.2")
+    with Machine(bad, pc.disk(), folder, "wrong", tree) as machine:
+        results = machine.results()
+        machine.wait_for_end()
+    return results | {"boot files": bad.boot_names()}
+
+
+def _device_tree(folder: Path, model: str) -> Path:
+    """QEMU's own device tree, with the model of another board."""
+    path = folder / "tree.dtb"
+    board = ("-M", f"virt,dumpdtb={path}", "-cpu", "cortex-a53", "-smp", "2", "-m", "512")
+    ask("qemu-system-aarch64", *board, "-display", "none", "-nic", "none")
+    ask("fdtput", "-t", "s", path, "/", "model", model)
+    return path
+
+
+@pytest.mark.parametrize("start", ["first", "second", "third"])
+def test_no_unit_has_failed(start: str, request: pytest.FixtureRequest) -> None:
+    results = request.getfixturevalue(start)
+    assert results["failed"] == []
+    assert results["notes"] == {}
+
+
+def test_the_pc_sees_the_device_and_moves_files(first: Results) -> None:
+    assert "1d6b:0104" in first["detected"] or "MTP Appliance" in first["detected"]
+    assert "old.bin" in first["files"]
+    assert first["fetched"] == first["sent"]
+
+
+def test_the_pc_gets_an_address_and_no_way_to_anywhere(first: Results) -> None:
+    address, *others = first["lease"].split()
+    assert address.startswith("10.")
+    assert others == []
+
+
+def test_the_settings_page_answers(first: Results) -> None:
+    assert "MTP Appliance" in first["page"]
+
+
+def test_the_light_says_connected(first: Results) -> None:
+    assert first["light"] == [True]
+
+
+def test_the_share_grows_to_the_card(first: Results) -> None:
+    assert first["share"] > 1_200_000_000
+
+
+def test_file_systems_and_swap(first: Results) -> None:
+    mounts = first["mounts"]
+    assert mounts["/"] == ["squashfs", "ro"]
+    assert mounts["/boot/firmware"] == ["vfat", "ro"]
+    assert mounts["/var"] == mounts["/etc/mtp-appliance"] == ["ext4", "rw"]
+    assert mounts["/srv/share"] == ["ext4", "rw"]
+    assert first["swap"] == []
+
+
+def test_what_was_set_is_kept_and_the_card_knows_itself(first: Results, second: Results) -> None:
+    assert "Kept over a start" in second["detected"]
+    assert len(first["machine-id"]) == 32
+    assert second["machine-id"] == first["machine-id"]
+
+
+def test_after_the_power_cut_the_old_files_are_whole(
+    first: Results, second: Results, third: Results
+) -> None:
+    assert second["cut"] > 12 << 20
+    assert "old.bin" in third["files"]
+    assert "big.bin" not in third["files"]
+    assert third["fetched"] == first["sent"]
+    assert third["remains"] < 1 << 20
+
+
+def test_the_card_is_clean_after_it_all(card: Disk, third: Results) -> None:
+    assert third["done"]
+    for number in (3, 4):
+        (card.scratch / f"part{number}").unlink(missing_ok=True)
+        checked = subprocess.run(
+            ["/sbin/e2fsck", "-fn", card.part(number)], capture_output=True, text=True, check=False
+        )
+        assert checked.returncode == 0, checked.stdout
+
+
+def test_a_full_share_is_said(third: Results) -> None:
+    assert any("is full" in each for each in third["full"])
+    assert "is full" in third["log"]
+    assert third["boot"].split(",")[0] == "ro"
+
+
+def test_a_bad_card_works_as_far_as_it_can(wrong: Results) -> None:
+    assert "1d6b:0104" in wrong["detected"] or "MTP Appliance" in wrong["detected"]
+    assert "MTP Appliance" in wrong["page"]
+
+
+def test_what_is_wrong_with_the_card_is_said(wrong: Results) -> None:
+    told = wrong["told"]["mtp-appliance-log.txt"]
+    for words in ("smaller than the image", "partition with the files", "Raspberry Pi 3 Model B"):
+        assert words in told
+        assert any(words in each for each in wrong["warnings"])
+    assert "mtp-appliance.toml" in wrong["told"]["mtp-appliance-errors.txt"]
+    assert {"mtp-appliance-log.txt", "mtp-appliance-errors.txt"} <= wrong["boot files"]
+
+
+def test_the_light_says_that_something_is_wrong(wrong: Results) -> None:
+    assert len(wrong["light"]) > 2
