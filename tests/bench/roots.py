@@ -5,6 +5,7 @@ A fixed Python makes counts comparable, whatever Python and processor this machi
 """
 
 import gzip
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from pathlib import Path
 from tests.vm.image import PROJECT, GuestError, cache_folder
 
 _PACKAGES = ("python3", "python3-pyinotify", "python3-tomlkit")
-_MIRROR = "http://deb.debian.org/debian"
 #: The adapter of FunctionFS, as pyproject.toml pins it.
 _FROM_PIP = ("functionfs==0.9.2", "libaio>=0.9.4", "ioctl-opt>=1.3")
 
@@ -70,12 +70,13 @@ def version(root: Path) -> str:
 
 
 def _unpack(processor: Processor, root: Path) -> None:
+    mirror = os.environ.get("MTP_APPLIANCE_MIRROR")
     print(f"Unpacking Debian's Python for {processor.name} ...", file=sys.stderr, flush=True)
     _run(
         *("mmdebstrap", "--quiet", "--variant=extract"),
         f"--architectures={processor.architecture}",
         f"--include={','.join((*_PACKAGES, processor.libaio))}",
-        *(processor.suite, str(root), f"deb {_MIRROR} {processor.suite} main"),
+        *(processor.suite, str(root), *([mirror] if mirror else [])),
     )
     for name in ("lib", "lib64"):
         if not (root / name).exists():
