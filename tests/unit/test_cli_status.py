@@ -213,7 +213,7 @@ def test_systemd_has_its_signs_of_life(share: Path, tmp_path: Path) -> None:
                 channel.settimeout(1.0)
                 channel.recv(100)
             os.kill(process.pid, signal.SIGCONT)
-            assert channel.recv(100) == b"WATCHDOG=1"
+            assert b"WATCHDOG=1" in [channel.recv(100) for _ in range(3)]
 
 
 def drain(channel: socket.socket) -> None:

@@ -169,13 +169,13 @@ def test_what_fails_keeps_nothing_else_from_being_done(kernel: FakeSys) -> None:
     apply(kernel.root, Manager(), boot=True)
     settings = Settings(name="Kitchen", network_host_name="kitchen", leds_pwm=False)
     manager = Manager(broken="mtp-appliance.service")
-    with pytest.raises(ApplianceError, match="could not restart the responder"):
+    with pytest.raises(ApplianceError, match="could not reload the responder"):
         apply(kernel.root, manager, settings)
     assert manager.asked[1:] == [
         "try-restart avahi-daemon.service",
         "reload-or-restart mtp-appliance-leds.service",
     ]
-    assert apply(kernel.root, Manager(), settings) == ["restart mtp-appliance.service"]
+    assert apply(kernel.root, Manager(), settings) == ["reload-or-restart mtp-appliance.service"]
 
 
 def test_a_gadget_that_cannot_be_made_leaves_the_network_and_the_name(tmp_path: Path) -> None:
