@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Telling what the appliance is doing: the status file, and a line for systemd.
 
-One thread waits until there is news, looks what is so, a few times a second at most, and writes it
-where it is different. While nothing happens it sleeps; while content moves it looks at counters.
+One thread waits for news, a few times a second at most, and writes what is different then.
 """
 
 import logging
@@ -240,6 +239,7 @@ class Reporter:
             told.settings_errors,
             told.from_good_copy,
             failures=read_failures(self._places.failures),
+            unwatched=self._shelves.unwatched,
             taken_back=read_taken_back(self._places.taken_back),
             now=time.time(),
         )

@@ -89,6 +89,11 @@ class Catalogue(Storages):
 
     # What there is
 
+    @property
+    def unwatched(self) -> str:
+        """Why changes in some folders are only seen when they are listed; "" where they are not."""
+        return self._lookup.watcher.refusal
+
     def children(self, storage_id: int, parent: int) -> Sequence[int]:
         """List a folder; it is scanned if that was not done or it has changed since."""
         with self._lock:

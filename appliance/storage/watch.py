@@ -88,7 +88,8 @@ class Watch:
         for bit, kind in self._kinds.items():
             if kind not in (Kind.ENDED, Kind.OVERFLOWED):
                 self._mask |= bit
-        self._is_limit_told = False
+        #: Why some folders are not watched; "" while all are.
+        self.refusal = ""
 
     def fileno(self) -> int:
         """Give what becomes readable when something has happened."""
@@ -102,7 +103,9 @@ class Watch:
         number: int = self._calls.inotify_add_watch(self._fd, f"/proc/self/fd/{fd}", self._mask)
         if number >= 0:
             return number
-        self._tell_limit(self._error())
+        error = self._error()
+        if not self.refusal:
+            self.refusal = warn_unwatched("some folders are", error)
         return None
 
     def remove(self, number: int) -> None:
@@ -132,17 +135,13 @@ class Watch:
         number = self._calls.get_errno() or errno.EIO
         return OSError(number, os.strerror(number))
 
-    def _tell_limit(self, error: OSError) -> None:
-        if not self._is_limit_told:
-            self._is_limit_told = True
-            warn_unwatched("some folders are", error)
 
-
-def warn_unwatched(what: str, error: OSError) -> None:
-    """Say what is lost where the kernel does not watch, and what can be done."""
+def warn_unwatched(what: str, error: OSError) -> str:
+    """Log what is lost where the kernel does not watch; why that is, and what can be done."""
     hint = _HINTS.get(error.errno or 0)
-    why = f"{error.strerror}; {hint}" if hint else error.strerror
+    why = f"{error.strerror}; {hint}" if hint else str(error.strerror)
     log.warning("UNWATCHED %s: changes are seen when the PC lists them again (%s)", what, why)
+    return why
 
 
 def _kinds(pyinotify: ModuleType) -> dict[int, Kind]:

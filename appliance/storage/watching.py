@@ -71,6 +71,11 @@ class Watching:
         self._lookup.watcher = self
         self._thread.start()
 
+    @property
+    def refusal(self) -> str:
+        """Why some folders are not watched; "" while all are."""
+        return self._watch.refusal
+
     def stop(self) -> None:
         """End the thread and all watches; what was noted until then is told."""
         self._is_ending = True
@@ -254,7 +259,7 @@ def start_watching(
     try:
         watch = Watch()
     except OSError as error:
-        warn_unwatched("all folders are", error)
+        lookup.watcher = Unwatched(warn_unwatched("all folders are", error))
         return None
     watching = Watching(lookup, lock, watch, changes)
     watching.start()

@@ -367,6 +367,7 @@ def test_no_room_for_watches(
     for each in ("one", "two"):
         (root / each).mkdir()
     ear.all()
+    assert watched.unwatched == ""
     assert watched._watching is not None
     calls = watched._watching._watch._calls
     monkeypatch.setattr(calls, "inotify_add_watch", lambda *_: -1)
@@ -376,6 +377,7 @@ def test_no_room_for_watches(
     warnings = [each.message for each in caplog.records if each.levelname == "WARNING"]
     assert len(warnings) == 1
     assert "max_user_watches" in warnings[0]
+    assert "max_user_watches" in watched.unwatched
     (root / "one" / "file").touch()
     assert ear.all() == []
     assert names(watched, find(watched, "one")) == ["file"]
@@ -397,6 +399,7 @@ def test_no_watch_at_all(
     monkeypatch.setattr(watching, "Watch", refuse)
     with Catalogue([Folder(root, "Card")], watch=True) as store:
         assert hint in caplog.text
+        assert hint in store.unwatched
         (root / "file").touch()
         assert names(store) == ["file"]
 
