@@ -17,7 +17,7 @@ from tests.image.disk import Disk
 BOARD = os.environ.get("MTP_APPLIANCE_IMAGE", "")
 _BOOTS = os.environ.get("MTP_APPLIANCE_IMAGE_BOOTS", "")
 
-#: QEMU's boards cannot be USB devices; its own machine, "virt", takes the arm64 image, not the other.
+#: QEMU's boards cannot be USB devices; its own machine, "virt", takes the arm64 image alone.
 _RUNS = {"zero2w": "test_boot.py", "zero": "test_armv6.py"}
 collect_ignore_glob = (
     [file for name, file in _RUNS.items() if name != BOARD or not _BOOTS] if BOARD else ["*"]
