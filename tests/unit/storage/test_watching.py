@@ -257,6 +257,7 @@ def test_what_is_not_shown_is_not_told(watched: Catalogue, root: Path, ear: Ear)
     (root / WORKPLACE / "inner").touch()
     (root / "pipe").chmod(0o600)
     (root / "link").unlink()
+    (root / "lost+found").mkdir(0o700)
     assert ear.all() == []
 
 
