@@ -24,6 +24,7 @@ from appliance.services.page_server import PageServer
 from appliance.services.status_file import find_status
 from appliance.services.stopping import Stop
 from appliance.services.watchdog import Watchdog
+from appliance.settings.boot import separate_secrets
 from appliance.settings.state import state_directory
 from webui import create_app
 from webui.config import Config
@@ -53,6 +54,8 @@ def serve(options: Options, announce: Callable[[str], None]) -> None:
     stop = Stop()
     with stop.listening(), ExitStack() as stack:
         given = listening_sockets()
+        if not options.helper.is_socket():
+            separate_secrets(options.settings, options.state or _own_state())
         sockets = given or [_listen(*each) for each in options.listen]
         hosts = _hosts()
         application = create_app(_config(options, hosts))

@@ -57,7 +57,7 @@ def test_two_who_claim_at_once_are_not_both_its_owners(fake: FakeAppliance) -> N
     second.post("/claim", **_claiming("somebody else's", tokens[1]))
     early.join()
     assert [is_in(first), is_in(second)] == [True, False]
-    assert len(fake.asked("settings password")) == 1
+    assert len(fake.asked("secret set")) == 1
 
 
 def _claiming(password: str, token: str) -> dict[str, str]:
@@ -65,7 +65,7 @@ def _claiming(password: str, token: str) -> dict[str, str]:
 
 
 def test_a_reset_leaves_the_page_that_runs_usable(owner: Visitor, fake: FakeAppliance) -> None:
-    fake.settings.replace("version = 1\n")
+    fake.settings.forget_secrets()
     shutil.rmtree(fake.config().state)
     fake.config().state.mkdir()
     assert [owner.get(path).status_code for path in ("/", "/claim")] == [200, 200]
@@ -103,14 +103,14 @@ def test_claim_wants_a_good_password(
     assert complaint in answer.text
     assert 'aria-invalid="true"' in answer.text
     assert "&lt;Kitchen&gt;" in answer.text
-    assert fake.asked("settings password") == []
+    assert fake.asked("secret set") == []
     assert not is_in(who)
 
 
 def test_claim_wants_a_good_name(fake: FakeAppliance) -> None:
     fake.answers["settings plan"] = {"changes": [], "errors": {"name": "is no name"}}
     answer = visitor(fake).post("/claim", name="\n", password=PASSWORD, again=PASSWORD)
-    assert (answer.status_code, fake.asked("settings password")) == (422, [])
+    assert (answer.status_code, fake.asked("secret set")) == (422, [])
 
 
 def test_log_out_ends_the_session_for_its_cookie_too(owner: Visitor) -> None:
@@ -177,7 +177,7 @@ def test_password_is_changed_by_who_knows_it(
     owner: Visitor, fake: FakeAppliance, old: str, new: str, again: str
 ) -> None:
     assert owner.post("/password", old=old, password=new, again=again).status_code == 422
-    assert fake.asked("settings password") == []
+    assert fake.asked("secret set") == []
 
 
 def test_wrong_passwords_have_to_wait(stranger: Visitor) -> None:
