@@ -17,24 +17,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NEW_USER, _TIMEOUT = 0x10000000, 5.0
 
 
 def read(path: str) -> None:
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         file.read(16)
 
 
 def make(path: str) -> None:
-    with open(path, "xb") as file:
+    with Path(path).open("xb") as file:
         file.write(b"x")
-    os.unlink(path)
+    Path(path).unlink()
 
 
 def append(path: str) -> None:
-    with open(path, "ab"):
+    with Path(path).open("ab"):
         pass
 
 
@@ -66,7 +67,7 @@ def ask(place: str) -> None:
 
 
 def see(pid: str) -> None:
-    os.stat(f"/proc/{pid}")
+    Path(f"/proc/{pid}").stat()
 
 
 def become(user: str) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each daemon taken over: a program in its place, with its unit's own user and sandbox, tries what it
-should not. The same program without any sandbox, and what each daemon may do, say that it would notice.
+"""Each daemon taken over: a program in its place, with its unit's own user and sandbox, tries what
+it should not. The same program without a sandbox, and what each may do, say that it would notice.
 """
 
 import json
@@ -86,7 +86,7 @@ def laid_out() -> Iterator[None]:
 
 @contextmanager
 def in_the_place_of(unit: str) -> Iterator[None]:
-    """Let a unit run the probe: all of it stays as it is, but for the program and its supervision."""
+    """Let a unit run the probe: all of it stays, but for the program and its supervision."""
     drop_in = Path("/run/systemd/system") / f"{unit}.d" / "zz-probe.conf"
     drop_in.parent.mkdir(parents=True, exist_ok=True)
     tries = " ".join((*NEVER, *SOMETIMES))
