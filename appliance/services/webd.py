@@ -18,6 +18,7 @@ from appliance import places
 from appliance.control import SOCKET_NAME
 from appliance.errors import ApplianceError
 from appliance.services.activation import listening_sockets
+from appliance.services.announced import Announced
 from appliance.services.notify import notify
 from appliance.services.own_addresses import own_addresses
 from appliance.services.page_server import PageServer
@@ -103,6 +104,7 @@ def _config(options: Options, hosts: tuple[str, ...]) -> Config:
         helper=options.helper if options.helper.is_socket() else None,
         state=state.absolute(),
         hosts=hosts,
+        announced=Announced(),
     )
 
 
