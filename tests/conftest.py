@@ -11,7 +11,7 @@ pytest_plugins = ["tests.vm.plugin"]
 
 @pytest.fixture(autouse=True)
 def the_log_is_as_it_was() -> Iterator[None]:
-    """A test that runs a command sets the level for the whole process: not for the tests after it."""
+    """What a test makes of the log is not for the tests after it: a command sets the level."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     yield

@@ -31,7 +31,11 @@ def open_directory(name: bytes, parent_fd: int | None = None) -> int:
 
 
 def descend(base_fd: int, names: Sequence[bytes]) -> int:
-    """Open a directory some levels below another; the caller closes it."""
+    """Open a directory some levels below another; the caller closes it.
+
+    Raises OSError with EBUSY where another disk is mounted there.
+    """
+    device = os.fstat(base_fd).st_dev
     fd = os.dup(base_fd)
     for name in names:
         try:
@@ -39,6 +43,9 @@ def descend(base_fd: int, names: Sequence[bytes]) -> int:
         finally:
             os.close(fd)
         fd = below
+    if os.fstat(fd).st_dev != device:
+        os.close(fd)
+        raise OSError(errno.EBUSY, "a disk is mounted there")
     return fd
 
 
@@ -112,9 +119,11 @@ class Directories:
     def is_at(self, fd: int, names: Names) -> bool:
         """Ask the kernel whether a descriptor's directory lies at a path below the root."""
         expected = b"/".join((self._root.rstrip(b"/"), *names)) or b"/"
-        with suppress(OSError):
-            return os.readlink(b"/proc/self/fd/%d" % fd) == expected  # noqa: PTH115 - bytes
-        return False
+        return _place(fd) == expected
+
+    def holds(self, fd: int) -> bool:
+        """Ask the kernel whether an open file lies below the root, or did when it was deleted."""
+        return _place(fd).startswith(self._root.rstrip(b"/") + b"/")
 
     def close(self) -> None:
         """Close all; harmless when repeated."""
@@ -123,24 +132,41 @@ class Directories:
 
     def _find(self, names: Names) -> int:
         parent = self._open.get(names[:-1])
-        if parent is not None and self.is_at(parent, names[:-1]):
-            fd = open_directory(names[-1], parent)
-        else:
-            fd = descend(self.get(), names)
-        if not self.is_here(os.fstat(fd)):
-            os.close(fd)
-            raise FileNotFoundError(errno.ENOENT, "a disk is mounted there")
-        return fd
+        try:
+            if parent is not None and self.is_at(parent, names[:-1]):
+                return descend(parent, names[-1:])
+            return descend(self.get(), names)
+        except OSError as error:
+            if error.errno == errno.EBUSY:  # what is below the disk can be reached by nobody
+                raise FileNotFoundError(errno.ENOENT, error.strerror) from None
+            raise
 
     def _find_root(self) -> int:
         with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
-            is_mounted = _mount_point(self._mount) == self._mount
+            above = self._device_above()
             fd = open_directory(self._root)
-        if is_mounted and self.is_at(fd, ()):
-            self._device = os.fstat(fd).st_dev
+        device = os.fstat(fd).st_dev
+        if device != above and self.is_at(fd, ()):
+            self._device = device
             return fd
         os.close(fd)
         raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, "moved away, or its disk is not mounted")
+
+    def _device_above(self) -> int:
+        """Where the root is on when its disk is not mounted; -1 if it never was on another one.
+
+        The disk may go or come at any moment: what counts is the device of what has been opened.
+        """
+        if self._mount == b"/":
+            return -1
+        return os.stat(os.path.dirname(self._mount)).st_dev  # noqa: PTH116, PTH120 - bytes
+
+
+def _place(fd: int) -> bytes:
+    """Where the kernel says that a descriptor's file lies; nothing where it does not say."""
+    with suppress(OSError):
+        return os.readlink(b"/proc/self/fd/%d" % fd)  # noqa: PTH115 - bytes
+    return b""
 
 
 def _mount_point(path: bytes) -> bytes:

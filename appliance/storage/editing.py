@@ -101,6 +101,9 @@ class InPlaceEdit:
             raise MtpError(ResponseCode.GENERAL_ERROR, "the edit has ended already")
         if end > _MAX_SIZE:
             raise MtpError(ResponseCode.OBJECT_TOO_LARGE, f"{end} bytes")
+        if not self._volume.directories.holds(self._fd):
+            detail = "moved out of the storage while it was edited"
+            raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, detail)
         with reporting():
             growth = end - os.fstat(self._fd).st_size
             space = os.fstatvfs(self._fd)

@@ -23,6 +23,7 @@ _CODES = {
     errno.EMFILE: ResponseCode.DEVICE_BUSY,
     errno.ENFILE: ResponseCode.DEVICE_BUSY,
     errno.ENOMEM: ResponseCode.DEVICE_BUSY,
+    errno.EXDEV: ResponseCode.STORE_NOT_AVAILABLE,  # its disk came or went meanwhile
     errno.ENODEV: ResponseCode.STORE_NOT_AVAILABLE,
     errno.ENOTCONN: ResponseCode.STORE_NOT_AVAILABLE,
     errno.ESHUTDOWN: ResponseCode.STORE_NOT_AVAILABLE,

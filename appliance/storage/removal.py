@@ -73,7 +73,6 @@ class _Emptying:
 
     def __init__(self, base_fd: int, *, by_force: bool) -> None:
         self._base_fd = base_fd
-        self._device = os.fstat(base_fd).st_dev
         self._by_force = by_force
         self._result = Removal()
 
@@ -96,13 +95,10 @@ class _Emptying:
         return self._result
 
     def _prepare(self, fd: int) -> None:
-        status = os.fstat(fd)
-        if status.st_dev != self._device:
-            raise OSError(errno.EBUSY, "a disk is mounted there")
         if self._by_force:
             with suppress(OSError):
                 os.fchmod(fd, 0o700)
-        elif is_protected(status):
+        elif is_protected(os.fstat(fd)):
             raise PermissionError(errno.EPERM, "the folder is write-protected")
 
     def _remove_files(self, fd: int) -> list[bytes]:

@@ -51,7 +51,7 @@ def look_over(parent_fd: int, name: bytes) -> Survey:
         path = pending.pop()
         try:
             with opened(parent_fd, path) as fd:
-                _require_yielding(fd, status.st_dev)
+                _require_yielding(fd)
                 pending.extend(_look_into(fd, path, seen))
         except FileNotFoundError:
             continue
@@ -60,12 +60,9 @@ def look_over(parent_fd: int, name: bytes) -> Survey:
     return seen
 
 
-def _require_yielding(fd: int, device: int) -> None:
+def _require_yielding(fd: int) -> None:
     """Refuse a folder that cannot be emptied."""
-    status = os.fstat(fd)
-    if status.st_dev != device:
-        raise OSError(errno.EBUSY, "a disk is mounted there")
-    if is_protected(status):
+    if is_protected(os.fstat(fd)):
         raise PermissionError(errno.EPERM, "the folder is write-protected")
     if not os.access(b".", os.W_OK | os.X_OK, dir_fd=fd, effective_ids=True):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

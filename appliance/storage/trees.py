@@ -74,7 +74,6 @@ class _TreeCopy:
     def __init__(self, source_fd: int, target_fd: int) -> None:
         self._source_fd = source_fd
         self._target_fd = target_fd
-        self._device = os.fstat(source_fd).st_dev
 
     def run(self, source: Names, target: Names) -> bool:
         """Copy; False where there was nothing."""
@@ -98,15 +97,11 @@ class _TreeCopy:
     def _open(self, source: Names) -> int | None:
         """Open a directory of the source; None where it is not there any more, or not ours."""
         try:
-            fd = descend(self._source_fd, source)
+            return descend(self._source_fd, source)
         except OSError as error:
-            if error.errno in _GONE:
+            if error.errno in _GONE or error.errno == errno.EBUSY:  # another disk's
                 return None
             raise
-        if os.fstat(fd).st_dev == self._device:
-            return fd
-        os.close(fd)
-        return None
 
     def _copy_folder(self, origin: int, target: Names) -> list[bytes]:
         """Make a directory and copy the files into it; the directories that are to follow."""

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
-from appliance.storage import Catalogue, Folder, directories
+from appliance.mtp.errors import MtpError
+from appliance.storage import Catalogue, Folder
+from appliance.storage.directories import Directories
 from tests.unit.storage.helpers import (
     FIRST,
     WORKPLACE,
@@ -249,6 +251,41 @@ def test_a_link_above_the_root_is_not_followed(tmp_path: Path, canary: Path) -> 
     store.close()
 
 
+def test_an_edit_of_a_file_that_is_moved_out(store: Catalogue, root: Path) -> None:
+    (root / "folder").mkdir()
+    (root / "folder" / "file").write_bytes(b"old")
+    edit = store.edit(find(store, "folder/file"))
+    edit.write(0, memoryview(b"O"))
+    (root / "folder").rename(root.parent / "moved out")
+    with refused(Code.INVALID_OBJECT_HANDLE):
+        edit.write(0, memoryview(b"new"))
+    with refused(Code.INVALID_OBJECT_HANDLE):
+        edit.truncate(0)
+    edit.commit()
+    assert (root.parent / "moved out" / "file").read_bytes() == b"Old"
+
+
+@pytest.mark.parametrize("attempt", ["upload", "delete", "copy away"])
+def test_what_is_on_a_disk_mounted_in_the_storage_is_left_alone(
+    store: Catalogue, root: Path, attempt: str
+) -> None:
+    """A disk in a folder, or over our own workplace."""
+    file = put(store, "folder file")
+    folder = store.make_folder(FIRST, 0, "folder", modified=None)
+    for place in (root / "folder", root / WORKPLACE):
+        place.mkdir(exist_ok=True)
+        if not mount("-t", "tmpfs", "none", str(place)):
+            pytest.skip("mounts need root: sudo make test")
+    try:
+        with pytest.raises(MtpError):
+            ATTEMPTS[attempt][1](store, folder, file if attempt == "copy away" else folder)
+        assert not list((root / "folder").iterdir())
+        assert not list((root / WORKPLACE).iterdir())
+    finally:
+        for place in (root / "folder", root / WORKPLACE):
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
 def test_an_upload_while_the_root_goes(store: Catalogue, root: Path) -> None:
     upload = begin(store, "file", b"1")
     root.rename(root.parent / "away")
@@ -264,14 +301,14 @@ def test_a_root_whose_disk_is_unmounted(tmp_path: Path, monkeypatch: pytest.Monk
     (place / "what the disk hides").touch()
     mounted = mount("-t", "tmpfs", "none", str(place))
     if not mounted:
-        monkeypatch.setattr(directories, "_mount_point", lambda path: path)
+        monkeypatch.setattr(Directories, "_device_above", lambda _: -1)
     store = Catalogue([Folder(place, "Disk")])
     put(store, "file")
     assert "what the disk hides" not in names(store) or not mounted
     if mounted:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
     else:
-        monkeypatch.setattr(directories, "_mount_point", lambda _: b"/")
+        monkeypatch.setattr(Directories, "_device_above", lambda _: tmp_path.stat().st_dev)
         place.rename(tmp_path / "away")
         place.mkdir()
     with refused(Code.STORE_NOT_AVAILABLE):
