@@ -229,6 +229,37 @@ def answer_ok(environ: Any, respond: Callable[..., object]) -> Iterable[bytes]:
     return [body]
 
 
+NONSENSE = {
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "no method": b" / HTTP/1.1\r\n\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 9\r\n\r\nabc",
+    "a length and chunks": (
+        b"POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
+    "no length": b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+    "a length below nothing": b"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+    "a chunk of no length": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+    "another encoding": b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+    "long headers": b"GET / HTTP/1.1\r\nA: " + b"x" * 40_000 + b"\r\n\r\n",
+    "a header with a line": b"GET / HTTP/1.1\r\nA : b\r\n c\r\n\r\n",
+    "a byte of zero": b"GET /\0 HTTP/1.1\r\nA: \0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", NONSENSE)
+def test_what_is_no_request_is_refused_and_the_next_one_served(
+    listener: socket.socket, sent: str
+) -> None:
+    with turning(PageServer(answer_ok, [listener], limit=lambda *_: 1 << 20)):
+        with socket.create_connection(listener.getsockname(), timeout=WAIT) as client:
+            client.sendall(NONSENSE[sent])
+            client.shutdown(socket.SHUT_WR)
+            answers = b"".join(iter(lambda: client.recv(1 << 16), b""))
+        assert answers.count(b"HTTP/1.") <= 1  # nothing of it counts as a second one
+        assert b" 200 " not in answers or sent == "a byte of zero"
+        assert get(port_of(listener)) == 200
+
+
 def is_let_go(client: socket.socket) -> bool:
     """Whether the server ends a connection, after whatever it has sent."""
     client.settimeout(WAIT)
