@@ -4,6 +4,7 @@ what was answered OK is so, and when the card works again, so does the store.
 """
 
 import errno
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,7 @@ class Card:
         except KeyError:
             return "gone"  # the walk by names found a folder that could not be listed in full
         except Exception as error:  # noqa: BLE001 - that none else comes is what is asked
-            return f"defect: {error!r}"
+            return f"defect: {error!r} {traceback.format_exc()}"
         return "OK"
 
     def _complaints(self, act: Act, answer: str, found: Shown) -> Iterator[str]:
