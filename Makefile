@@ -54,10 +54,10 @@ image-test: ## make the image and look into it: partitions, file systems, conten
 	MTP_APPLIANCE_IMAGE=$(BOARD) .venv/bin/python -m pytest --no-guest tests/image/made $(ARGS)
 
 .PHONY: image-boot-test
-image-boot-test: ## make the arm64 image, boot it in QEMU from its own partitions and use it (docs/image-test.md)
+image-boot-test: ## make the image, run it in QEMU as far as that goes and use it (docs/image-test.md; BOARD=)
 	@sh tests/setup.sh image-test
-	.venv/bin/python -m image build zero2w
-	MTP_APPLIANCE_IMAGE=zero2w MTP_APPLIANCE_IMAGE_BOOTS=1 .venv/bin/python -m pytest --no-guest tests/image/made $(ARGS)
+	.venv/bin/python -m image build $(BOARD)
+	MTP_APPLIANCE_IMAGE=$(BOARD) MTP_APPLIANCE_IMAGE_BOOTS=1 .venv/bin/python -m pytest --no-guest tests/image/made $(ARGS)
 
 release: ## make the files of a release of BOARD's image in build/release (URL=where they will lie)
 	@sh tests/setup.sh image

@@ -12,7 +12,7 @@ purpose=$1
 # The one list of Debian packages: what for, package (or alternatives), what shows that it is there.
 debian_packages() {
     cat <<'END'
-run,test,test-fast  gphoto2                 command gphoto2
+run,test,test-fast,image-test  gphoto2      command gphoto2
 test,test-fast      shellcheck              command shellcheck
 test,test-fast      procps                  command pkill
 test,test-fast      libaio1t64|libaio1      library libaio.so.1
@@ -36,6 +36,7 @@ test,test-fast,image,image-test  cpio       command cpio
 test,test-fast,image,image-test  zstd       command zstd
 test,test-fast,image,image-test  xz-utils   command xz
 test,test-fast,image,image-test  bmap-tools  command bmaptool
+image-test          qemu-system-arm         command qemu-system-aarch64
 image,image-test    arch-test               command arch-test
 image,image-test    qemu-user-static        command qemu-aarch64-static
 image,image-test    binfmt-support          command update-binfmts

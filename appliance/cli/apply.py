@@ -2,10 +2,11 @@
 """The command `apply`: the settings, put into force."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from appliance import log, places
-from appliance.services.apply import USER, Applier, need_root, note_look
+from appliance.services.apply import USER, Applier, need_root, note_look, note_refusal
 from appliance.services.gadget import ROOT
 from appliance.settings.store import SettingsFile
 
@@ -38,7 +39,9 @@ def _apply(arguments: argparse.Namespace) -> None:
         )
 
         separate_secrets(arguments.settings, places.STATE, places.PAGE_STATE)
-        take_over_boot_file(places.BOOT_SETTINGS, arguments.settings, places.STATE)
+        refuse = partial(note_refusal, root=arguments.root)
+        refuse("")
+        take_over_boot_file(places.BOOT_SETTINGS, arguments.settings, places.STATE, refuse)
     file = SettingsFile(arguments.settings, places.STATE, keeps=False)
     note_look((file.path, places.SECRETS), arguments.root)
     Applier(file.read().settings, arguments.user, arguments.root).apply(boot=arguments.boot)

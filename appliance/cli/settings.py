@@ -4,7 +4,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import astuple
 from getpass import getpass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from appliance.errors import ApplianceError, ExitStatus
 from appliance.settings import examples, passwords, values
 from appliance.settings.differences import Difference, differences, secret, show, told
 from appliance.settings.schema import Settings, declared, declared_of_storages
-from appliance.settings.secret_files import HIDDEN
+from appliance.settings.secret_files import HIDDEN, SECRETS
 from appliance.settings.store import SettingsFile, understand
 from appliance.settings.takeover import adopt, return_to, take_as_it_is
 
@@ -223,7 +222,9 @@ def _agreed() -> bool:
 
 def _export(arguments: argparse.Namespace) -> None:
     settings = _read(arguments)
-    if arguments.with_secrets and HIDDEN in astuple(settings):
+    if arguments.with_secrets and HIDDEN in (
+        getattr(settings, item.name) for item, _ in SECRETS.values()
+    ):
         raise _NOT_FOR_YOU
     if arguments.json:
         print_json(_as_json(settings, secrets=arguments.with_secrets))

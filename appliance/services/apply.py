@@ -21,7 +21,7 @@ from appliance.network.plan import FILE_NAME, File, cable_network, networkd_file
 from appliance.services import gadget
 from appliance.services.apply_wifi import apply_wifi
 from appliance.services.changes import Action, Snapshot, actions, in_force, snapshot
-from appliance.services.root_files import put, read, write_if_changed
+from appliance.services.root_files import put, read, remove_if_there, write_if_changed
 from appliance.services.system import NETWORK_FILES, Run, System, run
 from appliance.settings.schema import Settings
 
@@ -33,6 +33,7 @@ _LEDS = "mtp-appliance-leds.service"
 _AVAHI = "avahi-daemon.service"
 _APPLIED = places.FUNCTIONFS.with_name("applied.json")
 _LOOKED = places.FUNCTIONFS.with_name("looked-at")
+_REFUSAL = places.FAILURES / "card-settings"
 _HOSTS_ADDRESS = "127.0.1.1"
 
 
@@ -52,6 +53,16 @@ def _look_of(path: Path) -> str:
         return ""
     seconds, nanoseconds = divmod(status.st_mtime_ns, 1_000_000_000)
     return f"{status.st_ino} {seconds}.{nanoseconds:09d} {status.st_size}\n"
+
+
+def note_refusal(words: str, root: Path = gadget.ROOT) -> None:
+    """Write down, for light and page, why the boot partition's settings do not count; "" if so."""
+    note = root / _REFUSAL.relative_to("/")
+    if not words:
+        remove_if_there(note)
+        return
+    what = f"{places.BOOT_SETTINGS.name} on the card does not count: {words.splitlines()[0]}"
+    write_if_changed(note, f"{what} | mend it on any PC; all that is wrong is written beside it\n")
 
 
 class Applier:

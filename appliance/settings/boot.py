@@ -9,7 +9,7 @@ import hashlib
 import logging
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -44,18 +44,24 @@ def separate_secrets(settings_path: Path, *states: Path) -> None:
             log.error("BOOT    secrets stay where they were: %s", error)
 
 
-def take_over_boot_file(boot_path: Path, settings_path: Path, state: Path) -> bool:
+def take_over_boot_file(
+    boot_path: Path,
+    settings_path: Path,
+    state: Path,
+    refuse: Callable[[str], None] = lambda words: None,
+) -> bool:
     """Take over what `boot_path` says; whether anything changed.
 
-    `state` is the directory that remembers what was taken over. Nothing here keeps an appliance
-    from starting: what goes wrong is logged, and written beside the file where that can be.
+    `state` is the directory that remembers what was taken over; `refuse` is told why nothing of the
+    file counts. Nothing here keeps an appliance from starting: what goes wrong is logged, and
+    written beside the file where that can be.
     """
     file = SettingsFile(settings_path, state, keeps=False)
     request = boot_path.with_name(RESET_NAME)
     try:
         _restore(file)
         was_reset = _reset_password(request, file, state / _HEEDED)
-        if not _take_over(boot_path, file, state / _TAKEN):
+        if not _take_over(boot_path, file, state / _TAKEN, refuse):
             return was_reset
         return True
     except (ApplianceError, OSError) as error:
@@ -98,7 +104,7 @@ def _remove(request: Path, heeded: Path) -> None:
             write_atomically(heeded, b"")
 
 
-def _take_over(path: Path, file: SettingsFile, taken: Path) -> bool:
+def _take_over(path: Path, file: SettingsFile, taken: Path, refuse: Callable[[str], None]) -> bool:
     try:
         with path.open("rb") as source:
             data = source.read(_MAX_SIZE + 1)
@@ -116,6 +122,7 @@ def _take_over(path: Path, file: SettingsFile, taken: Path) -> bool:
         _write_over(file, values, settings if "storages" in document else None)
     except (ValueError, ApplianceError) as error:
         _tell(path, str(error))
+        refuse(str(error))
         return False
     log.info("BOOT    %s: %s", path, ", ".join(values) or "nothing new")
     if has_secret:

@@ -5,7 +5,6 @@ the boot partition, and the table in the documentation.
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import MISSING, Field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from appliance.settings.schema import (
     declared_of_storages,
 )
 from appliance.settings.secret_files import how_to_set
+from appliance.values import MISSING, Field
 
 #: How a secret gets in, by its key, from the boot partition.
 _TAKEN_OVER = {

@@ -2,12 +2,12 @@
 """What values that somebody has typed would change, before anything is changed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from appliance.settings.differences import differences, told
 from appliance.settings.schema import Settings
 from appliance.settings.values import find, value_of
+from appliance.values import replace
 
 
 def plan(before: Settings, values: Mapping[str, str]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ is what the settings file says of it, where older versions kept it.
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from appliance import places
 from appliance.settings.files import write_atomically
 from appliance.settings.interpretation import Findings, complaint_of
 from appliance.settings.schema import Settings, declared
+from appliance.values import replace
 
 #: Stands for a secret that is set, or may be, and that the reader cannot read. It is nobody's.
 HIDDEN = "\0hidden"
@@ -54,7 +54,7 @@ class SecretFiles:
                 values[item.name] = HIDDEN
             if getattr(settings, item.name):
                 findings.warnings.append(f"{key}: does not count here, {how_to_set(key)}")
-        return replace(settings, **values)
+        return replace(settings, **values) if values else settings
 
     def write(self, values: Mapping[str, str]) -> None:
         """Keep secrets, durably; ValueError in words where one cannot be what it is to be."""

@@ -10,7 +10,6 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from appliance.settings.interpretation import Findings, interpret
 from appliance.settings.migrations import VERSION, migrate
 from appliance.settings.schema import Settings, StorageSetting
 from appliance.settings.secret_files import SECRETS, SecretFiles, directory_for, part
-from appliance.values import dataclass
+from appliance.values import dataclass, replace
 
 log = logging.getLogger(__name__)
 

@@ -4,14 +4,13 @@
 Secrets are left out of a backup, so what the text does not say of them stays as it is.
 """
 
-from dataclasses import replace
 from typing import Any
 
 from appliance.errors import ApplianceError
 from appliance.settings.schema import Settings
 from appliance.settings.secret_files import SECRETS, part
 from appliance.settings.store import understand
-from appliance.values import dataclass
+from appliance.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

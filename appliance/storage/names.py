@@ -11,6 +11,8 @@
 | links, FIFOs, sockets, devices | nothing: they are not followed, read or counted             |
 | a folder where a disk is       | nothing: serve it as a storage of its own                   |
 | mounted                        |                                                             |
+| an ext file system's closed    | nothing: it is for repairs; where it is open to more than   |
+| `lost+found`                   | its owner, there may be something in it, and it is shown    |
 
 The digits come from the name's bytes, so that such a name is unique and stays the same.
 A name from the PC is one component: no `/`, no NUL, not `.` or `..`, at most 255 bytes of UTF-8.
@@ -26,6 +28,9 @@ STAGING = b".mtp-appliance"
 #: What in there outlives the program: what was deleted, and what objects refer to.
 TRASH = b"trash"
 STATE = b"state"
+
+#: Where e2fsck puts what it has found; root's.
+LOST_AND_FOUND = b"lost+found"
 
 MAX_UNITS = 254
 MAX_BYTES = 255

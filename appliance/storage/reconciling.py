@@ -14,7 +14,7 @@ from appliance.mtp.ports import ChangeKind
 from appliance.storage.changes import Place
 from appliance.storage.errors import is_gone
 from appliance.storage.lookup import Lookup
-from appliance.storage.scanning import is_shown
+from appliance.storage.scanning import is_for_repairs, is_shown
 
 #: A name that no file has: of rows on their way whose place was taken by another one.
 _NOWHERE = b"/"
@@ -104,7 +104,8 @@ class Reconciler:
             raise
         if stat.S_ISREG(status.st_mode):
             return status, False
-        return (status, True) if self._lookup.is_folder_of(folder, status) else None
+        is_ours = self._lookup.is_folder_of(folder, status) and not is_for_repairs(name, status)
+        return (status, True) if is_ours else None
 
     def _is_same(self, row: int, status: os.stat_result, is_folder: bool) -> bool:
         """Whether a row can stand for what is there; a scanned folder only for that very one."""

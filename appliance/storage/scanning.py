@@ -9,10 +9,11 @@ second change within the same tick would not show.
 
 import logging
 import os
+import stat
 import time
 from typing import Self
 
-from appliance.storage.names import STAGING, is_hidden
+from appliance.storage.names import LOST_AND_FOUND, STAGING, is_hidden
 from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,11 @@ def is_shown(name: bytes, *, hidden_files: bool) -> bool:
     return not is_hidden(name) or (hidden_files and name != STAGING)
 
 
+def is_for_repairs(name: bytes, status: os.stat_result) -> bool:
+    """Whether a folder is the one that an ext file system keeps for repairs, closed to all."""
+    return name == LOST_AND_FOUND and not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+
+
 def _kind(entry: os.DirEntry[str], device: int) -> bool | None:
     """Whether an entry is a folder; None where it is neither file nor folder of this storage."""
     try:
@@ -90,7 +96,10 @@ def _kind(entry: os.DirEntry[str], device: int) -> bool | None:
             return False
         if not entry.is_dir(follow_symlinks=False):
             return None
-        return True if entry.stat(follow_symlinks=False).st_dev == device else None
+        status = entry.stat(follow_symlinks=False)
+        if status.st_dev != device or is_for_repairs(os.fsencode(entry.name), status):
+            return None
+        return True
     except OSError as error:
         log.debug("SKIP    %a: %s", entry.name, error.strerror)
         return None

@@ -30,9 +30,19 @@ def say(what: str, value: object) -> None:
 
 
 def run(*argv: str, check: bool = True) -> str:
-    done = subprocess.run(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=_PATIENCE,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise RuntimeError(
+            f"{' '.join(argv)}: still busy\n{(late.output or b'')[-2000:]!r}"
+        ) from None
     if check and done.returncode != 0:
         raise RuntimeError(f"{' '.join(argv)}: {done.returncode}\n{done.stdout[-2000:]}")
     return done.stdout
@@ -85,23 +95,22 @@ def mount_leds() -> Path:
     ):
         (led / name).write_text(text)
         (led / name).chmod(0o666)
+    # It may have looked for the LED already.
+    run("systemctl", "restart", "--no-block", "mtp-appliance-leds.service")
     return led / "brightness"
 
 
-def pattern(brightness: Path, seconds: float) -> list[bool]:
-    """What the LED shows: its changes in that time, beginning with how it is."""
-    seen: list[bool] = []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+def pattern(brightness: Path, seconds: float) -> list[tuple[bool, float]]:
+    """What the LED shows in that time: whether it is lit, and for how long; what is cut off too."""
+    seen: list[tuple[bool, float]] = []
+    started = time.monotonic()
+    while (now := time.monotonic()) < started + seconds:
         lit = brightness.read_text().strip() == "1"
-        if not seen or seen[-1] != lit:
-            seen.append(lit)
+        if not seen or seen[-1][0] != lit:
+            seen.append((lit, now))
         time.sleep(0.01)
-    return seen
-
-
-def system_state() -> str:
-    return run("systemctl", "is-system-running", check=False).strip()
+    ends = [*(since for _, since in seen[1:]), started + seconds]
+    return [(lit, round(end - since, 2)) for (lit, since), end in zip(seen, ends, strict=True)]
 
 
 def warnings() -> list[str]:
@@ -173,9 +182,7 @@ def lease() -> str:
     run("ip", "link", "set", card, "netns", "pc")
     run("ip", "-n", "pc", "link", "set", card, "up")
     script = Path("/run/lease.sh")
-    script.write_text(
-        '#!/bin/sh\n[ "$1" = bound ] && echo "$ip $router $dns" >/tmp/lease\nexit 0\n'
-    )
+    script.write_text(_LEASE)
     script.chmod(0o755)
     once = ("-n", "-q", "-f", "-t", "30", "-T", "2")
     run(*IN_NETWORK, "/bin/busybox", "udhcpc", "-i", card, "-s", str(script), *once)
@@ -186,10 +193,25 @@ def lease() -> str:
     return str(shown["addr_info"][0]["local"])
 
 
-def page(address: str) -> None:
+def page(address: str) -> str:
     """The settings page, as far as a PC gets without a password."""
-    asked = f"import urllib.request as r; print(r.urlopen('http://{address}/', timeout=300).read())"
-    say("page", run(*IN_NETWORK, "python3", "-c", asked, check=False)[-4000:])
+    where = f"'http://{address}/', timeout=300"
+    asked = f"import urllib.request as r; print(r.urlopen({where}).read().decode())"
+    return run(*IN_NETWORK, "python3", "-c", asked, check=False)
+
+
+def light(brightness: Path, seconds: float) -> list[tuple[bool, float]]:
+    """What the LED shows once its program has looked around."""
+    wait("the LEDs run", lambda: is_active("mtp-appliance-leds.service"))
+    time.sleep(4)
+    return pattern(brightness, seconds)
+
+
+def told() -> dict[str, str]:
+    """What is written on the boot partition for people, after another look."""
+    run("systemctl", "start", "mtp-appliance-card-log.service")
+    names = {each.name: each for each in Path("/boot/firmware").glob("mtp-appliance-*.txt")}
+    return {name: path.read_text() for name, path in names.items()}
 
 
 def first() -> None:
@@ -204,12 +226,10 @@ def first() -> None:
     seen = files()
     say("files", sorted(seen))
     say("fetched", sha256(fetch(seen["old.bin"])).hexdigest())
-    wait("the LEDs run", lambda: is_active("mtp-appliance-leds.service"))
-    time.sleep(4)
-    say("light", pattern(brightness, 5))
+    say("light", light(brightness, 5))
     address = lease()
     say("address", address)
-    page(address)
+    say("page", page(address))
     wait("the share has grown", lambda: Path("/var/lib/mtp-appliance-card/grown").exists())
     info = os.statvfs(SHARE)
     say("share", info.f_blocks * info.f_frsize)
@@ -227,12 +247,13 @@ def second() -> None:
     say("detected", on_pc("mtp-detect", check=False)[:6000])
     tell_state()
     tell_times()
+    piece = os.urandom(1 << 20)
     with (PC / "tmp/big.bin").open("wb") as file:
-        for _ in range(120):
-            file.write(os.urandom(1 << 20))
+        for _ in range(64):
+            file.write(piece)
     argv = ("chroot", str(PC), "mtp-sendfile", "/tmp/big.bin", "big.bin")
     subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait("the file comes", lambda: _coming() > 12 << 20)
+    wait("the file comes", lambda: _coming() > 8 << 20)
     say("cut", _coming())
     time.sleep(600)
 
@@ -250,7 +271,8 @@ def _coming() -> int:
 
 
 def third() -> None:
-    """After the power cut: as clean as ever; then the share runs full."""
+    """After the power cut: as clean as ever; then the share runs full, and the settings break."""
+    brightness = mount_leds()
     plug_in()
     wait_for_device()
     seen = files()
@@ -258,17 +280,43 @@ def third() -> None:
     say("fetched", sha256(fetch(seen["old.bin"])).hexdigest())
     say("remains", _coming())
     tell_state()
+    address = lease()
+    fill(brightness, address, seen["old.bin"])
+    break_settings(brightness, address)
+    run("systemctl", "--no-block", "poweroff")
+
+
+def fill(brightness: Path, address: str, number: str) -> None:
+    """Let the share run full: said, and files can still be fetched and none sent."""
     space = os.statvfs(SHARE)
-    fill = SHARE / "fill.bin"
-    with fill.open("wb") as file:
+    filling = SHARE / "fill.bin"
+    with filling.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - (4 << 20))
     wait("it is said that the share is full", lambda: any("is full" in each for each in warnings()))
-    say("full", warnings())
-    run("systemctl", "start", "mtp-appliance-card-log.service")
-    say("log", Path("/boot/firmware/mtp-appliance-log.txt").read_text())
+    say("full warnings", warnings())
+    say("full page", page(address))
+    say("full light", light(brightness, 8))
+    say("full told", told())
     say("boot", run("findmnt", "-no", "OPTIONS", "/boot/firmware"))
-    fill.unlink()
-    run("systemctl", "--no-block", "poweroff")
+    (PC / "tmp/more.bin").write_bytes(bytes(5 << 20))
+    say("refused", on_pc("mtp-sendfile", "/tmp/more.bin", "more.bin", check=False)[-2000:])
+    say("full fetched", sha256(fetch(number)).hexdigest())
+    say("full files", sorted(files()))
+    filling.unlink()
+    wait("there is room again", lambda: not any("is full" in each for each in warnings()))
+
+
+def break_settings(brightness: Path, address: str) -> None:
+    """Break the settings file: said, and what was in force stays so."""
+    settings = Path("/etc/mtp-appliance/settings.toml")
+    settings.write_text('name = "unfinished\n')
+    wait("it is said", lambda: any("settings have errors" in each for each in warnings()))
+    say("broken warnings", warnings())
+    say("broken page", page(address))
+    say("broken light", light(brightness, 8))
+    say("broken told", told())
+    say("broken detected", on_pc("mtp-detect", check=False)[:6000])
+    say("broken files", sorted(files()))
 
 
 def wrong() -> None:
@@ -277,14 +325,10 @@ def wrong() -> None:
     plug_in()
     wait_for_device()
     say("detected", on_pc("mtp-detect", check=False)[:6000])
-    address = lease()
-    page(address)
-    wait("the LEDs run", lambda: is_active("mtp-appliance-leds.service"))
-    say("light", pattern(brightness, 8))
     tell_state()
-    run("systemctl", "start", "mtp-appliance-card-log.service")
-    names = {each.name: each for each in Path("/boot/firmware").glob("mtp-appliance-*.txt")}
-    say("told", {name: path.read_text() for name, path in names.items()})
+    say("page", page(lease()))
+    say("light", light(brightness, 8))
+    say("told", told())
     run("systemctl", "--no-block", "poweroff")
 
 

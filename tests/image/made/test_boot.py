@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The image, booted from its own partitions by its own init, and used from the PC's side."""
 
+import html
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from appliance.leds.patterns import Pattern
 from image.programs import ask
 from tests.image import pc
 from tests.image.disk import Disk
@@ -43,10 +45,9 @@ def third(card: Disk, second: Results) -> Results:
 
 @pytest.fixture(scope="module")
 def wrong(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """A card of the wrong board with a broken settings file, too small for the share."""
+    """A card of the wrong board with a broken settings file, so small that the share is missing."""
     folder = tmp_path_factory.mktemp("wrong")
-    size = image.stat().st_size
-    bad = write_card(image, folder, size - (100 << 20))
+    bad = write_card(image, folder, Disk(image, folder).offset(4))
     bad.put_boot_file("mtp-appliance.toml", b'name = "unfinished\r\n')
     tree = _device_tree(folder, "Raspberry Pi 3 Model B Rev 1.2")
     with Machine(bad, pc.disk(), folder, "wrong", tree) as machine:
@@ -85,10 +86,20 @@ def test_the_pc_gets_an_address_and_no_way_to_anywhere(first: Results) -> None:
 
 def test_the_settings_page_answers(first: Results) -> None:
     assert "MTP Appliance" in first["page"]
+    assert "This appliance belongs to nobody yet" in first["page"]
+
+
+def shows(light: list[tuple[bool, float]], pattern: Pattern) -> bool:
+    """Whether all steps of a pattern were seen from their beginning to their end."""
+    whole = light[1:-1]
+    return all(
+        any(lit is on and abs(length - seconds) < 0.2 for on, length in whole)
+        for lit, seconds in pattern.value.steps
+    )
 
 
 def test_the_light_says_connected(first: Results) -> None:
-    assert first["light"] == [True]
+    assert [lit for lit, _ in first["light"]] == [True]
 
 
 def test_the_share_grows_to_the_card(first: Results) -> None:
@@ -113,7 +124,7 @@ def test_what_was_set_is_kept_and_the_card_knows_itself(first: Results, second: 
 def test_after_the_power_cut_the_old_files_are_whole(
     first: Results, second: Results, third: Results
 ) -> None:
-    assert second["cut"] > 12 << 20
+    assert second["cut"] > 8 << 20
     assert "old.bin" in third["files"]
     assert "big.bin" not in third["files"]
     assert third["fetched"] == first["sent"]
@@ -130,25 +141,51 @@ def test_the_card_is_clean_after_it_all(card: Disk, third: Results) -> None:
         assert checked.returncode == 0, checked.stdout
 
 
-def test_a_full_share_is_said(third: Results) -> None:
-    assert any("is full" in each for each in third["full"])
-    assert "is full" in third["log"]
+def test_a_full_share_is_said_and_gives_its_files(first: Results, third: Results) -> None:
+    assert any("is full" in each for each in third["full warnings"])
+    assert "is full" in third["full page"]
+    assert shows(third["full light"], Pattern.ERROR)
+    assert "is full" in third["full told"]["mtp-appliance-log.txt"]
     assert third["boot"].split(",")[0] == "ro"
+    assert third["full fetched"] == first["sent"]
+    assert "more.bin" not in third["full files"]
+
+
+def test_broken_settings_are_said_and_those_before_stay(third: Results) -> None:
+    words = "the settings have errors"
+    assert any(words in each for each in third["broken warnings"])
+    assert words in third["broken page"]
+    assert shows(third["broken light"], Pattern.ERROR)
+    assert words in third["broken told"]["mtp-appliance-log.txt"]
+    assert "Kept over a start" in third["broken detected"]
+    assert "old.bin" in third["broken files"]
 
 
 def test_a_bad_card_works_as_far_as_it_can(wrong: Results) -> None:
     assert "1d6b:0104" in wrong["detected"] or "MTP Appliance" in wrong["detected"]
     assert "MTP Appliance" in wrong["page"]
+    assert wrong["failed"] == []
 
 
-def test_what_is_wrong_with_the_card_is_said(wrong: Results) -> None:
-    told = wrong["told"]["mtp-appliance-log.txt"]
-    for words in ("smaller than the image", "partition with the files", "Raspberry Pi 3 Model B"):
-        assert words in told
-        assert any(words in each for each in wrong["warnings"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "the card is smaller than the image",
+        "the card has no partition for the files",
+        "this is a Raspberry Pi 3 Model B",
+        "mtp-appliance.toml on the card does not count",
+    ],
+)
+def test_what_is_wrong_with_the_card_is_said(wrong: Results, words: str) -> None:
+    assert any(words in each for each in wrong["warnings"])
+    assert words in html.unescape(wrong["page"])
+    assert words in wrong["told"]["mtp-appliance-log.txt"]
+
+
+def test_what_is_wrong_with_its_settings_is_written_beside_them(wrong: Results) -> None:
     assert "mtp-appliance.toml" in wrong["told"]["mtp-appliance-errors.txt"]
     assert {"mtp-appliance-log.txt", "mtp-appliance-errors.txt"} <= wrong["boot files"]
 
 
 def test_the_light_says_that_something_is_wrong(wrong: Results) -> None:
-    assert len(wrong["light"]) > 2
+    assert shows(wrong["light"], Pattern.ERROR)

@@ -66,6 +66,7 @@ def test_each_has_words_of_its_own() -> None:
         (Status(ready=True, usb=USB, unsafe=Unsafe(1, 10, 2.0)), (), Pattern.UNSAFE),
         (Status(ready=True, unsafe=Unsafe(1, 10, 2.0)), (), Pattern.UNSAFE),
         (Status(ready=True, usb=USB, warnings=(Warning("storage-full"),)), (), Pattern.ERROR),
+        (Status(ready=True, usb=USB, warnings=(Warning("settings-errors"),)), (), Pattern.ERROR),
         (Status(ready=True, usb=USB, warnings=(Warning("clock-not-set"),)), (), Pattern.CONNECTED),
     ],
 )

@@ -10,7 +10,8 @@ import pytest
 
 from appliance.cli import main
 from appliance.errors import ApplianceError
-from appliance.services.apply import Applier, with_host
+from appliance.services.apply import Applier, note_refusal, with_host
+from appliance.services.concerns import Facts, concerns, read_failures
 from appliance.settings.schema import Settings
 from tests.unit.gadget.conftest import FakeSys
 from tests.unit.services.fake_kernel import kernel
@@ -211,3 +212,14 @@ def test_a_damaged_memory_is_a_start(kernel: FakeSys, damaged: str) -> None:
 )
 def test_hosts(before: str, after: str) -> None:
     assert with_host(before, "new") == after
+
+
+def test_settings_of_the_boot_partition_that_do_not_count_are_a_warning(tmp_path: Path) -> None:
+    note_refusal("line 3: unfinished\nand more", tmp_path)
+    failures = read_failures(tmp_path / "run/mtp-appliance-failures")
+    (warning,) = concerns(Facts(failures=failures, now=2e9))
+    assert warning.code == "card"
+    assert warning.text == "mtp-appliance.toml on the card does not count: line 3: unfinished"
+    assert "on any PC" in warning.hint
+    note_refusal("", tmp_path)
+    assert read_failures(tmp_path / "run/mtp-appliance-failures") == ()

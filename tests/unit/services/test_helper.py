@@ -42,7 +42,7 @@ class Rig:
         monkeypatch.setattr(places, "SETTINGS", path.parent / "etc" / "settings.toml")
         monkeypatch.setattr(places, "SECRETS", path.parent / "secrets")
         self.table = helper_verbs.verbs(self._run)
-        answers = Answers(self.table, {PAGE: tuple(self.table)})
+        answers = Answers(lambda: self.table, {PAGE: tuple(self.table)})
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()

@@ -25,9 +25,11 @@ class Card:
         self.errors = self.boot / "mtp-appliance-errors.txt"
         self.settings_path = root / "etc/settings.toml"
         self.state = root / "state"
+        self.refusals: list[str] = []
 
     def start(self) -> bool:
-        return take_over_boot_file(self.file, self.settings_path, self.state)
+        refuse = self.refusals.append
+        return take_over_boot_file(self.file, self.settings_path, self.state, refuse)
 
     @property
     def text(self) -> str:
@@ -109,8 +111,11 @@ def test_what_is_wrong_is_written_beside_it(card: Card, data: bytes, words: str)
     assert not card.start()
     assert card.text == examples.shipped()
     assert words in card.errors.read_text()
+    (refusal,) = card.refusals
+    assert words in refusal
     card.file.write_text('name = "right"')
     assert card.start()
+    assert len(card.refusals) == 1
     assert not card.errors.exists()
     assert card.settings.name == "right"
 
@@ -120,6 +125,7 @@ def test_what_is_odd_is_written_too_but_the_rest_counts(card: Card) -> None:
     assert card.start()
     assert card.settings.name == "x"
     assert "names: there is no such setting" in card.errors.read_text()
+    assert card.refusals == []
 
 
 @pytest.mark.parametrize(

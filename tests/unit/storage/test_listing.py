@@ -425,6 +425,19 @@ def test_a_path_that_is_longer_than_the_kernel_says(store: Catalogue, root: Path
     assert names(store) == []
 
 
+@pytest.mark.parametrize(("mode", "shown"), [(0o700, False), (0o755, True)])
+def test_the_place_for_repairs_of_an_ext_file_system(
+    store: Catalogue, root: Path, mode: int, *, shown: bool
+) -> None:
+    place = root / "lost+found"
+    place.mkdir()
+    place.chmod(mode)
+    (root / "found").mkdir()
+    (root / "found").chmod(0o700)
+    assert names(store) == ["found", *(["lost+found"] if shown else [])]
+    assert len(store.tree(FIRST)) == (2 if shown else 1)
+
+
 def test_an_unreadable_folder_is_as_if_empty_in_the_tree(
     store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
