@@ -36,6 +36,7 @@ _CONCERNS = {
     "storage-nearly-full": lazy_gettext("A storage is nearly full"),
     "storage-missing": lazy_gettext("The folder of a storage is gone"),
     "storage-failed": lazy_gettext("A folder cannot be served"),
+    "unwatched": lazy_gettext("Some changes are seen late"),
     "settings-errors": lazy_gettext("The settings file has errors"),
     "no-controller": lazy_gettext("There is no USB device controller"),
     "controller-taken": lazy_gettext("Another program uses the USB device controller"),

@@ -7,6 +7,7 @@
 | `storage-nearly-full` | less than 10 % are free                                       |
 | `storage-missing`     | its folder is gone                                            |
 | `storage-failed`      | its folder could not be served to begin with                  |
+| `unwatched`           | the kernel lets us watch no more folders                      |
 | `settings-errors`     | the settings file is not used, for it has errors              |
 | `no-controller`       | there is no USB device controller                             |
 | `controller-taken`    | another gadget has the USB device controller                  |
@@ -44,6 +45,7 @@ class Facts:
     holder: str = ""
     failures: Sequence[tuple[str, str]] = ()
     taken_back: str = ""
+    unwatched: str = ""
     now: float = 0.0
 
 
@@ -55,6 +57,7 @@ def concerns(facts: Facts) -> tuple[Warning, ...]:
         *_controller(facts),
         *_failed(facts.failed),
         *(warning for each in facts.storages for warning in _storage(each)),
+        *_unwatched(facts.unwatched),
         *_settings(facts),
         *_clock(facts.now),
     )
@@ -134,6 +137,12 @@ def _storage(storage: StorageStatus) -> Iterator[Warning]:
         yield Warning(
             "storage-nearly-full", f"{storage.name} is nearly full", "make room before it is full"
         )
+
+
+def _unwatched(why: str) -> Iterator[Warning]:
+    if why:
+        text = f"changes in some folders are seen only when the PC lists them again: {why}"
+        yield Warning("unwatched", text, "raise the limit, then start the responder again")
 
 
 def _settings(facts: Facts) -> Iterator[Warning]:

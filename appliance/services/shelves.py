@@ -53,6 +53,11 @@ class Shelves:
             storage.name, str(storage.path), state.value, read_only, free, capacity
         )
 
+    @property
+    def unwatched(self) -> str:
+        """Why changes on the device are not all seen at once; "" where they are."""
+        return self._catalogue.unwatched
+
     def unsafe(self) -> Unsafe:
         """Say what is not yet on the card."""
         waiting = self._catalogue.unsafe()

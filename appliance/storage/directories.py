@@ -43,9 +43,12 @@ def descend(base_fd: int, names: Sequence[bytes]) -> int:
         finally:
             os.close(fd)
         fd = below
-    if os.fstat(fd).st_dev != device:
+    try:
+        if os.fstat(fd).st_dev != device:
+            raise OSError(errno.EBUSY, "a disk is mounted there")
+    except BaseException:
         os.close(fd)
-        raise OSError(errno.EBUSY, "a disk is mounted there")
+        raise
     return fd
 
 
@@ -119,11 +122,20 @@ class Directories:
     def is_at(self, fd: int, names: Names) -> bool:
         """Ask the kernel whether a descriptor's directory lies at a path below the root."""
         expected = b"/".join((self._root.rstrip(b"/"), *names)) or b"/"
-        return _place(fd) == expected
+        with suppress(OSError):
+            return _place(fd) == expected
+        return False
 
     def holds(self, fd: int) -> bool:
-        """Ask the kernel whether an open file lies below the root, or did when it was deleted."""
-        return _place(fd).startswith(self._root.rstrip(b"/") + b"/")
+        """Ask the kernel whether an open file lies below the root, or did when it was deleted.
+
+        Of what lies deeper than a path can say it does not tell; then it counts as there.
+        """
+        try:
+            place = _place(fd)
+        except OSError as error:
+            return error.errno == errno.ENAMETOOLONG
+        return place.startswith(self._root.rstrip(b"/") + b"/")
 
     def close(self) -> None:
         """Close all; harmless when repeated."""
@@ -145,7 +157,11 @@ class Directories:
         with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
             above = self._device_above()
             fd = open_directory(self._root)
-        device = os.fstat(fd).st_dev
+        try:
+            device = os.fstat(fd).st_dev
+        except BaseException:
+            os.close(fd)
+            raise
         if device != above and self.is_at(fd, ()):
             self._device = device
             return fd
@@ -163,10 +179,8 @@ class Directories:
 
 
 def _place(fd: int) -> bytes:
-    """Where the kernel says that a descriptor's file lies; nothing where it does not say."""
-    with suppress(OSError):
-        return os.readlink(b"/proc/self/fd/%d" % fd)  # noqa: PTH115 - bytes
-    return b""
+    """Where the kernel says that a descriptor's file lies. Raises OSError."""
+    return os.readlink(b"/proc/self/fd/%d" % fd)  # noqa: PTH115 - bytes
 
 
 def _mount_point(path: bytes) -> bytes:

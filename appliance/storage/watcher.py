@@ -5,7 +5,15 @@ from typing import Protocol
 
 
 class Watcher(Protocol):
-    """Follows what happens in folders; called with the store's lock held."""
+    """Follows what happens in folders; called with the store's lock held.
+
+    `refusal` says why some or all folders are not watched that should be; "" where none.
+    """
+
+    @property
+    def refusal(self) -> str:
+        """The reason."""
+        ...
 
     def follow(self, folder: int, fd: int) -> None:
         """Watch a folder, open as `fd`, from now on; where that cannot be, do without."""
@@ -29,7 +37,10 @@ class Watcher(Protocol):
 
 
 class Unwatched:
-    """No watch."""
+    """No watch; for a reason, where one was wanted."""
+
+    def __init__(self, refusal: str = "") -> None:
+        self.refusal = refusal
 
     def follow(self, folder: int, fd: int) -> None:
         """Do without."""

@@ -27,6 +27,7 @@ from appliance.settings import store as settings_store
 from appliance.storage import trash_info
 from tests.fakes.memory_client import connect_memory
 from tests.protocol import traces
+from tests.torture import outsiders
 from tests.torture.budget import Budget
 
 Target = Callable[[bytes], None]
@@ -145,12 +146,14 @@ TARGETS: dict[str, Target] = {
     "settings": settings,
     "note": note,
     "conversation": conversation,
+    "redirection": outsiders.redirection,
+    "update": outsiders.update,
 }
 
 
 def corpus(name: str) -> list[bytes]:
     """What real clients sent, as a target takes it, and what people write."""
-    return sorted(set(_conversations() if name == "conversation" else _pieces()))
+    return sorted(set(_CORPORA.get(name, _pieces)()))
 
 
 def _conversations() -> Iterator[bytes]:
@@ -189,3 +192,11 @@ def _sent(step: traces.Step) -> bytes | None:
     if step.name:
         return struct.pack("<IIHH", 1, 0, 0xDC07, 0xFFFF) + encode_string(step.name)
     return bytes(min(step.sent, 600))
+
+
+#: What a target begins with, if it is not pieces of what clients sent.
+_CORPORA: dict[str, Callable[[], Iterator[bytes]]] = {
+    "conversation": _conversations,
+    "redirection": outsiders.guests,
+    "update": outsiders.updates,
+}

@@ -42,6 +42,7 @@ def storage(free: int, capacity: int, *, read_only: bool = False, state: str = "
         (Facts(failures=[("card-share", "no files | mend it")], now=NOW), "card", ("no files",)),
         (Facts(failures=[("a.service", "")], now=NOW), "unit-failed", ("a.service has failed",)),
         (Facts(taken_back="0.2.0 was", now=NOW), "update-taken-back", ("0.2.0 was",)),
+        (Facts(unwatched="no room; raise x", now=NOW), "unwatched", ("no room", "raise x")),
         (Facts(now=60.0), "clock-not-set", ()),
     ],
 )
