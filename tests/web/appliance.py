@@ -60,9 +60,7 @@ class FakeAppliance:
         return [arguments for each, arguments in self.calls if each == verb]
 
     def verbs(self) -> dict[str, Any]:
-        return {
-            verb: self._answer(verb) for verb in (*ANSWERS, "settings set", "settings password")
-        }
+        return {verb: self._answer(verb) for verb in (*ANSWERS, "settings set", "secret set")}
 
     def _answer(self, verb: str) -> Any:
         def answer(**arguments: Any) -> Any:
@@ -73,8 +71,8 @@ class FakeAppliance:
             if verb == "settings set":
                 values = arguments["values"]
                 self.settings.set({key: parse(key, text) for key, text in values.items()})
-            if verb == "settings password":
-                self.settings.set({"web.password": arguments["hash"]})
+            if verb == "secret set":
+                self.settings.set_secrets({arguments["key"]: arguments["value"]})
             return found(**arguments) if callable(found) else found
 
         return answer
@@ -185,7 +183,7 @@ def appliance(root: Path) -> Iterator[FakeAppliance]:
     verbs = fake.verbs()
     config = fake.config()
     assert config.helper is not None
-    with ControlServer(config.control, verbs), ControlServer(config.helper, verbs):
+    with ControlServer(config.control, lambda: verbs), ControlServer(config.helper, lambda: verbs):
         yield fake
     status_file.close()
 
