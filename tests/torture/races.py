@@ -81,8 +81,10 @@ class Worker:
             data = path.read_bytes()
             assert self._pc.info(told[name]).size == len(data), path
             assert self._pc.data(Op.GET_OBJECT, told[name]) == data, path
-            is_uploaded = name.split("~")[0] in NAMES and not is_edited(name)
-            assert not is_uploaded or is_whole(data), f"{path} is torn"
+            is_uploaded = (
+                name.partition("~")[0] in NAMES and "." not in name
+            )  # and no note of trash
+            assert not is_uploaded or is_edited(name) or is_whole(data), f"{path} is torn"
 
 
 def _check(data: bytes) -> None:
