@@ -359,7 +359,7 @@ def test_what_happened_while_the_root_was_away(watched: Catalogue, root: Path) -
     """The disk was gone when the kernel told, and a change of our own hides it from the date."""
     os.utime(root, (1, 1))
     names(watched)
-    row = watched._lookup.volumes[0].root
+    row = next(iter(watched._lookup.volumes)).root
     with watched._lock:
         with watched._lookup.own_change(row, watched._lookup.fd(row)):
             (root / "new").touch()
