@@ -20,6 +20,7 @@ from appliance import status
 from appliance.mtp.codes import ALL
 from appliance.mtp.codes import OperationCode as Op
 from appliance.mtp.prop_lists import decode_prop_list
+from tests.fakes import ptpip_client
 from tests.fakes.ptpip_client import TcpClient
 from tests.protocol.initiator import Initiator
 from tests.torture.budget import Budget
@@ -33,6 +34,12 @@ _SLACK = {"memory": 1 << 20, "descriptors": 2 * 24, "threads": 2}
 #: Bytes in memory for each object, as ARCHITECTURE.md promises, and for the whole responder.
 _AN_OBJECT, _ALL = 200, 40 << 20
 _LONG_NAME = "é" * 127 + "x"  # 255 bytes
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million objects in one answer take a while, on a busy machine above all."""
+    monkeypatch.setattr(ptpip_client, "PATIENCE", 300.0)
 
 
 @pytest.fixture
