@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The error that a person reads: what is wrong, and what to do about it."""
 
-from enum import IntEnum
+from appliance.enums import IntEnum
 
 
 class ExitStatus(IntEnum):

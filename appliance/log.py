@@ -8,7 +8,8 @@ import logging
 import os
 import sys
 from copy import copy
-from enum import IntEnum
+
+from appliance.enums import IntEnum
 
 
 class Verbosity(IntEnum):

@@ -14,15 +14,14 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import field, fields, is_dataclass
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from appliance.enums import StrEnum
 from appliance.errors import ApplianceError, ExitStatus
-from appliance.values import dataclass
+from appliance.values import dataclass, field, fields, is_dataclass
 
 FILE_NAME = "status.json"
 LOCK_NAME = "status.lock"

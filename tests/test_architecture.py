@@ -46,6 +46,8 @@ MTP_VALUES = tuple(
     f"appliance.mtp.{m}" for m in ("codes", "device_ports", "errors", "ports", "transaction")
 )
 ROOMS: dict[str, tuple[str, ...]] = {
+    "appliance.c_library": (),
+    "appliance.enums": (),
     "appliance.errors": (),
     "appliance.control": ("appliance.errors",),
     "appliance.log": ("appliance.errors",),
@@ -77,8 +79,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# At everyone's hand, as the standard library is, whose dataclasses it makes cheaper to begin with.
-VALUES = "appliance.values"
+# At everyone's hand, as the standard library is, of which they make parts cheaper to begin with.
+AT_HAND = ("appliance.c_library", "appliance.enums", "appliance.values")
 
 # Inside what a room may import, what it may not.
 EXCEPT: dict[str, tuple[str, ...]] = {
@@ -161,7 +163,7 @@ def _wrong(module: str, name: str) -> Iterator[str]:
 
 
 def _wrong_room(module: str, name: str) -> Iterator[str]:
-    if name in ("appliance", VALUES) or module == "appliance":
+    if name in ("appliance", *AT_HAND) or module == "appliance":
         if module == "appliance":
             yield f"the package itself imports nothing, so that it starts fast; not {name}"
         return

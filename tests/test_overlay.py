@@ -127,7 +127,7 @@ def test_the_pinned_packages_are_what_the_project_wants() -> None:
     assert f"functionfs=={PINNED['functionfs']}" in wanted
 
 
-@pytest.mark.parametrize("command", ["serve", *COMMANDS])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_is_in_the_man_page_and_completed(command: str) -> None:
     assert f"\n.B {command}\n" in MAN.read_text()
     assert f" {command} " in COMPLETION.read_text().replace('"', " ")

@@ -1,28 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command `mtp-appliance`. What it does is imported when it is asked for."""
 
-import argparse
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from collections.abc import Sequence
 
-from appliance import __version__
 from appliance.errors import ApplianceError, ExitStatus
 
-if TYPE_CHECKING:
-    from appliance.settings.guest_places import GuestPlace
-
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 15740
-_READ_ONLY = ":ro"
 _INTERRUPTED = 130
-_NAME_LENGTH = 100
 
-#: The other commands: each is described by `describe(parser)` in the module of its name.
+#: The commands: each is described by `describe(parser)` in the module of its name.
 COMMANDS = {
+    "serve": "serve folders as an MTP device, until interrupted",
     "status": "show what an appliance that runs is doing",
     "leds": "say what the lights mean, try them, serve them",
     "report": "gather what others need to find out what is wrong",
@@ -37,58 +25,14 @@ COMMANDS = {
     "update": "check and install signed updates, and go back to the version before",
 }
 
-_EPILOG = """\
-FOLDER is a path, or NAME=PATH to say under which name it is seen; with :ro
-behind it nothing in it can be changed. Without --usb, --functionfs or
---usbredir the folders are served over PTP/IP at 127.0.0.1:15740, for this
-machine only.
-PTP/IP has no passwords: whoever reaches the address that --listen names may
-read and change the folders.
-
-examples:
-  mtp-appliance serve ~/share
-  mtp-appliance serve Music=/srv/music:ro Inbox=/srv/inbox --listen 0.0.0.0
-  sudo mtp-appliance serve --usb /srv/share
-  mtp-appliance serve ~/share --usbredir unix:/run/user/1000/share.sock
-  mtp-appliance serve --settings /etc/mtp-appliance/settings.toml
-
-SIGHUP reads the settings file again.
-
-exit status:
-  0 ended by SIGINT or SIGTERM; 1 failed; 2 called wrongly; 4 only root may
-  do that; 5 there is no USB device controller
-"""
-
-
-class FolderArgument(NamedTuple):
-    """A folder to serve; a name of "" stands for the folder's own."""
-
-    path: Path
-    name: str = ""
-    read_only: bool = False
-
-
-class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help of one width: to ask the terminal would cost an import at every start."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=78)
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Complain."""
-        raise ApplianceError(message, hint=f"{self.prog} --help", status=ExitStatus.USAGE)
+#: What the responder's unit says, each with a value.
+_OF_THE_UNIT = ["--settings", "--functionfs", "--bind"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
     try:
-        words = sys.argv[1:] if argv is None else argv
-        arguments = make_parser(words[:1]).parse_args(words)
-        arguments.act(arguments)
+        _run(list(sys.argv[1:] if argv is None else argv))
     except ApplianceError as error:
         print(f"mtp-appliance: {error}", file=sys.stderr)
         return error.status
@@ -97,172 +41,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return ExitStatus.OK
 
 
-def make_parser(command: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """Describe the command line; in full what belongs to the command that is asked for."""
-    parser = Parser(
-        prog="mtp-appliance",
-        description="Serve folders as an MTP device.",
-        formatter_class=Formatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_serve(
-        commands.add_parser(
-            "serve",
-            help="serve folders over PTP/IP or USB",
-            description="Serve folders as an MTP device, over PTP/IP or USB, until interrupted.",
-            epilog=_EPILOG,
-            formatter_class=Formatter,
-            allow_abbrev=False,
-        )
-    )
-    for name, what in COMMANDS.items():
-        parser_of_it = commands.add_parser(
-            name,
-            help=what,
-            description=f"{what[0].upper()}{what[1:]}.",
-            formatter_class=Formatter,
-            allow_abbrev=False,
-        )
-        if name in command:
-            import_module(f"{__name__}.{name}").describe(parser_of_it)
-    return parser
+def _run(words: list[str]) -> None:
+    """Do what the words say; those of the unit are understood without argparse.
+
+    It would be a tenth of the start, and there all is said that can be.
+    """
+    values = words[2::2]
+    if words[:1] == ["serve"] and words[1::2] == _OF_THE_UNIT and _are_values(values):
+        from appliance.cli.start import start_unit  # noqa: PLC0415
+
+        start_unit(*values)
+    else:
+        from appliance.cli.parsing import parse  # noqa: PLC0415
+
+        arguments = parse(words)
+        arguments.act(arguments)
 
 
-def _add_serve(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(act=serve)
-    add = parser.add_argument
-    add("folders", metavar="FOLDER", nargs="*", type=parse_folder, help="what to serve")
-    add("--settings", type=Path, metavar="FILE",
-        help="serve what this file says (TOML), and change with it")  # fmt: skip
-    add("--name", type=parse_name, metavar="FRIENDLY",
-        help="what the device is called until a PC gives it another name")  # fmt: skip
-    add("--no-trash", action="store_true", help="delete for good what a PC deletes")
-    add("--allow-format", action="store_true", help="let a PC delete all of a storage at once")
-    add("--hide-hidden", action="store_true", help="hide names that begin with a dot")
-    add("--state-dir", type=Path, metavar="DIR",
-        help="where to keep what a PC has set (the systemd unit's, or ~/.local/state/mtp-appliance)")  # fmt: skip  # noqa: E501
-    add("--listen", action="append", type=parse_address, default=[], metavar="ADDRESS[:PORT]",
-        help="serve over PTP/IP at this address; may be repeated")  # fmt: skip
-    add("--usbredir", action="append", type=parse_guest_place, default=[], metavar="PLACE",
-        help="serve virtual machines: unix:PATH or tcp:HOST:PORT, with connect: before "
-             "it where QEMU listens; may be repeated")  # fmt: skip
-    usb = parser.add_mutually_exclusive_group()
-    usb.add_argument("--usb", action="store_true", help="make a USB gadget and serve over it")
-    usb.add_argument("--functionfs", type=Path, metavar="MOUNTPOINT",
-                     help="serve on a FunctionFS that is mounted already")  # fmt: skip
-    add("--bind", metavar="GADGET",
-        help="with --functionfs: bind this gadget, and again whenever it was lost")  # fmt: skip
-    add("--udc", metavar="NAME",
-        help="with --usb or --bind: the USB device controller, if not the first")  # fmt: skip
-    tell = parser.add_mutually_exclusive_group()
-    tell.add_argument("-v", "--verbose", action="count", default=0, help="tell more")
-    tell.add_argument("-q", "--quiet", action="count", default=0, help="tell of trouble only")
-
-
-def parse_folder(text: str) -> FolderArgument:
-    """Read FOLDER: the first reading whose path exists, or else the one that reads most into it."""
-    readings = list(_readings(text))
-    if not readings:
-        raise argparse.ArgumentTypeError(f"{text!r} names no folder")
-    return next((each for each in readings if each.path.exists()), readings[-1])
-
-
-def _readings(text: str) -> Iterator[FolderArgument]:
-    name, equals, path = text.partition("=")
-    for prefix, rest in [("", text), (name, path)] if equals and name and path else [("", text)]:
-        if rest:
-            yield FolderArgument(Path(rest), prefix)
-        if rest.endswith(_READ_ONLY) and rest != _READ_ONLY:
-            yield FolderArgument(Path(rest.removesuffix(_READ_ONLY)), prefix, read_only=True)
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Read ADDRESS[:PORT]."""
-    from appliance.settings import addresses  # noqa: PLC0415 - seldom needed
-
-    try:
-        return addresses.parse_address(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def parse_guest_place(text: str) -> "GuestPlace":
-    """Read where virtual machines are met."""
-    from appliance.settings import guest_places  # noqa: PLC0415 - seldom needed
-
-    try:
-        return guest_places.parse_guest_place(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def parse_name(text: str) -> str:
-    """Read a friendly name."""
-    from appliance.settings.state import is_name  # noqa: PLC0415 - seldom needed
-
-    if not is_name(text):
-        raise argparse.ArgumentTypeError(f"{text!a} is no name of 1 to 254 characters")
-    return text
-
-
-def serve(arguments: argparse.Namespace) -> None:
-    """Serve."""
-    if bool(arguments.folders) == bool(arguments.settings):
-        what = "name a FOLDER to serve, or --settings FILE; not both"
-        hint = "mtp-appliance serve --help"
-        raise ApplianceError(what, hint=hint, status=ExitStatus.USAGE)
-    _require_companion(arguments)
-    from appliance import log  # noqa: PLC0415 - not for --help
-    from appliance.services import mtpd  # noqa: PLC0415
-    from appliance.storage import Folder  # noqa: PLC0415
-
-    log.configure(arguments.verbose - arguments.quiet)
-    elsewhere = arguments.usb or arguments.functionfs is not None or arguments.usbredir
-    default = () if elsewhere else ((DEFAULT_HOST, DEFAULT_PORT),)
-    show_hidden = not arguments.hide_hidden
-    mtpd.serve(
-        mtpd.Options(
-            folders=tuple(
-                Folder(each.path, each.name or storage_name(each.path), each.read_only, show_hidden)
-                for each in arguments.folders
-            ),
-            listen=tuple(arguments.listen),
-            usbredir=tuple(arguments.usbredir),
-            usb=arguments.usb,
-            udc=arguments.udc,
-            functionfs=arguments.functionfs,
-            bind=arguments.bind or "",
-            name=arguments.name or "",
-            state_directory=arguments.state_dir,
-            settings=arguments.settings,
-            default_listen=default,
-            trash=not arguments.no_trash,
-            allow_format=arguments.allow_format,
-            verbosity=arguments.verbose - arguments.quiet,
-        ),
-        announce,
-    )
-
-
-def _require_companion(arguments: argparse.Namespace) -> None:
-    if arguments.udc and not (arguments.usb or arguments.bind):
-        raise ApplianceError("--udc goes with --usb", hint="add --usb", status=ExitStatus.USAGE)
-    if arguments.bind and not arguments.functionfs:
-        what, hint = "--bind goes with --functionfs", "add --functionfs MOUNTPOINT"
-        raise ApplianceError(what, hint=hint, status=ExitStatus.USAGE)
-
-
-def storage_name(path: Path) -> str:
-    """Name a storage after its folder."""
-    name = os.fsencode(path.resolve().name).decode("utf-8", "replace")
-    return name[:_NAME_LENGTH] or "Files"
-
-
-def announce(line: str) -> None:
-    """Tell the person who called; one who does not listen is no reason to end."""
-    try:
-        print(line, flush=True)
-    except OSError:
-        sys.stdout = None
+def _are_values(words: list[str]) -> bool:
+    """Whether none is missing, and none is an option."""
+    return len(words) == len(_OF_THE_UNIT) and not any(each.startswith("-") for each in words)

@@ -9,13 +9,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
 from pathlib import Path
 
 from appliance import places
 from appliance.settings.schema import Settings
 from appliance.status import Status
-from appliance.values import dataclass
+from appliance.values import dataclass, field
 
 #: Seconds that a program that hangs is waited for.
 _PATIENCE = 10.0

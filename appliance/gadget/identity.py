@@ -5,6 +5,8 @@ A PC remembers the device by its serial number and its network by the addresses.
 is the board's; where the board has none it is derived from the machine's id, never that id itself.
 """
 
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from appliance import __version__
@@ -54,9 +56,16 @@ def _address(name: str) -> str:
 
 
 def _derive(text: str) -> bytes:
-    import hashlib  # noqa: PLC0415 - 4 MB, which a board with a serial number does not need
+    return _sha256(f"mtp-appliance {text}".encode())
 
-    return hashlib.sha256(f"mtp-appliance {text}".encode()).digest()
+
+def _sha256(data: bytes) -> bytes:
+    """Hash by Python's own module: the public one loads OpenSSL, 4 MB of memory, for nothing."""
+    for name in ("_sha2", "_sha256", "hashlib"):  # of 3.12 and later, of 3.11, of any
+        with suppress(ImportError):
+            digest: bytes = import_module(name).sha256(data).digest()
+            return digest
+    raise ImportError("no SHA-256 here")
 
 
 def _cpu_serial(root: Path) -> str:

@@ -8,9 +8,9 @@ Paths are relative to the gadget's own directory. Spec: Linux, Documentation/usb
 """
 
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from zlib import crc32
 
+from appliance.enums import StrEnum
 from appliance.values import dataclass
 
 FUNCTION = "ffs.mtp"

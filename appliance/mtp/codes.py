@@ -5,8 +5,9 @@ A code that is not listed here is kept: it becomes a member named `UNKNOWN_xxxx`
 prints like the others, so that a log shows what a client really sent.
 """
 
-from enum import IntEnum
 from typing import Self
+
+from appliance.enums import IntEnum
 
 
 class Code(IntEnum):

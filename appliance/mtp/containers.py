@@ -15,8 +15,8 @@ Header of every container:
 """
 
 import struct
-from enum import Enum, IntEnum
 
+from appliance.enums import Enum, IntEnum
 from appliance.mtp.codes import EventCode, OperationCode
 from appliance.mtp.transaction import Reply, Request
 from appliance.values import dataclass

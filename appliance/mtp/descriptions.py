@@ -5,11 +5,10 @@ Each `encode` gives its table of fields and the section of MTP 1.1 that defines 
 """
 
 from collections.abc import Sequence
-from dataclasses import field
 
 from appliance.mtp.codes import DataType
 from appliance.mtp.wire import Value, Writer, encode_value
-from appliance.values import dataclass
+from appliance.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

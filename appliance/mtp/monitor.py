@@ -5,9 +5,9 @@ Only beginnings and ends are told. In between the thread that moves the bytes co
 `Movement.done`, where any other thread may look as often as it likes, and nobody waits.
 """
 
-from enum import Enum, auto
 from typing import Protocol
 
+from appliance.enums import Enum, auto
 from appliance.mtp.transaction import FileSource
 
 

@@ -7,9 +7,9 @@ other error for anything that a file system or an initiator can do.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from enum import Enum, auto
 from typing import Protocol
 
+from appliance.enums import Enum, auto
 from appliance.mtp.transaction import FileSource
 from appliance.values import dataclass
 

@@ -19,7 +19,6 @@ Spec: MTP 1.1 appendix E.2.1 (ObjectPropList), D.2.32 to D.2.34.
 import struct
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 from appliance.mtp.codes import DataType, ObjectPropertyCode, ResponseCode
@@ -36,7 +35,7 @@ from appliance.mtp.wire import (
     encoder_of,
     size_of,
 )
-from appliance.values import dataclass
+from appliance.values import dataclass, replace
 
 _UNIQUE_ID = ObjectPropertyCode.PERSISTENT_UNIQUE_OBJECT_IDENTIFIER
 _HANDLE = struct.Struct("<I")

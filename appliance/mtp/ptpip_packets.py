@@ -11,8 +11,8 @@ Spec: CIPA DC-005 (PTP-IP) section 2.3. All integers are little-endian.
 """
 
 import struct
-from enum import IntEnum
 
+from appliance.enums import IntEnum
 from appliance.mtp.codes import EventCode, OperationCode
 from appliance.mtp.transaction import Reply, Request
 from appliance.mtp.wire import Reader, WireError

@@ -12,8 +12,8 @@ Spec: MTP 1.1 sections 4.2 (sessions), 4.3 (transactions).
 
 import logging
 from collections.abc import Callable
-from enum import IntEnum, auto
 
+from appliance.enums import IntEnum
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Edit, Upload
@@ -28,23 +28,23 @@ MAX_EDITS = 64
 class Phase(IntEnum):
     """Where the transaction under way stands."""
 
-    IDLE = auto()
-    OPERATION = auto()
-    DATA_IN = auto()
-    DATA_OUT = auto()
-    RESPONSE = auto()
+    IDLE = 1
+    OPERATION = 2
+    DATA_IN = 3
+    DATA_OUT = 4
+    RESPONSE = 5
 
 
 class Step(IntEnum):
     """What moves a transaction on."""
 
-    REQUEST = auto()
-    HAS_DATA = auto()
-    WANTS_DATA = auto()
-    REPLY = auto()
-    DATA_COMPLETE = auto()
-    ANSWERED = auto()
-    ABANDON = auto()
+    REQUEST = 1
+    HAS_DATA = 2
+    WANTS_DATA = 3
+    REPLY = 4
+    DATA_COMPLETE = 5
+    ANSWERED = 6
+    ABANDON = 7
 
 
 TRANSITIONS: dict[tuple[Phase, Step], Phase] = {

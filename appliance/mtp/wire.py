@@ -239,7 +239,7 @@ def decode_value(reader: Reader, data_type: DataType) -> Value:
     return reader.integer(size, signed=signed)
 
 
-_DATE = re.compile(r"(\d{8})T(\d{6})(?:\.\d+)?(Z|[+-]\d{4})?", re.ASCII)
+_DATE = r"(?a)(\d{8})T(\d{6})(?:\.\d+)?(Z|[+-]\d{4})?"
 
 
 def encode_date(timestamp: float) -> str:
@@ -264,7 +264,7 @@ def decode_date(text: str) -> float | None:
     """Read a date with optional fraction and zone; Unix seconds, None for an empty string."""
     if not text:
         return None
-    match = _DATE.fullmatch(text)
+    match = re.fullmatch(_DATE, text)
     if match is None:
         raise WireError(f"no date: {text!a}")
     day, clock, zone = match.groups()

@@ -13,6 +13,7 @@ import struct
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,8 @@ from appliance.errors import ApplianceError
 log = logging.getLogger(__name__)
 
 Verb = Callable[..., Any]
+#: Gives the verbs by name; called when somebody asks, for most services are never asked.
+Verbs = Callable[[], Mapping[str, Verb]]
 #: What users other than root and the service's own may ask for, by their numbers.
 Allowed = Mapping[int, Collection[str]]
 NOBODY_ELSE: Allowed = {}
@@ -36,9 +39,7 @@ _CREDENTIALS = struct.Struct("3i")
 class ControlServer:
     """Listens while it is entered; where it cannot, that is logged and the service goes on."""
 
-    def __init__(
-        self, path: Path, verbs: Mapping[str, Verb], allowed: Allowed = NOBODY_ELSE
-    ) -> None:
+    def __init__(self, path: Path, verbs: Verbs, allowed: Allowed = NOBODY_ELSE) -> None:
         self._path = path
         self._answers = Answers(verbs, allowed)
         self._is_shared = bool(allowed)
@@ -93,8 +94,8 @@ class ControlServer:
 class Answers:
     """What is said to those who ask, each according to who it is."""
 
-    def __init__(self, verbs: Mapping[str, Verb], allowed: Allowed = NOBODY_ELSE) -> None:
-        self._verbs = verbs
+    def __init__(self, verbs: Verbs, allowed: Allowed = NOBODY_ELSE) -> None:
+        self._verbs = cache(verbs)
         self._allowed = allowed
 
     def to(self, connection: socket.socket) -> None:
@@ -105,7 +106,7 @@ class Answers:
 
     def _allowed_to(self, user: int) -> Collection[str]:
         """Give the verbs that a user may ask for; nobody is heard who may ask for none."""
-        allowed = self._verbs if user in (0, os.geteuid()) else self._allowed.get(user, ())
+        allowed = self._verbs() if user in (0, os.geteuid()) else self._allowed.get(user, ())
         if not allowed:
             raise _NOT_ALLOWED
         return allowed
@@ -115,7 +116,7 @@ class Answers:
             line = receive_line(connection, _LONGEST)  # who is refused has to be listened to first
             allowed = self._allowed_to(_user(connection))
             request = json.loads(line)
-            verb = self._verbs[request["verb"]]
+            verb = self._verbs()[request["verb"]]
             if request["verb"] not in allowed:
                 raise _NOT_ALLOWED
             return {"result": _done(verb, request.get("arguments", {}))}

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The status in one line of a few words; names of files are not in it."""
+"""The status in one line of a few words, without names of files; and where the page is."""
 
+from importlib.util import find_spec
+
+from appliance.settings.schema import Settings
 from appliance.status import Cable, Direction, Status
 
 _CABLES = {
@@ -33,3 +36,10 @@ def _doing(status: Status) -> str:
     if status.sessions and status.usb.cable in {Cable.NOT_USED, Cable.DETACHED, Cable.UNBOUND}:
         return "Connected to a PC"
     return _CABLES[status.usb.cable]
+
+
+def page_address(settings: Settings) -> str:
+    """Say where the settings page is on a PC at the cable; "" where there is none."""
+    if settings.network_function == "none" or find_spec("webui") is None:
+        return ""
+    return f"http://{settings.network_host_name}.local"

@@ -30,7 +30,7 @@ def run(idle: float) -> None:
         hint = "systemd does that: systemctl start mtp-appliance-helper.socket"
         raise ApplianceError("nobody listens for the helper", hint=hint)
     table = all_verbs()
-    answers = Answers(table, allowed(table))
+    answers = Answers(lambda: table, allowed(table))
     stop = Stop()
     with stop.listening():
         notify("READY=1")

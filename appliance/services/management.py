@@ -8,9 +8,6 @@ from collections.abc import Callable, Collection, Mapping
 
 from appliance.mtp.responder import Responder
 from appliance.services.control_socket import Allowed, Verb
-from appliance.services.settings_verbs import SettingsVerbs
-from appliance.services.storage_verbs import StorageVerbs
-from appliance.services.trash_verbs import TrashVerbs
 from appliance.settings.store import SettingsFile
 from appliance.storage import Catalogue
 
@@ -45,7 +42,14 @@ def all_verbs(
     settings: SettingsFile | None,
     reload: Callable[[], None] = lambda: None,
 ) -> dict[str, Verb]:
-    """Give all verbs by name; `reload` puts into force what the settings file says now."""
+    """Give all verbs by name; `reload` puts into force what the settings file says now.
+
+    They are loaded here, that is when somebody asks: a tenth of what a start would take.
+    """
+    from appliance.services.settings_verbs import SettingsVerbs  # noqa: PLC0415
+    from appliance.services.storage_verbs import StorageVerbs  # noqa: PLC0415
+    from appliance.services.trash_verbs import TrashVerbs  # noqa: PLC0415
+
     return {
         **StorageVerbs(catalogue, settings).verbs(),
         **SettingsVerbs(settings, reload).verbs(),

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The MTP service: folders, responder and transports, wired together until a signal ends it."""
 
+import gc
 import logging
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,8 @@ from appliance.gadget.identity import device_identity
 from appliance.log import NAMES, set_level
 from appliance.mtp.codes import DevicePropertyCode
 from appliance.mtp.device import Device
-from appliance.mtp.ptpip_packets import PORT
 from appliance.mtp.responder import Responder
-from appliance.services.control_socket import ControlServer
+from appliance.services.control_socket import ControlServer, Verb
 from appliance.services.host import LinuxHost
 from appliance.services.management import all_verbs, allowed_users
 from appliance.services.notify import notify
@@ -41,7 +40,7 @@ from appliance.settings.schema import Settings, StorageSetting
 from appliance.settings.state import State, state_directory
 from appliance.settings.store import Reading, SettingsFile
 from appliance.storage import Catalogue, Folder, WriteSafety
-from appliance.values import dataclass
+from appliance.values import dataclass, replace
 
 if TYPE_CHECKING:
     from appliance.services.binding import Binder
@@ -113,6 +112,8 @@ def serve(options: Options, announce: Announce) -> None:
             stop.call(usb.stop)
             lines.append("Ready over USB.")
         notify("READY=1")
+        gc.freeze()  # what a start has made is there to stay
+        gc.enable()
         reporter.ready()
         if binder is not None:
             stack.enter_context(binder)
@@ -183,19 +184,26 @@ def _responder(
     if file is not None:
         reporter.storages_failed(add_storages(catalogue, folders))
     responder = Responder(device, catalogue, reporter.monitor)
-    verbs = all_verbs(catalogue, responder, file)
+    reload = _nothing
     if file is not None:
         parts = (catalogue, responder, reporter)
         rename = renamer(options.name, state, responder)
         reloader = Reloader(file, settings, *parts, rename=rename, verbosity=options.verbosity)
         _reload_at_signal(reloader, stack)
-        verbs = all_verbs(catalogue, responder, file, reloader.reload)
-    verbs["history"] = reporter.history
-    if binder is not None:
-        verbs["reconnect"] = binder.reconnect
+        reload = reloader.reload
+
+    def verbs() -> Mapping[str, Verb]:
+        bound = {} if binder is None else {"reconnect": binder.reconnect}
+        others = {"history": reporter.history, **bound}
+        return all_verbs(catalogue, responder, file, reload) | others
+
     socket = socket_path(options.state_directory)
     stack.enter_context(ControlServer(socket, verbs, allowed_users()))
     return responder, reporter
+
+
+def _nothing() -> None:
+    """Reload nothing: there is no file."""
 
 
 def renamer(fixed: str, state: State, responder: Responder) -> Callable[[str], None]:
@@ -255,6 +263,8 @@ def _address_lines(addresses: "list[Address]") -> list[str]:
 
 
 def _gphoto2(address: "Address") -> str:
+    from appliance.mtp.ptpip_packets import PORT  # noqa: PLC0415 - over USB it is not needed
+
     host = "127.0.0.1" if address.host == "0.0.0.0" else address.host
     # It takes the port once for each of its two connections.
     ports = "" if address.port == PORT else f":{address.port}:{address.port}"

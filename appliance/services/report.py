@@ -9,7 +9,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from appliance import places
@@ -21,6 +21,7 @@ from appliance.gadget.configfs import GADGETS
 from appliance.gadget.identity import serial_number
 from appliance.settings.examples import of
 from appliance.status import encode
+from appliance.values import replace
 
 #: Lines of each log, and bytes of one part; the beginning of a longer one is left out.
 _LINES, _MOST = 4000, 1 << 20

@@ -13,8 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import field, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -23,18 +21,17 @@ from appliance.errors import ApplianceError
 from appliance.mtp.monitor import NOBODY, Monitor
 from appliance.mtp.ports import Change, ChangeKind
 from appliance.services.concerns import Facts, concerns, read_failures, read_taken_back
-from appliance.services.headline import headline
+from appliance.services.headline import headline, page_address
 from appliance.services.notify import is_heard, notify
 from appliance.services.shelves import Shelves
 from appliance.services.status_file import StatusFile
 from appliance.services.throughput import Sample, Throughput
 from appliance.services.traffic import MOVING, Traffic
-from appliance.settings.schema import Settings
 from appliance.settings.store import Reading
 from appliance.status import Status, StorageStatus
 from appliance.storage import Catalogue
 from appliance.storage.watch import Watch
-from appliance.values import dataclass
+from appliance.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from appliance.services.cable import CableState, CableWatch
@@ -43,6 +40,8 @@ log = logging.getLogger(__name__)
 
 #: The part of the time that telling may take; a slow machine tells less often.
 _SHARE = 0.05
+#: Seconds in which a start tells nothing of itself, for that would make it longer.
+_START = 5.0
 #: Seconds that the thread has to end; one that waits for a disk is left behind.
 _PATIENCE = 2.0
 _ALARM = select.POLLPRI | select.POLLERR
@@ -98,7 +97,7 @@ class Reporter:
         self._line = ""
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._is_awake = False
-        self._over = threading.Event()
+        self._over, self._begun = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="status", daemon=True)
         if self._is_useful:
             catalogue.listen(self._changed)
@@ -111,6 +110,7 @@ class Reporter:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        self._begun.set()
         self._wake()
         if self._is_useful:
             self._thread.join(_PATIENCE)
@@ -134,13 +134,14 @@ class Reporter:
     def ready(self) -> None:
         """Note that all is served now."""
         self._tell(ready=True)
+        self._begun.set()
 
     def settings_read(self, reading: Reading) -> None:
         """Note what was found in the settings file, and what it says."""
         self._tell(
             settings_errors=tuple(reading.findings.errors),
             from_good_copy=reading.from_good_copy,
-            page=_page(reading.settings),
+            page=page_address(reading.settings),
         )
 
     def storages_failed(self, errors: Sequence[ApplianceError]) -> None:
@@ -179,10 +180,12 @@ class Reporter:
     # The thread
 
     def _work(self) -> None:
+        self._begun.wait(_START)
         with ExitStack() as stack:
-            failures = _watch(self._places.failures, stack)
-            pause = 0.0
+            failures, is_late, pause = None, True, 0.0
             while not self._over.is_set():
+                if is_late and self._told.ready:  # not before: it takes a tenth of a start
+                    failures, is_late, pause = _watch(self._places.failures, stack), False, 0.0
                 self._sleep(pause, failures)
                 begun = time.monotonic()
                 try:
@@ -271,13 +274,6 @@ class Reporter:
             notify(f"STATUS={line}")
 
 
-def _page(settings: Settings) -> str:
-    """Say where the settings page is on a PC at the cable; "" where there is none."""
-    if settings.network_function == "none" or find_spec("webui") is None:
-        return ""
-    return f"http://{settings.network_host_name}.local"
-
-
 def _watch(directory: Path, stack: ExitStack) -> Watch | None:
     """Watch a directory of small files; where that cannot be, it is looked at with the rest."""
     try:
@@ -287,6 +283,7 @@ def _watch(directory: Path, stack: ExitStack) -> Watch | None:
     try:
         watch = Watch()
         stack.callback(watch.close)
+        watch.open()
         watch.add(fd)
     except OSError:
         return None

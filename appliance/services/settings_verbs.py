@@ -5,7 +5,6 @@ What would be different is said before, by `plan` and by `dry`, in the same form
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from appliance.errors import ApplianceError
@@ -16,6 +15,7 @@ from appliance.settings.schema import Settings, declared
 from appliance.settings.store import SettingsFile
 from appliance.settings.takeover import PASSWORD, Adopted, adopt, return_to
 from appliance.settings.values import find, parse, value_of
+from appliance.values import replace
 
 #: What one setting was and will be, and when that is in force.
 Said = dict[str, Any]

@@ -9,7 +9,6 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import appliance
@@ -24,6 +23,7 @@ from appliance.update.bundle import Bundle
 from appliance.update.choice import IMAGE, Choice
 from appliance.update.fitness import is_newer, require_fit, this_machine
 from appliance.update.keys import SUFFIX, PublicKey, read_public, trusted, write_public
+from appliance.values import dataclass
 
 TARGET = "mtp-appliance.target"
 RELEASE, KEYS = "release", "keys"

@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import field
 from errno import EACCES, EBUSY, ESRCH
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from appliance.mtp.responder import Responder
 from appliance.places import FUNCTIONFS
 from appliance.services.gadget import gadget_settings, kept_up, prepare
 from appliance.settings.schema import Settings
-from appliance.values import dataclass
+from appliance.values import dataclass, field
 
 if TYPE_CHECKING:
     from appliance.transports.functionfs import FunctionFsTransport

@@ -10,7 +10,6 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from appliance.services.status_file import find_status
 from appliance.services.stopping import Stop
 from appliance.services.watchdog import Watchdog
 from appliance.settings.state import state_directory
+from appliance.values import dataclass
 from webui import create_app
 from webui.config import Config
 from webui.limits import body_limit

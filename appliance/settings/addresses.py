@@ -6,7 +6,7 @@ import re
 #: IANA's port for PTP/IP.
 DEFAULT_PORT = 15740
 
-_ADDRESS = re.compile(
+_ADDRESS = (
     r"\[(?P<six>[^\[\]]+)\](:(?P<a>\d+))?"
     r"|(?P<bare>[^\[\]]*:[^\[\]]*:[^\[\]]*)"
     r"|(?P<host>[^:\[\]]+)(:(?P<b>\d+))?"
@@ -15,7 +15,7 @@ _ADDRESS = re.compile(
 
 def parse_address(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
     """Read ADDRESS[:PORT]; an IPv6 address with a port stands in brackets. ValueError for none."""
-    match = _ADDRESS.fullmatch(text)
+    match = re.fullmatch(_ADDRESS, text)
     if match is None:
         raise ValueError(f"{text!r} is no ADDRESS[:PORT], such as 0.0.0.0:{default_port}")
     host = match["six"] or match["bare"] or match["host"]

@@ -17,7 +17,7 @@ LAST_PIN = 27
 #: One label of a host name, as forms check it too.
 HOST_NAME = r"[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"
 #: What WPA takes: 8 to 63 printable characters of ASCII, or the key itself in 64 digits.
-_PASSPHRASE = re.compile(r"[ -~]{8,63}|[0-9A-Fa-f]{64}")
+_PASSPHRASE = r"[ -~]{8,63}|[0-9A-Fa-f]{64}"
 #: Bytes of a Wi-Fi network's name (IEEE 802.11, 9.4.2.2).
 _MAX_NETWORK = 32
 
@@ -111,7 +111,7 @@ def wifi_network(value: str) -> str:
 
 def passphrase(value: str) -> str:
     """Check the passphrase of a Wi-Fi network."""
-    good = not value or _PASSPHRASE.fullmatch(value)
+    good = not value or re.fullmatch(_PASSPHRASE, value)
     return "" if good else "is not 8 to 63 characters of ASCII, as the passphrase of a Wi-Fi is"
 
 

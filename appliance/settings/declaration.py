@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a person has to know of a setting, as a field of a dataclass has it in its metadata."""
 
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
+from appliance.enums import Enum
 from appliance.settings.checks import Check
+from appliance.values import dataclass, field
 
 #: The key of a field's metadata.
 SETTING = "setting"

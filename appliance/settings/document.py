@@ -6,7 +6,6 @@ Each takes a text and gives another. What cannot be done is a ValueError in word
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from tomlkit import TOMLDocument
 from tomlkit.items import AoT, Array, InlineTable, Item, Key, Table, Whitespace
 
 from appliance.settings.schema import StorageSetting
+from appliance.values import fields
 
 _STORAGES = "storages"
 _DEFAULTS = {item.name: item.default for item in fields(StorageSetting) if item.name != "path"}

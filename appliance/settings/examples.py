@@ -5,7 +5,6 @@ the boot partition, and the table in the documentation.
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import MISSING, Field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from appliance.settings.schema import (
     declared,
     declared_of_storages,
 )
+from appliance.values import MISSING, Field
 
 #: How a secret gets in, by its key: on the appliance, and on the boot partition.
 _CHOOSE = {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where virtual machines are met, as people write it: [connect:](unix:PATH | tcp:HOST:PORT)."""
 
-from dataclasses import dataclass
+from appliance.values import dataclass
 
 _CALLS = "connect:"
 _HINT = "unix:/run/mtp-appliance/share.sock or tcp:127.0.0.1:4000, with connect: before it"

@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import MISSING, Field, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,7 +15,7 @@ from appliance.settings.schema import (
     declared,
     declared_of_storages,
 )
-from appliance.values import dataclass
+from appliance.values import MISSING, Field, dataclass, field
 
 
 @dataclass(slots=True)

@@ -6,7 +6,6 @@ field's name, `trash_days` being `days` in the table `trash`.
 """
 
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, fields
 from typing import Any
 
 from appliance.settings.checks import (
@@ -24,6 +23,7 @@ from appliance.settings.checks import (
 )
 from appliance.settings.declaration import SETTING, Effect, Setting, declare
 from appliance.settings.storage_setting import StorageSetting, declared_of_storages
+from appliance.values import Field, dataclass, fields
 
 TABLES = ("trash", "usb", "network", "leds", "button", "web", "wifi")
 

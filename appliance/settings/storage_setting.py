@@ -2,12 +2,12 @@
 """What can be set of each folder that is served."""
 
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from appliance.settings.checks import name_or_nothing
 from appliance.settings.declaration import SETTING, Effect, Setting, declare
+from appliance.values import Field, dataclass, field, fields
 
 
 @dataclass(frozen=True, slots=True)

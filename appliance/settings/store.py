@@ -9,7 +9,6 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from appliance.settings.files import locked, write_atomically
 from appliance.settings.interpretation import Findings, interpret
 from appliance.settings.migrations import VERSION, migrate
 from appliance.settings.schema import Settings, StorageSetting
-from appliance.values import dataclass
+from appliance.values import dataclass, replace
 
 _MAX_SIZE = 1 << 18
 _GOOD_COPY = "settings.good.toml"

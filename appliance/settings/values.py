@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Values of settings as people type them; the declaration says what they are."""
 
-from dataclasses import Field
 from difflib import get_close_matches
 from typing import Any, get_args
 
 from appliance.errors import ApplianceError, ExitStatus
 from appliance.settings.interpretation import complaint_of
 from appliance.settings.schema import Setting, declared
+from appliance.values import Field
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 

@@ -29,7 +29,7 @@ from appliance.storage.storages import Storages
 from appliance.storage.trash import TrashPolicy
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Folder
-from appliance.storage.watching import start_watching
+from appliance.storage.watching import Watching
 from appliance.storage.write_safety import WriteSafety
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,9 @@ class Catalogue(Storages):
         self._deletion = Deletion(self._lookup, self._lock)
         self._restoring = Restoring(self._lookup, self._lock)
         self._lookup.renews_handles = renew
-        self._watching = start_watching(self._lookup, self._lock) if watch else None
+        self._watching = Watching(self._lookup, self._lock) if watch else None
+        if self._watching is not None:
+            self._watching.start()
         self._on_demand = OnDemand(self._lookup, self._lock, self.open)
 
     def __enter__(self) -> Self:

@@ -11,7 +11,6 @@ import threading
 from array import array
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import field, replace
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
@@ -23,7 +22,7 @@ from appliance.storage.lookup import Lookup
 from appliance.storage.reference_file import MAX_MARKS, NO_FILE, Book, Mark, Stamp
 from appliance.storage.reference_search import find_inodes
 from appliance.storage.volume import Volume
-from appliance.values import dataclass
+from appliance.values import dataclass, field, replace
 
 log = logging.getLogger(__name__)
 

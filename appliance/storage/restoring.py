@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import field
 
 from appliance.errors import ApplianceError
 from appliance.mtp.errors import MtpError
@@ -20,7 +19,7 @@ from appliance.storage.names import MAX_BYTES, cut_bytes, is_component, is_hidde
 from appliance.storage.removal import is_folder
 from appliance.storage.trash_place import Place, describe
 from appliance.storage.volume import Volume
-from appliance.values import dataclass
+from appliance.values import dataclass, field
 
 log = logging.getLogger(__name__)
 

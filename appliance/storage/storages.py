@@ -16,9 +16,9 @@ StoreNotAvailable, and nothing of it stays behind, neither in its workplace nor 
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from enum import Enum
 from pathlib import Path
 
+from appliance.enums import Enum
 from appliance.errors import ApplianceError
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind, ChangeListener, StorageRecord

@@ -8,11 +8,10 @@ disk that is mounted in the tree.
 import errno
 import os
 import stat
-from dataclasses import field
 
 from appliance.storage.directories import Names, opened
 from appliance.storage.removal import is_protected
-from appliance.values import dataclass
+from appliance.values import dataclass, field
 
 _BLOCK = 512
 

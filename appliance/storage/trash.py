@@ -13,7 +13,6 @@ import logging
 import os
 import time
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import replace
 
 from appliance.mtp.errors import MtpError
 from appliance.storage import syscalls, trash_info, trash_place
@@ -23,7 +22,7 @@ from appliance.storage.removal import clear_away
 from appliance.storage.scanning import ScanMark
 from appliance.storage.trash_info import TrashInfo
 from appliance.storage.trash_place import FILES, Place, describe
-from appliance.values import dataclass
+from appliance.values import dataclass, replace
 
 log = logging.getLogger(__name__)
 

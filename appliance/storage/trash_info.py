@@ -16,12 +16,11 @@ import os
 import re
 import stat
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 
 from appliance.storage.directories import Names
 from appliance.storage.names import is_component
-from appliance.values import dataclass
+from appliance.values import dataclass, replace
 
 SUFFIX = b".trashinfo"
 _HEAD = b"[Trash Info]"
@@ -29,8 +28,8 @@ _SIZE = b"X-MTP-Appliance-Size"
 #: Bytes of a note; one that would be longer is not written, and none is read further.
 _MAX_SIZE = 1 << 16
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
-_NUMBER = re.compile(rb"[0-9]{1,18}")
+_ESCAPE = rb"%([0-9A-Fa-f]{2})"
+_NUMBER = rb"[0-9]{1,18}"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -120,7 +119,7 @@ def read(info_fd: int, name: bytes) -> TrashInfo:
 
 
 def _path(value: bytes) -> Names:
-    raw = _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), value)
+    raw = re.sub(_ESCAPE, lambda found: bytes((int(found[1], 16),)), value)
     names = tuple(raw.split(b"/"))
     return names if all(map(is_component, names)) else ()
 
@@ -133,4 +132,4 @@ def _date(value: bytes) -> float | None:
 
 
 def _size(value: bytes) -> int | None:
-    return int(value) if _NUMBER.fullmatch(value) else None
+    return int(value) if re.fullmatch(_NUMBER, value) else None

@@ -2,11 +2,9 @@
 """One storage: a folder of this machine, whether it can be changed, and how much space there is."""
 
 import os
-import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -20,10 +18,7 @@ from appliance.storage.directories import Directories
 from appliance.storage.errors import reporting
 from appliance.storage.names import BadNameError, is_hidden, to_disk
 from appliance.storage.trash import Trash, TrashPolicy
-from appliance.values import dataclass
-
-#: What a storage's name cannot hold: `/`, control characters, what no UTF-16 can say.
-_UNFIT = re.compile("[/\0-\x1f\x7f\ud800-\udfff]")
+from appliance.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +56,14 @@ def _place(folder: Folder) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def _is_unfit(character: str) -> bool:
+    """Whether no storage's name can hold it: `/`, control characters, what no UTF-16 can say."""
+    return character in "/\x7f" or character < " " or "\ud800" <= character <= "\udfff"
+
+
 def check_name(name: str, taken: set[str]) -> None:
     """Refuse what no storage can be called, or beside others that are `taken`."""
-    if not name.strip() or len(name) > 100 or _UNFIT.search(name):
+    if not name.strip() or len(name) > 100 or any(map(_is_unfit, name)):
         raise ApplianceError(
             f"{name!a} cannot be a storage's name", hint="1 to 100 characters without /"
         )

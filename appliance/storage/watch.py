@@ -22,9 +22,12 @@ import os
 import struct
 import warnings
 from collections.abc import Iterator
-from enum import Enum, auto
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
+
+from appliance import c_library
+from appliance.enums import Enum, auto
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,8 @@ class Kind(Enum):
     OVERFLOWED = auto()
 
 
-class Event(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Event:
     """Something that happened; `name` is empty where it happened to the watched folder itself."""
 
     watch: int
@@ -64,32 +68,42 @@ class Event(NamedTuple):
 
 
 class Watch:
-    """All watches of this process; `add` and `remove` for one thread at a time.
-
-    Raises OSError where the kernel gives none.
-    """
+    """All watches of this process; for one thread at a time. Nothing is watched before `open`."""
 
     def __init__(self) -> None:
+        self._fd = -1
+        self._calls: Any = None
+        self._kinds: dict[int, Kind] = {}
+        self._is_folder = self._mask = 0
+        #: Why some folders are not watched; "" while all are.
+        self.refusal = ""
+
+    def open(self) -> None:
+        """Begin, which loads pyinotify: a tenth of a start. OSError where it cannot be."""
         try:
-            pyinotify = _import()
+            with c_library.at_hand():
+                pyinotify = _import()
+                self._calls = pyinotify.INotifyWrapper.create()
         except ImportError as error:
             raise OSError(errno.ENOSYS, str(error)) from None
-        self._calls: Any = pyinotify.INotifyWrapper.create()
         if self._calls is None:
             raise OSError(errno.ENOSYS, "no inotify here")
-        self._fd: int = self._calls.inotify_init()
+        self._fd = self._calls.inotify_init()
         if self._fd < 0:
             raise self._error()
         os.set_inheritable(self._fd, False)
         os.set_blocking(self._fd, False)
         self._kinds = _kinds(pyinotify)
-        self._is_folder: int = pyinotify.IN_ISDIR
-        self._mask: int = pyinotify.IN_ONLYDIR | pyinotify.IN_EXCL_UNLINK
+        self._is_folder = pyinotify.IN_ISDIR
+        self._mask = pyinotify.IN_ONLYDIR | pyinotify.IN_EXCL_UNLINK
         for bit, kind in self._kinds.items():
             if kind not in (Kind.ENDED, Kind.OVERFLOWED):
                 self._mask |= bit
-        #: Why some folders are not watched; "" while all are.
-        self.refusal = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something can be watched."""
+        return self._fd >= 0
 
     def fileno(self) -> int:
         """Give what becomes readable when something has happened."""
@@ -114,6 +128,8 @@ class Watch:
 
     def read(self) -> Iterator[Event]:
         """Read what has happened, without waiting; once, so that there may be more."""
+        if not self.is_open:
+            return
         try:
             data = os.read(self._fd, _READ_SIZE)
         except BlockingIOError:
@@ -129,7 +145,8 @@ class Watch:
 
     def close(self) -> None:
         """End all watches."""
-        os.close(self._fd)
+        if self.is_open:
+            os.close(self._fd)
 
     def _error(self) -> OSError:
         number = self._calls.get_errno() or errno.EIO

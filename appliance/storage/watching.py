@@ -46,13 +46,12 @@ class Watching:
         self,
         lookup: Lookup,
         lock: AbstractContextManager[object],
-        watch: Watch,
         changes: Changes | None = None,
     ) -> None:
         self._lookup = lookup
         self._lock = lock
-        self._watch = watch
-        self._followed = Followed(watch)
+        self._watch = Watch()
+        self._followed = Followed(self._watch)
         self._changes = changes or Changes()
         self._reconciler = Reconciler(lookup)
         self._places: deque[tuple[Place, bool]] = deque()
@@ -60,6 +59,8 @@ class Watching:
         self._heard = time.time()
         self._space = Space(lambda each: lookup.volume(each).record())
         self._alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self._alarm, select.POLLIN)
         self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -95,7 +96,8 @@ class Watching:
 
     def follow(self, folder: int, fd: int) -> None:
         """Watch a folder, open as `fd`, from now on."""
-        self._followed.add(folder, fd)
+        if self._watch.is_open or self._open():
+            self._followed.add(folder, fd)
 
     def unfollow(self, folder: int) -> None:
         """Watch a folder no more."""
@@ -120,15 +122,23 @@ class Watching:
         if self._space.touch(storage_id, time.monotonic()):
             self.wake()
 
+    def _open(self) -> bool:
+        """Begin with the first folder; where the system does not let us, do without for good."""
+        try:
+            self._watch.open()
+        except OSError as error:
+            self._lookup.watcher = Unwatched(warn_unwatched("all folders are", error))
+            return False
+        self._poll.register(self._watch, select.POLLIN)
+        self.wake()  # the thread waits for what it knew of
+        return True
+
     # The thread
 
     def _run(self) -> None:
-        poll = select.poll()
-        poll.register(self._alarm, select.POLLIN)
-        poll.register(self._watch.fileno(), select.POLLIN)
         while not self._is_ending:
             try:
-                poll.poll(self._patience())
+                self._poll.poll(self._patience())
                 self._turn()
             except Exception:
                 log.exception("DEFECT  in following changes")
@@ -250,17 +260,3 @@ class Watching:
         with suppress(MtpError):
             volume = self._lookup.volume_above(folder)
             self._space.touch(volume.storage_id, time.monotonic())
-
-
-def start_watching(
-    lookup: Lookup, lock: AbstractContextManager[object], changes: Changes | None = None
-) -> Watching | None:
-    """Watch all folders that will be scanned; None where the system does not let us."""
-    try:
-        watch = Watch()
-    except OSError as error:
-        lookup.watcher = Unwatched(warn_unwatched("all folders are", error))
-        return None
-    watching = Watching(lookup, lock, watch, changes)
-    watching.start()
-    return watching

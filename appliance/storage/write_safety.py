@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The words for how safe writes are, and for what is not safe yet."""
 
-from enum import StrEnum
-
+from appliance.enums import StrEnum
 from appliance.values import dataclass
 
 

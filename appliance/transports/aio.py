@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from errno import EINPROGRESS, EINVAL
 from typing import Any
 
-from libaio import libaio as kernel
+from appliance import c_library
+
+with c_library.at_hand():
+    from libaio import libaio as kernel
 
 _NOW = kernel.timespec(0, 0)
 

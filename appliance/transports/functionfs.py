@@ -19,9 +19,7 @@ from errno import EIDRM
 from pathlib import Path
 from typing import Any, Self
 
-import functionfs
-from functionfs import ch9
-
+from appliance import c_library
 from appliance.errors import ApplianceError
 from appliance.mtp.monitor import Road
 from appliance.mtp.responder import Connection, Responder
@@ -46,6 +44,10 @@ from appliance.transports.usb_descriptors import (
     INTERFACE_NAME,
 )
 from appliance.transports.usb_pipes import Cancelled, Reset
+
+with c_library.at_hand():
+    import functionfs
+    from functionfs import ch9
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +90,6 @@ def descriptors() -> dict[str, Any]:
 def _compatible_id(name: bytes) -> Any:
     field = (functionfs.common.u8 * 8)(*name.ljust(8, b"\0"))
     return functionfs.OSExtCompatDesc(bFirstInterfaceNumber=0, Reserved1=1, CompatibleID=field)
-
-
-def _milliseconds(seconds: float | None) -> float | None:
-    """Say a time as poll wants it."""
-    return None if seconds is None else seconds * 1000
 
 
 class _Function(functionfs.Function):  # type: ignore[misc]
@@ -197,7 +194,11 @@ class FunctionFsTransport:
         poll = select.poll()
         for source in (self._function.eventfd, self._events, self._stop):
             poll.register(source, select.POLLIN)
-        while self._stop not in {fd for fd, _ in poll.poll(_milliseconds(beat()))}:
+        while True:
+            seconds = beat()
+            happened = poll.poll(None if seconds is None else seconds * 1000)
+            if self._stop in {fd for fd, _ in happened}:
+                break
             self._process_events()
             self._events.pump(listening=self._connection.session_open)
         if not self._worker.is_alive():

@@ -6,8 +6,8 @@ Spec: USB Still Image Capture Device 1.0 section 5.2.
 
 import struct
 from collections.abc import Sequence
-from enum import IntEnum
 
+from appliance.enums import IntEnum
 from appliance.mtp.codes import EventCode, ResponseCode
 from appliance.mtp.transaction import Event
 from appliance.values import dataclass

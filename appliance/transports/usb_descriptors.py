@@ -7,7 +7,8 @@ Spec: USB 2.0 section 9.6; Microsoft OS 1.0 Descriptors.
 """
 
 import struct
-from dataclasses import dataclass
+
+from appliance.values import dataclass
 
 #: The name by which most programs on a PC recognise the interface.
 INTERFACE_NAME = "MTP"

@@ -9,12 +9,12 @@ all of it is there, or a short packet is.
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from appliance.transports.usb_descriptors import BULK_IN
 from appliance.transports.usb_pipes import Transfer
 from appliance.transports.usbredir_codec import Codec
 from appliance.transports.usbredir_packets import Bulk, PacketError, Status
+from appliance.values import dataclass
 
 Part = bytes | memoryview
 

@@ -10,8 +10,10 @@ Spec: usbredir-protocol.txt, version 0.7 (freedesktop.org, spice/usbredir).
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum, IntFlag
+from enum import IntFlag
+
+from appliance.enums import IntEnum
+from appliance.values import dataclass
 
 VERSION = struct.Struct("<64s")
 BULK = struct.Struct("<BBHI")

@@ -5,13 +5,13 @@ import os
 import socket
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from errno import EACCES, EADDRINUSE, ENOENT
 from pathlib import Path
 
 from appliance.errors import ApplianceError
 from appliance.transports.ptpip_listen import Address
 from appliance.transports.ptpip_listen import listen as listen_tcp
+from appliance.values import dataclass, replace
 
 #: Owner and group may connect: a socket is as good as a cable to the folders.
 _MODE = 0o660

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`mtp-appliance serve` up to where it is ready over USB, then a marker and the end.
+"""`mtp-appliance serve`, as its unit has it, up to where it is ready; then a marker and the end.
 
 Run by the Python that is emulated, on a machine without USB: all is done but FunctionFS's own
 system calls. python ready.py SETTINGS STATE
 """
+
+# ruff: noqa: E402 - as with `serve`, where nothing is collected before all is ready
+import gc
+
+gc.disable()
 
 import os
 import sys
@@ -39,5 +44,5 @@ class _Stub(FunctionFsTransport):
 if __name__ == "__main__":
     setattr(usb, "_check_mountpoint", lambda _: None)  # noqa: B010 - that of this process only
     setattr(functionfs, "FunctionFsTransport", _Stub)  # noqa: B010
-    settings, state = sys.argv[1:]
-    main(["serve", "--functionfs", "/", "--settings", settings, "--state-dir", state, "-q"])
+    settings, os.environ["STATE_DIRECTORY"] = sys.argv[1:]
+    main(["serve", "--settings", settings, "--functionfs", "/", "--bind", "no gadget"])

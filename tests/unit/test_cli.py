@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command as a person calls it: what it says, and how it ends."""
 
+import gc
 import os
 import select
 import signal
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 import appliance
-from appliance.cli import (
+from appliance.cli import main, parsing, start
+from appliance.cli.serve import (
     DEFAULT_PORT,
     FolderArgument,
     parse_address,
@@ -248,10 +250,42 @@ def test_systemd_is_told(share: Path, tmp_path: Path, *, abstract: bool) -> None
             assert channel.recv(100) == b"STOPPING=1"
 
 
+def test_the_unit_s_words_are_understood_without_argparse(monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = ROOT / "overlay/usr/lib/systemd/system/mtp-appliance.service"
+    (line,) = (each for each in unit.read_text().splitlines() if each.startswith("ExecStart="))
+    words = line.split()[1:]
+    started: list[object] = []
+    monkeypatch.setattr(start, "start", started.append)
+    monkeypatch.setattr(parsing, "parse", lambda words: pytest.fail(f"argparse reads {words}"))
+    try:
+        assert main(words) == 0
+    finally:
+        gc.enable()
+    monkeypatch.undo()
+    monkeypatch.setattr(start, "start", started.append)
+    arguments = parsing.parse(words)
+    arguments.act(arguments)
+    assert len(started) == 2
+    assert started[0] == started[1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--settings", "a", "--functionfs", "b", "--bind"],
+        ["--settings", "a", "--functionfs", "b", "--bind", "--udc"],
+        ["--settings", "a", "--functionfs", "b", "--bind", "c", "--nonsense"],
+        ["--settings", "a", "--bind", "c", "--functionfs", "-h"],
+    ],
+)
+def test_words_that_are_nearly_the_unit_s_are_read_as_all_others(words: list[str]) -> None:
+    assert run("serve", *words).returncode == 2 or "usage" in run("serve", *words).stdout
+
+
 def test_it_starts_with_nothing_that_is_not_needed(share: Path, tmp_path: Path) -> None:
     code = (
-        "import sys, os, signal; from appliance import cli\n"
-        "cli.announce = lambda line: 'gphoto2' in line and os.kill(os.getpid(), signal.SIGTERM)\n"
+        "import sys, os, signal; from appliance import cli; from appliance.cli import start\n"
+        "start.announce = lambda line: 'gphoto2' in line and os.kill(os.getpid(), signal.SIGTERM)\n"
         "status = cli.main(sys.argv[1:]); print(*sys.modules); sys.exit(status)"
     )
     done = subprocess.run(

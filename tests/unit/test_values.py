@@ -13,10 +13,12 @@ import pytest
 from appliance import values
 
 # For the type checker both are the same; what is tested is what runs.
-later: Any = values.dataclass
+later: Any = values
 
 
-def make(dataclass: Any) -> type[Any]:
+def make(module: Any) -> type[Any]:
+    dataclass, field = module.dataclass, module.field
+
     @dataclass(frozen=True, slots=True)
     class Base:
         """A base."""
@@ -29,7 +31,7 @@ def make(dataclass: Any) -> type[Any]:
         """A thing."""
 
         many: tuple[int, ...] = (1, 2)
-        made: list[int] = dataclasses.field(default_factory=list)
+        made: list[int] = field(default_factory=list)
 
         @property
         def double(self) -> int:
@@ -38,7 +40,9 @@ def make(dataclass: Any) -> type[Any]:
     return Thing
 
 
-def make_changing(dataclass: Any) -> type[Any]:
+def make_changing(module: Any) -> type[Any]:
+    dataclass = module.dataclass
+
     @dataclass(slots=True)
     class Changing:
         """It changes."""
@@ -84,7 +88,7 @@ def outcome(act: Callable[[type[Any]], object], cls: type[Any]) -> object:
     ],
 )
 def test_it_is_as_the_library_s(act: Callable[[type[Any]], object]) -> None:
-    assert outcome(act, make(later)) == outcome(act, make(dataclasses.dataclass))
+    assert outcome(act, make(later)) == outcome(act, make(dataclasses))
 
 
 def test_positional_patterns_match_before_the_first_use_of_the_class() -> None:
@@ -109,7 +113,7 @@ def test_one_that_changes_changes() -> None:
 
 def test_slots_are_asked_for() -> None:
     with pytest.raises(TypeError, match="slots"):
-        later(frozen=True)
+        later.dataclass(frozen=True)
 
 
 def test_many_threads_may_be_first() -> None:

@@ -185,7 +185,7 @@ def appliance(root: Path) -> Iterator[FakeAppliance]:
     verbs = fake.verbs()
     config = fake.config()
     assert config.helper is not None
-    with ControlServer(config.control, verbs), ControlServer(config.helper, verbs):
+    with ControlServer(config.control, lambda: verbs), ControlServer(config.helper, lambda: verbs):
         yield fake
     status_file.close()
 

@@ -56,7 +56,7 @@ def site(root: Path, *, claimed: bool = True) -> Iterator[Site]:
         fake.claim()
     with (
         serving("--settings", settings, "--state-dir", state) as (_, said),
-        ControlServer(root / "helper.sock", fake.verbs()),
+        ControlServer(root / "helper.sock", fake.verbs),
     ):
         config = Config(
             settings=settings,

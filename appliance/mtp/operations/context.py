@@ -3,7 +3,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import field
 
 from appliance.mtp.audience import Audience, events_of
 from appliance.mtp.codes import ALL, DataType, EventCode, ResponseCode
@@ -14,7 +13,7 @@ from appliance.mtp.ports import Change, ChangeKind, Entry, ObjectStore
 from appliance.mtp.session import Session
 from appliance.mtp.transaction import BytesSource, Event, Reply, Request, Sink
 from appliance.mtp.wire import Reader, Value, WireError, decode_value
-from appliance.values import dataclass
+from appliance.values import dataclass, field
 
 #: No dataset that an initiator sends is larger; what is, is none.
 MAX_DATASET_SIZE = 64 * 1024

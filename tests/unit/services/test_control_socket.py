@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Iterator[Path]:
         "run full": run_full,
         "echo": lambda text: text,
     }
-    with ControlServer(tmp_path / "run" / "c.sock", verbs):
+    with ControlServer(tmp_path / "run" / "c.sock", lambda: verbs):
         yield tmp_path / "run" / "c.sock"
 
 
@@ -55,7 +55,7 @@ def test_others_may_ask_for_what_they_are_allowed(
 ) -> None:
     verbs: dict[str, Any] = {"lock": lambda: "locked", "empty": lambda: "emptied"}
     path = tmp_path / "c.sock"
-    with ControlServer(path, verbs, {4242: ("lock",)}):
+    with ControlServer(path, lambda: verbs, {4242: ("lock",)}):
         assert stat.S_IMODE(path.stat().st_mode) == 0o666
         assert ask(path, "empty") == "emptied"
         monkeypatch.setattr(control_socket, "_user", lambda _: 4242)
@@ -119,13 +119,13 @@ def test_a_socket_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
         dead.bind(str(path))
     with pytest.raises(ApplianceError, match="no appliance listens"):
         ask(path, "add")
-    with ControlServer(path, {"one": lambda: 1}):
+    with ControlServer(path, lambda: {"one": lambda: 1}):
         assert ask(path, "one") == 1
     assert not path.exists()
 
 
 def test_the_second_of_two_does_without(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with ControlServer(path, {"add": lambda a, b: 0}):
+    with ControlServer(path, lambda: {"add": lambda a, b: 0}):
         assert "another appliance" in caplog.text
         assert ask(path, "add", a=1, b=2) == 3
     assert ask(path, "add", a=1, b=2) == 3
@@ -134,7 +134,7 @@ def test_the_second_of_two_does_without(path: Path, caplog: pytest.LogCaptureFix
 def test_a_path_that_is_too_long_is_no_reason_not_to_serve(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with ControlServer(tmp_path / ("x" * 200) / "c.sock", {}):
+    with ControlServer(tmp_path / ("x" * 200) / "c.sock", dict):
         assert "cannot be used" in caplog.text
 
 

@@ -39,7 +39,7 @@ class Rig:
         monkeypatch.setattr(control_socket, "_user", lambda _: self.user)
         monkeypatch.setattr(LinuxHost, "set_clock", self._set_clock)
         self.table = helper_verbs.verbs(self._run)
-        answers = Answers(self.table, {PAGE: tuple(self.table)})
+        answers = Answers(lambda: self.table, {PAGE: tuple(self.table)})
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()

@@ -48,6 +48,7 @@ class Rig:
         assert file is not None
         self.reporter = Reporter(self.catalogue, lambda: "Kitchen", Places(file, self.failures))
         stack.enter_context(self.reporter)
+        self.reporter.ready()
         device = Device(IDENTITY, ForgetfulState(), TestHost())
         responder = Responder(device, self.catalogue, self.reporter.monitor)
         server = PtpIpServer(responder, [Address("127.0.0.1", 0)])
@@ -79,7 +80,6 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 
 def test_what_it_is_to_begin_with(rig: Rig) -> None:
-    rig.reporter.ready()
     status = rig.wait_for(lambda status: status.ready)
     assert status.name == "Kitchen"
     assert {"appliance", "python", "kernel"} <= set(status.versions)
@@ -239,7 +239,6 @@ def test_what_is_wrong_and_right_again(rig: Rig) -> None:
 
 def test_where_the_page_is_is_told_with_a_cable_alone(rig: Rig) -> None:
     rig.reporter.settings_read(Reading(Settings(), Findings()))
-    rig.reporter.ready()
     assert rig.wait_for(lambda status: status.ready).page == ""
     rig.reporter.serves_usb("no such controller")
     rig.wait_for(lambda status: status.page == "http://mtp-appliance.local")
@@ -288,7 +287,6 @@ def test_systemd_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         channel.bind(str(tmp_path / "notify"))
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         rig = Rig(tmp_path, stack)
-        rig.reporter.ready()
         assert channel.recv(100).startswith(b"STATUS=Waiting for a PC")
         with rig.pc() as pc:
             assert channel.recv(100).startswith(b"STATUS=Connected to a PC")

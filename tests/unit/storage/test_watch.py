@@ -15,6 +15,9 @@ from appliance.storage.watch import Event, Kind, Watch
 @pytest.fixture
 def watch() -> Iterator[Watch]:
     watch = Watch()
+    assert not watch.is_open
+    assert list(watch.read()) == []
+    watch.open()
     yield watch
     watch.close()
 

@@ -14,8 +14,10 @@ import pytest
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind
-from appliance.storage import Catalogue, Folder, watching
+from appliance.storage import Catalogue, Folder
 from appliance.storage.changes import Changes
+from appliance.storage.watch import Watch
+from appliance.storage.watching import Watching
 from tests.unit.storage.ear import Ear
 from tests.unit.storage.helpers import FIRST, SECOND, WORKPLACE, find, names, put, refused
 
@@ -408,15 +410,19 @@ def test_no_watch_at_all(
     number: int,
     hint: str,
 ) -> None:
-    def refuse() -> None:
+    def refuse(_: Watch) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(watching, "Watch", refuse)
+    monkeypatch.setattr(Watch, "open", refuse)
+    (root / "folder").mkdir()
     with Catalogue([Folder(root, "Card")], watch=True) as store:
-        assert hint in caplog.text
-        assert hint in store.unwatched
         (root / "file").touch()
-        assert names(store) == ["file"]
+        assert sorted(names(store)) == ["file", "folder"]
+        store.children(FIRST, find(store, "folder"))
+        (root / "another").touch()
+        assert sorted(names(store)) == ["another", "file", "folder"]
+        assert hint in store.unwatched
+    assert [hint in each.message for each in caplog.records] == [True]
 
 
 def test_the_end_is_clean(root: Path) -> None:
@@ -457,7 +463,8 @@ def test_moments_can_be_small(root: Path) -> None:
     """Many places, few of which fit into a moment: nothing is lost, nothing told twice."""
     changes = Changes(most_places=3)
     with Catalogue([Folder(root, "Card")]) as store:
-        store._watching = watching.start_watching(store._lookup, store._lock, changes)
+        store._watching = Watching(store._lookup, store._lock, changes)
+        store._watching.start()
         store.children(FIRST, 0)
         ear = Ear(store, root)
         for number in range(50):
