@@ -5,6 +5,8 @@ from pathlib import Path
 
 #: The settings file, for the responder's user to write; people edit it too.
 SETTINGS = Path("/etc/mtp-appliance/settings.toml")
+#: Secrets of the settings, a file each; root's, and the page's group reads what the page needs.
+SECRETS = Path("/var/lib/mtp-appliance-secrets")
 #: What is kept over restarts.
 STATE = Path("/var/lib/mtp-appliance")
 #: The responder's own: the control socket and the status.

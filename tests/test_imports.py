@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("asyncio", "flask", "gpiozero", "functionfs", "libaio", "pyinotify", "_hashlib")
+HEAVY = (
+    *("asyncio", "flask", "gpiozero", "functionfs", "libaio", "pyinotify", "_hashlib"),
+    *("argparse", "dataclasses", "inspect", "subprocess", "ctypes.util", "shutil", "tempfile"),
+)
 OBJECTS = 10_000
 PEAK_KIB = 25 * 1024
 
@@ -42,7 +45,10 @@ def python(code: str, *arguments: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["appliance.mtp.responder", "appliance.transports.ptpip", "appliance.cli", "appliance.storage"],
+    [
+        *("appliance.mtp.responder", "appliance.transports.ptpip", "appliance.storage"),
+        *("appliance.cli", "appliance.cli.start", "appliance.services.mtpd"),
+    ],
 )
 def test_importing_brings_in_nothing_heavy(module: str) -> None:
     loaded = python(f"import sys, {module}; print(*sys.modules)")

@@ -11,6 +11,7 @@
 import threading
 from collections.abc import Callable
 from enum import Enum
+from pathlib import Path
 from typing import TypeVar
 
 from flask import Flask, abort, current_app, redirect, request, session, url_for
@@ -41,9 +42,9 @@ class Claim(Enum):
     IN_DOUBT = "in doubt"
 
 
-def install(app: Flask, sessions: Sessions) -> None:
+def install(app: Flask, state: Path) -> None:
     """Let nobody in who is not logged in, save where a view says otherwise."""
-    app.extensions[_EXTENSION] = sessions, Attempts()
+    app.extensions[_EXTENSION] = Sessions(state), Attempts(state)
     app.before_request(_check_access)
     app.context_processor(lambda: {"logged_in": is_logged_in(), "claim": claim()})
 

@@ -15,7 +15,6 @@ from webui import access, failures, forms, languages, machine, security, uploads
 from webui.config import Config
 from webui.languages import lazy_gettext
 from webui.pages import BLUEPRINTS
-from webui.sessions import Sessions
 
 _STATIC = Path(__file__).with_name("static")
 _YEAR = 365 * 86400
@@ -48,7 +47,7 @@ def create_app(config: Config) -> Flask:
     machine.install(app, config)
     languages.install(app, config.state)
     security.install(app, config.state)
-    access.install(app, Sessions(config.state))
+    access.install(app, config.state)
     security.install_last(app)
     failures.install(app)
     words.install(app)

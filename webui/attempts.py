@@ -1,29 +1,54 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How often somebody may try a password: after a few wrong ones, ever longer waits."""
+"""How often somebody may try a password: after a few wrong ones, ever longer waits.
 
+    {"ADDRESS": [WRONG ONES, "BOOT", TIME OF THE LAST]}
+
+It is kept in a file, as the page's process ends when it is idle. Time is counted from the boot, as
+for sessions; after a boot the last one counts as just now.
+"""
+
+import json
+import logging
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+from appliance.settings.files import write_atomically
+from webui.boot import boot
+
+log = logging.getLogger(__name__)
+
+_FILE_NAME = "attempts.json"
 #: Wrong passwords that are forgiven; then so many seconds, doubled each time, at most so many.
 _FORGIVEN, _FIRST, _LONGEST = 5, 2.0, 300.0
-#: Addresses that are remembered; a flood of them makes all of them wait together.
-_MOST = 256
+#: Seconds after which an address begins anew: the owner does mistype now and then.
+_FORGOTTEN = 86400.0
+#: Addresses that are remembered, and their letters; a flood of them waits together.
+_MOST, _LONGEST_NAME = 256, 64
 _OTHERS = "others"
+
+#: How many were wrong, and when the last was.
+_Entry = tuple[int, float]
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Attempts:
-    """Counts wrong passwords by the address that they come from."""
+    """Counts wrong passwords by the address that they come from; `directory` keeps the counts."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, directory: Path, clock: Callable[[], float] = _now) -> None:
+        self._path = directory / _FILE_NAME
         self._clock = clock
         self._lock = threading.Lock()
-        self._wrong: dict[str, tuple[int, float]] = {}
+        self._wrong = _read(self._path, clock())
 
     def wait(self, who: str) -> float:
         """Say for how many seconds one may not try."""
         with self._lock:
-            count, last = self._wrong.get(self._name(who), (0, 0.0))
+            count, last = self._of(self._name(who))
         if count < _FORGIVEN:
             return 0.0
         pause = min(_LONGEST, _FIRST * 2.0 ** min(count - _FORGIVEN, 16))
@@ -32,14 +57,40 @@ class Attempts:
     def was_wrong(self, who: str) -> None:
         """Count a wrong password."""
         with self._lock:
+            self._wrong = {each: self._wrong[each] for each in self._wrong if self._of(each)[0]}
             name = self._name(who)
-            count, _ = self._wrong.get(name, (0, 0.0))
+            count, _ = self._of(name)
             self._wrong[name] = count + 1, self._clock()
+            self._write()
 
     def was_right(self, who: str) -> None:
         """Forget what was wrong before."""
         with self._lock:
-            self._wrong.pop(who, None)
+            if self._wrong.pop(who, None) is not None:
+                self._write()
+
+    def _of(self, name: str) -> _Entry:
+        count, last = self._wrong.get(name, (0, 0.0))
+        return (0, 0.0) if self._clock() - last > _FORGOTTEN else (count, last)
 
     def _name(self, who: str) -> str:
-        return who if who in self._wrong or len(self._wrong) < _MOST else _OTHERS
+        is_known = who in self._wrong or len(self._wrong) < _MOST
+        return who if is_known and len(who) <= _LONGEST_NAME else _OTHERS
+
+    def _write(self) -> None:
+        kept = {who: (count, boot(), last) for who, (count, last) in self._wrong.items()}
+        try:
+            write_atomically(self._path, json.dumps(kept).encode(), mode=0o600)
+        except OSError as error:  # a full card: it counts as long as this process lives
+            log.warning("ATTEMPTS are not kept: %s", error.strerror)
+
+
+def _read(path: Path, now: float) -> dict[str, _Entry]:
+    try:
+        found = json.loads(path.read_bytes())
+        return {
+            str(who): (int(count), min(now, float(last)) if then == boot() else now)
+            for who, (count, then, last) in list(found.items())[: _MOST + 1]
+        }
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        return {}

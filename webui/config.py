@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the page has to be told of the machine it runs on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ class Config:
 
     `state` is a directory of the page's own, open to nobody else. `hosts` are the names and
     addresses that are this machine's, without a port; names count with `.local` behind them too.
+    `announced` asks for the name that the network knows the machine by, "" for none.
     """
 
     settings: Path
@@ -19,4 +21,5 @@ class Config:
     helper: Path | None
     state: Path
     hosts: tuple[str, ...]
+    announced: Callable[[], str] = str
     title: str = "MTP Appliance"

@@ -13,6 +13,7 @@ from typing import Any
 from appliance.settings import checks
 from appliance.settings.differences import show
 from appliance.settings.schema import TABLES, Effect, Setting, Settings, declared
+from appliance.settings.secret_files import SECRETS
 from webui.languages import gettext, lazy_gettext
 
 #: Has a form of its own.
@@ -117,6 +118,12 @@ def changed(settings: Settings, values: Mapping[str, str]) -> dict[str, str]:
         for key, item, setting in editable()
         if key in values and values[key] != _before(settings, item, setting)
     }
+
+
+def parted(values: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Part what is secret from what is not, which alone the responder may know."""
+    secret = {key: text for key, text in values.items() if key in SECRETS}
+    return secret, {key: text for key, text in values.items() if key not in secret}
 
 
 def _field(

@@ -6,7 +6,7 @@ Files are read again only where they look different, for a page that is open ask
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -16,7 +16,7 @@ from appliance import status as contract
 from appliance.control import ask
 from appliance.errors import ApplianceError
 from appliance.settings.schema import Settings
-from appliance.settings.store import Reading, SettingsFile
+from appliance.settings.store import Reading, SettingsFile, looks_of
 from appliance.status import Status
 from webui.config import Config
 
@@ -28,10 +28,10 @@ T = TypeVar("T")
 
 
 class _Kept(Generic[T]):
-    """What was read from a file, until the file looks different."""
+    """What was read from files, until they look different."""
 
-    def __init__(self, path: Path, read: Callable[[], T]) -> None:
-        self._path = path
+    def __init__(self, look: Callable[[], object], read: Callable[[], T]) -> None:
+        self._look = look
         self._read = read
         self._lock = threading.Lock()
         self._seen: object = self
@@ -39,7 +39,7 @@ class _Kept(Generic[T]):
 
     def get(self) -> T:
         with self._lock:
-            looks = looks_of(self._path)
+            looks = self._look()
             if looks != self._seen:
                 self._value, self._seen = self._read(), looks
             return self._value
@@ -50,9 +50,11 @@ class Machine:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        file = SettingsFile(config.settings, config.state)
-        self._settings = _Kept(config.settings, file.read)
-        self._status = _Kept(config.status, lambda: contract.decode(_load(config.status)))
+        self._file = SettingsFile(config.settings, config.state)
+        self._settings = _Kept(self._file.looks, self._file.read)
+        self._status = _Kept(
+            lambda: looks_of(config.status), lambda: contract.decode(_load(config.status))
+        )
 
     @property
     def reading(self) -> Reading:
@@ -85,7 +87,15 @@ class Machine:
     def looks(self) -> object:
         """Tell one state of what is shown from another, cheaply."""
         kept = contract.is_kept(self.config.status)
-        return looks_of(self.config.status), looks_of(self.config.settings), kept
+        return looks_of(self.config.status), self._file.looks(), kept
+
+    def set_secrets(self, values: Mapping[str, str]) -> None:
+        """Set secrets, of which the responder is told nothing. Raises ApplianceError."""
+        if self.config.helper is None:
+            self._file.set_secrets(values)
+            return
+        for key, value in values.items():
+            self.ask_helper("secret set", key=key, value=value)
 
     def ask(self, verb: str, /, **arguments: Any) -> Any:
         """Ask the responder. Raises ApplianceError."""
@@ -103,15 +113,6 @@ class Machine:
                 "this machine is not looked after from here", hint="do it as root, by its own means"
             )
         return ask(self.config.helper, verb, **arguments)
-
-
-def looks_of(path: Path) -> object:
-    """Tell one state of a file from another."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _load(path: Path) -> bytes:

@@ -13,6 +13,7 @@
 import hashlib
 import hmac
 import ipaddress
+import re
 import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -91,8 +92,20 @@ def _key(state: Path) -> bytes:
 
 def _check_host() -> None:
     host = host_of(request.host)
-    if host not in _our_names():
+    if host not in _our_names() and not _is_announced(host):
         abort(421, description=host)
+
+
+def _is_announced(host: str) -> bool:
+    """Whether it is what ours became in the network, where somebody else has it: NAME-2.local.
+
+    The network is asked only for what looks like that.
+    """
+    numbered = re.fullmatch(r"(.+)-\d{1,5}\.local", host)
+    ours = (*machine().config.hosts, machine().settings.network_host_name)
+    if numbered is None or numbered[1] not in ours:
+        return False
+    return host == f"{machine().config.announced()}.local"
 
 
 def host_of(authority: str) -> str:

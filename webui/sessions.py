@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from appliance.settings.files import write_atomically
+from webui.boot import boot
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,6 @@ _FILE_NAME = "sessions.json"
 _MOST = 16
 #: Seconds without use after which a session is over, and how exactly that is kept.
 _IDLE, _EXACTLY = 12 * 3600.0, 300.0
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 _Entry = tuple[str, str, float]
 
@@ -35,7 +35,7 @@ class Sessions:
     def __init__(self, directory: Path) -> None:
         self._path = directory / _FILE_NAME
         self._lock = threading.Lock()
-        self._boot = _boot()
+        self._boot = boot()
         self._entries = _read(self._path)
 
     def begin(self, password_hash: str) -> str:
@@ -99,10 +99,3 @@ def _mark(password_hash: str) -> str:
 
 def _now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _boot() -> str:
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return ""

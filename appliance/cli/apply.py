@@ -33,11 +33,15 @@ def _apply(arguments: argparse.Namespace) -> None:
     log.configure(0)
     need_root(arguments.root)
     if arguments.boot:
-        from appliance.settings.boot import take_over_boot_file  # noqa: PLC0415 - at a start only
+        from appliance.settings.boot import (  # noqa: PLC0415 - at a start only
+            separate_secrets,
+            take_over_boot_file,
+        )
 
+        separate_secrets(arguments.settings, places.STATE, places.PAGE_STATE)
         refuse = partial(note_refusal, root=arguments.root)
         refuse("")
         take_over_boot_file(places.BOOT_SETTINGS, arguments.settings, places.STATE, refuse)
     file = SettingsFile(arguments.settings, places.STATE, keeps=False)
-    note_look(file.path, arguments.root)
+    note_look((file.path, places.SECRETS), arguments.root)
     Applier(file.read().settings, arguments.user, arguments.root).apply(boot=arguments.boot)

@@ -14,6 +14,7 @@ from appliance.errors import ApplianceError, ExitStatus
 from appliance.settings import examples, passwords, values
 from appliance.settings.differences import Difference, differences, secret, show, told
 from appliance.settings.schema import Settings, declared, declared_of_storages
+from appliance.settings.secret_files import HIDDEN, SECRETS
 from appliance.settings.store import SettingsFile, understand
 from appliance.settings.takeover import adopt, return_to, take_as_it_is
 
@@ -30,6 +31,11 @@ examples:
 exit status: 1 what is in the file is wrong, or nothing was done; 2 called
 wrongly; 4 only root may do that
 """
+
+
+_NOT_FOR_YOU = ApplianceError(
+    "the secrets are not for this user", hint="use sudo", status=ExitStatus.NEEDS_ROOT
+)
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +87,7 @@ def _file(arguments: argparse.Namespace) -> SettingsFile:
 
 def _read(arguments: argparse.Namespace) -> Settings:
     """Read what is in the file; what is wrong with it is said, and its defaults are shown."""
-    settings, findings = understand(_file(arguments).text())
+    settings, findings = _file(arguments).understood()
     for error in findings.errors:
         print(f"mtp-appliance: {arguments.file}: {error}", file=sys.stderr)
     return settings
@@ -146,14 +152,14 @@ def _set(arguments: argparse.Namespace) -> None:
 
 def _write(arguments: argparse.Namespace, wanted: dict[str, Any]) -> None:
     file = _file(arguments)
-    before, _ = understand(file.text())
+    before, _ = file.understood()
     _tell(arguments, differences(before, file.set(wanted)))
 
 
 def _unset(arguments: argparse.Namespace) -> None:
     values.find(arguments.key)
     file = _file(arguments)
-    before, _ = understand(file.text())
+    before, _ = file.understood()
     _tell(arguments, differences(before, file.unset(arguments.key)))
 
 
@@ -192,7 +198,7 @@ def _source(name: str) -> str:
 def _replace(arguments: argparse.Namespace, text: str) -> None:
     """Show what is different, ask, and write."""
     file = _file(arguments)
-    before, _ = understand(file.text() if arguments.file.exists() else "")
+    before = file.understood()[0] if arguments.file.exists() else Settings()
     take = {"import": adopt, "undo": return_to}.get(arguments.verb, take_as_it_is)
     adopted = take(before, text)
     for warning in adopted.warnings:
@@ -203,6 +209,8 @@ def _replace(arguments: argparse.Namespace, text: str) -> None:
         return
     if not arguments.yes and not _agreed():
         raise ApplianceError("nothing was changed", hint="--yes does not ask")
+    if arguments.verb == "reset":
+        file.forget_secrets()
     file.replace(adopted.text)
 
 
@@ -214,6 +222,10 @@ def _agreed() -> bool:
 
 def _export(arguments: argparse.Namespace) -> None:
     settings = _read(arguments)
+    if arguments.with_secrets and HIDDEN in (
+        getattr(settings, item.name) for item, _ in SECRETS.values()
+    ):
+        raise _NOT_FOR_YOU
     if arguments.json:
         print_json(_as_json(settings, secrets=arguments.with_secrets))
     else:
@@ -222,8 +234,10 @@ def _export(arguments: argparse.Namespace) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     name = arguments.source or str(arguments.file)
-    text = _source(name) if arguments.source else _file(arguments).text()
-    _, findings = understand(text)
+    if arguments.source:
+        _, findings = understand(_source(name))
+    else:
+        _, findings = _file(arguments).understood()
     if arguments.json:
         print_json({"errors": findings.errors, "warnings": findings.warnings})
     else:

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from appliance import places
@@ -37,19 +37,22 @@ _REFUSAL = places.FAILURES / "card-settings"
 _HOSTS_ADDRESS = "127.0.1.1"
 
 
-def note_look(path: Path, root: Path = gadget.ROOT) -> None:
-    """Write down which file it is that is looked at now, as `stat -c "%i %.Y %s"` says it.
+def note_look(paths: Iterable[Path], root: Path = gadget.ROOT) -> None:
+    """Write down which files they are that are looked at now, as `stat -c "%i %.Y %s"` says it.
 
-    systemd does not look while this runs: at its end the unit asks whether it is still that one.
+    systemd does not look while this runs: at its end the unit asks whether they are still those.
     """
+    text = "".join(map(_look_of, paths))
+    write_if_changed(root / _LOOKED.relative_to("/"), text)
+
+
+def _look_of(path: Path) -> str:
     try:
         status = path.stat()
     except OSError:
-        words = ""
-    else:
-        seconds, nanoseconds = divmod(status.st_mtime_ns, 1_000_000_000)
-        words = f"{status.st_ino} {seconds}.{nanoseconds:09d} {status.st_size}"
-    write_if_changed(root / _LOOKED.relative_to("/"), f"{words}\n")
+        return ""
+    seconds, nanoseconds = divmod(status.st_mtime_ns, 1_000_000_000)
+    return f"{status.st_ino} {seconds}.{nanoseconds:09d} {status.st_size}\n"
 
 
 def note_refusal(words: str, root: Path = gadget.ROOT) -> None:

@@ -7,6 +7,7 @@ Without a network none of that is there, and then the units' own conditions keep
 import logging
 
 from appliance import places
+from appliance.errors import ApplianceError
 from appliance.network.wifi import (
     INTERFACE,
     NETWORK_FILE,
@@ -16,6 +17,7 @@ from appliance.network.wifi import (
 from appliance.services.root_files import put
 from appliance.services.system import NETWORK_FILES, System
 from appliance.settings.schema import Settings
+from appliance.settings.secret_files import HIDDEN
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,9 @@ _AVAHI = "avahi-daemon.service"
 def apply_wifi(settings: Settings, system: System, *, starting: bool) -> None:
     """Write the files; where the services may be running already, have them know of it."""
     network = settings.wifi_network
+    if network and settings.wifi_passphrase == HIDDEN:
+        hint = "mtp-appliance settings passphrase"
+        raise ApplianceError("the passphrase of the Wi-Fi cannot be read", hint=hint)
     secret = supplicant_file(network, settings.wifi_passphrase, settings.wifi_country)
     joined = put(system.place(SUPPLICANT), secret if network else None, mode=0o600)
     address = wifi_networkd_file().text if network else None

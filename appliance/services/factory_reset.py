@@ -19,11 +19,13 @@ def factory_reset(root: Path = Path("/")) -> None:
 
     What the boot partition said stays known, so that an old file there is not taken over again.
     """
-    settings, kept, page = (
-        root / each.relative_to("/") for each in (places.SETTINGS, places.STATE, places.PAGE_STATE)
+    settings, secrets, kept, page = (
+        root / each.relative_to("/")
+        for each in (places.SETTINGS, places.SECRETS, places.STATE, places.PAGE_STATE)
     )
     log.warning("RESET   to the settings of a new appliance")
-    file = SettingsFile(settings, kept, keeps=False)
+    file = SettingsFile(settings, kept, keeps=False, secrets=secrets)
+    file.forget_secrets()
     file.replace(examples.shipped())
     file.forget()
     (kept / state.FILE_NAME).unlink(missing_ok=True)

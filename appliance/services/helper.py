@@ -2,7 +2,8 @@
 """Root's helper: does for the settings page what only root may do, one thing at a time.
 
 systemd listens for it and starts it when somebody asks; when nobody does any more it ends. Who asks
-is known from the kernel: root, and the page's own user. What may be asked is a closed table.
+is known from the kernel: root, the page's own user, and the button's. What may be asked is a closed
+table.
 """
 
 import logging
@@ -20,7 +21,9 @@ from appliance.services.stopping import Stop
 
 log = logging.getLogger(__name__)
 
-PAGE_USER = "mtp-appliance-web"
+PAGE_USER, BUTTON_USER = "mtp-appliance-web", "mtp-appliance-leds"
+#: What the button held down asks for.
+_OF_THE_BUTTON = ("factory reset",)
 
 
 def run(idle: float) -> None:
@@ -44,11 +47,12 @@ def all_verbs() -> Mapping[str, Verb]:
 
 
 def allowed(table: Mapping[str, Verb]) -> Allowed:
-    """Say who besides root may ask: the settings page, for all there is."""
+    """Say who besides root may ask: the settings page for all there is, the button for one."""
     try:
-        return {pwd.getpwnam(PAGE_USER).pw_uid: tuple(table)}
+        page, button = (pwd.getpwnam(name).pw_uid for name in (PAGE_USER, BUTTON_USER))
     except KeyError:
         return NOBODY_ELSE
+    return {button: _OF_THE_BUTTON, page: tuple(table)}
 
 
 def answer(answers: Answers, sockets: Sequence[socket.socket], idle: float, stop: Stop) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from appliance import places
 from appliance.errors import ApplianceError
 from appliance.mtp.errors import MtpError
 from appliance.services import journal, update_verbs
@@ -21,6 +22,8 @@ from appliance.services.control_socket import Verb
 from appliance.services.factory_reset import factory_reset
 from appliance.services.host import LinuxHost
 from appliance.services.machine import look_at
+from appliance.settings.secret_files import SECRETS
+from appliance.settings.store import SettingsFile
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ def verbs(run: Run = run) -> Mapping[str, Verb]:
         "report": report,
         "doctor": doctor,
         "factory reset": reset,
+        "secret set": secret_set,
         **update_verbs.verbs(),
     }
 
@@ -80,6 +84,14 @@ def clock_set(time: float) -> None:
     except MtpError:
         hint = "a time server, a clock chip or the setting set_clock keeps it"
         raise ApplianceError("the clock is not to be set from here", hint=hint) from None
+
+
+def secret_set(key: str, value: str) -> None:
+    """Set a secret of the settings: the password's hash, or the Wi-Fi's passphrase."""
+    _require(type(key) is str and key in SECRETS, "no secret of the settings")
+    _require(type(value) is str, "no text")
+    SettingsFile(places.SETTINGS, places.STATE, keeps=False).set_secrets({key: value})
+    log.info("SECRET  %s is %s", key, "set" if value else "none")
 
 
 def logs(source: str, lines: int, after: str = "") -> dict[str, Any]:

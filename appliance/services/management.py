@@ -13,12 +13,12 @@ from appliance.storage import Catalogue
 
 #: What the button beside the LEDs may ask for, and what the settings page may.
 _OTHERS: Mapping[str, Collection[str]] = {
-    "mtp-appliance-leds": ("storage lock", "storage unlock", "reconnect", "settings reset"),
+    "mtp-appliance-leds": ("storage lock", "storage unlock", "reconnect"),
     "mtp-appliance-web": (
         *("storage list", "storage add", "storage remove", "storage rename", "storage order"),
         *("storage read-only", "storage browse", "storage eject", "storage load"),
         *("storage lock", "storage unlock", "reconnect", "history"),
-        *("settings get", "settings set", "settings plan", "settings password"),
+        *("settings get", "settings set", "settings plan"),
         *("settings export", "settings import", "settings undo"),
         *("trash list", "trash restore", "trash empty"),
     ),

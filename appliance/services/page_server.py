@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The HTTP server under the settings page: the only module that knows waitress."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -14,12 +15,19 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer
 
+log = logging.getLogger(__name__)
+
 #: Seconds of one turn of the loop, and for requests that are under way when the end comes.
 _TURN, _PATIENCE = 0.5, 5.0
 #: Enough for a page with its pictures in a few browsers; each costs memory.
 _THREADS, _CONNECTIONS = 3, 40
 #: Seconds that a browser may keep a connection that it does not use.
 _KEPT = 30
+#: Connections of one address, which is as many as two browsers open.
+_EACH = 12
+#: Seconds that a request may take to come, and an answer to be fetched, however small; and the
+#: bytes a second that more of them have to bring. A browser on a bad Wi-Fi does better.
+_BEGINNING, _SLOWEST = 20.0, 4096
 _MOST_HEADERS = 32 << 10
 
 #: How many bytes the body of a request may have: by its path and its Cookie header.
@@ -64,8 +72,13 @@ class PageServer:
     def turn(self) -> None:
         """Do what there is to do, or wait for a moment until there is."""
         wasyncore.loop(timeout=_TURN, use_poll=True, map=self._map, count=1)
-        if self._channels():
-            self._used = time.monotonic()
+        now, channels = time.monotonic(), self._channels()
+        for each in channels:
+            if each.pace.is_too_slow(now):
+                log.info("SLOW    %s is let go", each.addr[0])
+                each.handle_close()
+        if channels:
+            self._used = now
 
     def close(self) -> None:
         """Let nobody in any more, and let those who are in have their answers."""
@@ -86,8 +99,30 @@ class PageServer:
         return [each for each in self._map.values() if isinstance(each, BaseWSGIServer)]
 
 
-def _channel_class(limit: Limit) -> type[HTTPChannel]:
-    """Make what receives requests, each within its own limit."""
+class Pace:
+    """How fast what moves over a connection does: a trickle would hold it for ever."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._bytes = 0
+
+    def moves(self, size: int) -> None:
+        """Note bytes of a request, or of an answer."""
+        if self._since is None:
+            self._since, self._bytes = time.monotonic(), 0
+        self._bytes += size
+
+    def rests(self) -> None:
+        """Note that nothing is under way."""
+        self._since = None
+
+    def is_too_slow(self, now: float) -> bool:
+        """Whether what is under way should have come to its end, or further."""
+        return self._since is not None and now - self._since > _BEGINNING + self._bytes / _SLOWEST
+
+
+def _channel_class(limit: Limit) -> Callable[..., HTTPChannel | None]:
+    """Make what receives requests, each within its own limit, of each address so many."""
 
     class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
         adj: Any
@@ -101,7 +136,34 @@ def _channel_class(limit: Limit) -> type[HTTPChannel]:
     class Channel(HTTPChannel):  # type: ignore[misc]
         parser_class = Parser
 
-    return Channel
+        def __init__(self, *words: Any, **more: Any) -> None:
+            self.pace = Pace()
+            super().__init__(*words, **more)
+
+        def received(self, data: bytes) -> Any:
+            self.pace.moves(len(data))
+            done = super().received(data)
+            if self.request is None:
+                self.pace.rests()
+            return done
+
+        def send(self, data: bytes, do_close: bool = True) -> Any:
+            sent = super().send(data, do_close)
+            self.pace.moves(sent)
+            if self.total_outbufs_len <= sent:
+                self.pace.rests()
+            return sent
+
+    def admit(server: Any, sock: socket, addr: Any, adj: Any, map: dict[int, Any]) -> Any:
+        its = [
+            each for each in map.values() if isinstance(each, Channel) and each.addr[0] == addr[0]
+        ]
+        if len(its) < _EACH:
+            return Channel(server, sock, addr, adj, map=map)
+        sock.close()
+        return None
+
+    return admit
 
 
 def _is_busy(channel: Any) -> bool:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The button: a short press ejects or reconnects, a long one resets the settings.
 
-It asks the responder, which alone may do that. Holding it is answered by blinking that becomes
+It asks the responder, and for the reset root's helper, where there is one: the responder may not
+touch the secrets among the settings. Holding it is answered by blinking that becomes
 faster and faster; letting go before its end undoes all of it.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from appliance import status
+from appliance import places, status
 from appliance.control import SOCKET_NAME, ask
 from appliance.errors import ApplianceError
 from appliance.leds.patterns import DONE, FAILED, Step, countdown
@@ -34,11 +35,13 @@ class Presses:
         player: Player,
         status_path: Path,
         *,
+        helper: Path = places.HELPER,
         ask: Ask = ask,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._player = player
         self._status = status_path
+        self._helper = helper
         self._ask = ask
         self._clock = clock
         self._lock = threading.Lock()
@@ -73,7 +76,7 @@ class Presses:
             if self._since is None:
                 return
             self._since = None
-        self._act("reset the settings", lambda: self._verb("settings reset"))
+        self._act("reset the settings", self._reset)
 
     def _count_down(self) -> None:
         with self._lock:
@@ -99,6 +102,12 @@ class Presses:
             self._verb("reconnect")
         except ApplianceError as error:  # over a network there is nothing to reconnect
             log.debug("BUTTON  %s", error)
+
+    def _reset(self) -> None:
+        if self._helper.is_socket():
+            self._ask(self._helper, "factory reset")
+        else:
+            self._verb("settings reset")
 
     def _verb(self, verb: str) -> None:
         self._ask(self._status.with_name(SOCKET_NAME), verb)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a person can do with the settings of an appliance that serves.
 
-What would be different is said before, by `plan` and by `dry`, in the same form as after.
+What would be different is said before, by `plan` and by `dry`, in the same form as after. Secrets
+come neither in nor out: a responder that somebody has taken over is to see none.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,13 +10,14 @@ from typing import Any
 
 from appliance.errors import ApplianceError
 from appliance.services.control_socket import Verb
-from appliance.settings import examples, passwords
+from appliance.settings import examples
 from appliance.settings.differences import differences, told
+from appliance.settings.planning import plan
 from appliance.settings.schema import Settings, declared
+from appliance.settings.secret_files import SECRETS, part
 from appliance.settings.store import SettingsFile
-from appliance.settings.takeover import PASSWORD, Adopted, adopt, return_to
-from appliance.settings.values import find, parse, value_of
-from appliance.values import replace
+from appliance.settings.takeover import Adopted, adopt, return_to
+from appliance.settings.values import find, parse
 
 #: What one setting was and will be, and when that is in force.
 Said = dict[str, Any]
@@ -34,7 +36,6 @@ class SettingsVerbs:
             "settings get": self.get,
             "settings set": self.set,
             "settings plan": self.plan,
-            "settings password": self.password,
             "settings export": self.export,
             "settings import": self.take,
             "settings undo": self.undo,
@@ -56,38 +57,29 @@ class SettingsVerbs:
 
     def plan(self, values: Mapping[str, str]) -> dict[str, Any]:
         """Say what `set` would change, and which values it would refuse."""
-        before, wanted, errors = self._file.read().settings, {}, {}
-        for key, text in values.items():
-            wanted[_settable(key)], complaint = value_of(key, text)
-            if complaint:
-                errors[key] = complaint
-        good = {find(key)[0].name: wanted[key] for key in wanted if key not in errors}
-        changes = differences(before, replace(before, **good))
-        return {"changes": told(changes), "errors": errors}
-
-    def password(self, hash: str) -> None:
-        """Set the password of the settings page, of which only a hash is said."""
-        if not passwords.is_hash(hash):
-            raise ApplianceError("this is no hash of a password")
-        self._set({PASSWORD: hash})
+        return plan(self._file.read().settings, {_settable(key): values[key] for key in values})
 
     def export(self) -> str:
         """Give all settings as a text that `import` takes; no secrets are in it."""
         return examples.of(self._file.read().settings)
 
     def take(self, text: str, dry: bool) -> list[Said]:
-        """Take a text over; the secrets that it does not name stay."""
+        """Take a text over, in which there are no secrets; those that are known stay."""
         before = self._file.read().settings
-        return self._replace(before, adopt(before, text), dry=dry)
+        adopted = adopt(before, text)
+        if part(text)[1]:
+            raise ApplianceError("there are secrets in this", hint=_ELSEWHERE)
+        return self._replace(before, adopted, dry=dry)
 
     def undo(self, dry: bool) -> list[Said]:
-        """Return to what was in force before the last change; the password stays."""
+        """Return to what was in force before the last change; the secrets stay."""
         text, before = self._file.before(), self._file.read().settings
         return self._replace(before, return_to(before, text), dry=dry)
 
     def reset(self) -> list[str]:
         """Return to the settings of a new appliance, for good; no file in a storage is touched."""
         before = self._file.read().settings
+        self._file.forget_secrets()
         after = self._file.replace(examples.shipped())
         self._file.forget()
         self._reload()
@@ -114,8 +106,12 @@ class SettingsVerbs:
         return self._given
 
 
+_ELSEWHERE = "they are set by: mtp-appliance settings password, or passphrase"
+
+
 def _settable(key: str) -> str:
-    """Refuse the key that a verb of its own sets."""
-    if key == PASSWORD:
-        raise ApplianceError(f"{key} is no text to set", hint="mtp-appliance settings password")
+    """Refuse what this service is not to know, and what is no setting."""
+    if key in SECRETS:
+        raise ApplianceError(f"{key} is no text to set", hint=_ELSEWHERE)
+    find(key)
     return key

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a person can do with the storages while they are served, and look at in them.
 
-What lasts is written into the settings file too, where the service was started with one.
+What lasts is written into the settings file too, where the service was started with one: before it
+is done, so that what a full card does not keep is not done either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,32 +72,36 @@ class StorageVerbs:
     def remove(self, storage: str, lasting: bool = True) -> str:
         """Serve a folder no more."""
         found = find(self._catalogue, storage)
-        self._catalogue.remove_storage(found.storage_id)
-        if not lasting or self._settings is None:
-            return _UNTIL_RESTART
-        self._settings.remove_storage(found.path)
-        return ""
+        return self._do(
+            lambda: self._catalogue.remove_storage(found.storage_id),
+            lambda file: file.remove_storage(found.path),
+            lasting=lasting,
+        )
 
     def rename(self, storage: str, name: str) -> str:
         """Call a storage something else."""
         found = find(self._catalogue, storage)
-        self._catalogue.rename_storage(found.storage_id, name)
-        return self._write(found.path, "name", name)
+        return self._do(
+            lambda: self._catalogue.rename_storage(found.storage_id, name),
+            lambda file: file.set_in_storage(found.path, "name", name),
+        )
 
     def order(self, names: Sequence[str]) -> str:
         """Put the storages in this order."""
         found = [find(self._catalogue, name) for name in names]
-        self._catalogue.order_storages([each.storage_id for each in found])
-        if self._settings is None:
-            return _UNTIL_RESTART
-        self._settings.order_storages([each.path for each in found])
-        return ""
+        return self._do(
+            lambda: self._catalogue.order_storages([each.storage_id for each in found]),
+            lambda file: file.order_storages([each.path for each in found]),
+        )
 
     def read_only(self, storage: str, read_only: bool, lasting: bool = True) -> str:
         """Refuse changes, or allow them."""
         found = find(self._catalogue, storage)
-        self._catalogue.set_read_only(found.storage_id, read_only=read_only)
-        return self._write(found.path, "read_only", read_only) if lasting else _UNTIL_RESTART
+        return self._do(
+            lambda: self._catalogue.set_read_only(found.storage_id, read_only=read_only),
+            lambda file: file.set_in_storage(found.path, "read_only", read_only),
+            lasting=lasting,
+        )
 
     def browse(self, storage: str, path: str = "") -> list[dict[str, Any]]:
         """List a folder of a storage, as a PC sees it."""
@@ -121,10 +126,24 @@ class StorageVerbs:
         """Bring a storage back."""
         self._catalogue.load(find(self._catalogue, storage).storage_id)
 
-    def _write(self, path: Path, name: str, value: bool | str) -> str:
-        if self._settings is None:
+    def _do(
+        self,
+        act: Callable[[], None],
+        write: Callable[[SettingsFile], None],
+        *,
+        lasting: bool = True,
+    ) -> str:
+        """Do something, after it was written down; what is refused then is not there either."""
+        if not lasting or self._settings is None:
+            act()
             return _UNTIL_RESTART
-        self._settings.set_in_storage(path, name, value)
+        before = self._settings.text()
+        write(self._settings)
+        try:
+            act()
+        except ApplianceError:
+            self._settings.replace(before)
+            raise
         return ""
 
 

@@ -17,12 +17,14 @@ from appliance import places
 from appliance.control import SOCKET_NAME
 from appliance.errors import ApplianceError
 from appliance.services.activation import listening_sockets
+from appliance.services.announced import Announced
 from appliance.services.notify import notify
 from appliance.services.own_addresses import own_addresses
 from appliance.services.page_server import PageServer
 from appliance.services.status_file import find_status
 from appliance.services.stopping import Stop
 from appliance.services.watchdog import Watchdog
+from appliance.settings.boot import separate_secrets
 from appliance.settings.state import state_directory
 from appliance.values import dataclass
 from webui import create_app
@@ -53,6 +55,8 @@ def serve(options: Options, announce: Callable[[str], None]) -> None:
     stop = Stop()
     with stop.listening(), ExitStack() as stack:
         given = listening_sockets()
+        if not options.helper.is_socket():
+            separate_secrets(options.settings, options.state or _own_state())
         sockets = given or [_listen(*each) for each in options.listen]
         hosts = _hosts()
         application = create_app(_config(options, hosts))
@@ -100,6 +104,7 @@ def _config(options: Options, hosts: tuple[str, ...]) -> Config:
         helper=options.helper if options.helper.is_socket() else None,
         state=state.absolute(),
         hosts=hosts,
+        announced=Announced(),
     )
 
 

@@ -20,6 +20,7 @@ from appliance.settings.files import write_atomically
 from appliance.settings.interpretation import interpret
 from appliance.settings.migrations import migrate
 from appliance.settings.schema import Settings, declared
+from appliance.settings.secret_files import SECRETS
 from appliance.settings.store import SettingsFile
 
 log = logging.getLogger(__name__)
@@ -29,10 +30,18 @@ RESET_NAME = "reset-password"
 _TAKEN, _HEEDED = "boot.digest", "reset-password.done"
 _MAX_SIZE = 1 << 18
 _PASSWORD = "web.password"
-_SECRETS = tuple(key for key, _, setting in declared() if setting.secret)
 _SECRET_LINE = re.compile(
-    "|".join(r"\s*({}\s*\.\s*)?{}\s*=".format(*key.split(".")) for key in _SECRETS)
+    "|".join(r"\s*({}\s*\.\s*)?{}\s*=".format(*key.split(".")) for key in SECRETS)
 )
+
+
+def separate_secrets(settings_path: Path, *states: Path) -> None:
+    """Take secrets out of the settings file, and of copies in `states`: older versions had them."""
+    for state in states:
+        try:
+            SettingsFile(settings_path, state, keeps=False).separate()
+        except (ApplianceError, OSError) as error:
+            log.error("BOOT    secrets stay where they were: %s", error)
 
 
 def take_over_boot_file(
@@ -54,8 +63,6 @@ def take_over_boot_file(
         was_reset = _reset_password(request, file, state / _HEEDED)
         if not _take_over(boot_path, file, state / _TAKEN, refuse):
             return was_reset
-        # It is still there where broken settings have just begun anew, without a password.
-        _remove(request, state / _HEEDED)
         return True
     except (ApplianceError, OSError) as error:
         log.error("BOOT    %s: %s", boot_path, error)
@@ -79,7 +86,7 @@ def _reset_password(request: Path, file: SettingsFile, heeded: Path) -> bool:
     try:
         file.unset(_PASSWORD)
     except ApplianceError as error:
-        # Broken settings: what the file beside it says may mend them; else the wish stands.
+        # A full card, or a failing one: the wish stands.
         log.warning("BOOT    the password cannot be forgotten yet: %s", error)
         return False
     log.info("BOOT    the password of the settings page is forgotten")
@@ -167,7 +174,7 @@ def _hash_password(document: dict[str, Any]) -> None:
 def _secrets_in(document: Mapping[str, Any]) -> list[str]:
     """Name the secrets that stand there for all to read."""
     found = []
-    for key in _SECRETS:
+    for key in SECRETS:
         table, _, name = key.partition(".")
         value = document.get(table, {})
         value = value.get(name) if isinstance(value, dict) else None
@@ -197,8 +204,11 @@ def _said(document: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
 def _write_over(file: SettingsFile, values: Mapping[str, Any], storages: Settings | None) -> None:
     from appliance.settings import document  # noqa: PLC0415 - large, and seldom needed
 
+    plain = {key: value for key, value in values.items() if key not in SECRETS}
+    file.set_secrets({key: values[key] for key in values if key in SECRETS})
+
     def change(text: str) -> str:
-        text = document.with_values(text, values)
+        text = document.with_values(text, plain)
         return text if storages is None else document.with_storages(text, storages.storages)
 
     try:

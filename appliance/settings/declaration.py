@@ -23,7 +23,8 @@ class Effect(Enum):
 class Setting:
     """What a person has to know of one setting; `check` gives a complaint, or nothing.
 
-    `choices` are all that the value may be, if there are few. `secret`: it is never shown.
+    `choices` are all that the value may be, if there are few. `secret`: it is never shown, and
+    has a file of its own; `page_reads`: one that the settings page has to know.
     `in_hex`: people know the number by its hexadecimal digits.
     """
 
@@ -34,6 +35,7 @@ class Setting:
     check: Check = lambda value: ""
     choices: tuple[str, ...] = ()
     secret: bool = False
+    page_reads: bool = False
     in_hex: bool = False
 
 

@@ -18,13 +18,10 @@ from appliance.settings.schema import (
     declared,
     declared_of_storages,
 )
+from appliance.settings.secret_files import how_to_set
 from appliance.values import MISSING, Field
 
-#: How a secret gets in, by its key: on the appliance, and on the boot partition.
-_CHOOSE = {
-    "web.password": "To choose one: mtp-appliance settings password",
-    "wifi.passphrase": "To write it here without showing it: mtp-appliance settings passphrase",
-}
+#: How a secret gets in, by its key, from the boot partition.
 _TAKEN_OVER = {
     "web.password": "Written here it is hashed, and taken away, at the next start.",
     "wifi.passphrase": "Written here it is taken over, and taken away, at the next start.",
@@ -114,9 +111,11 @@ def _table_of(key: str) -> str:
 
 def _explained(key: str, item: Field[Any], setting: Setting) -> Iterator[str]:
     yield ""
-    mark = "#" if setting.secret else ""
-    yield from _comment(setting, _CHOOSE.get(key, ""))
-    yield f"{mark}{key.rpartition('.')[2]} = {_value(setting, item.default)}"
+    if setting.secret:
+        yield from _comment(setting, f"It is not kept in this file; {how_to_set(key)}")
+        return
+    yield from _comment(setting)
+    yield f"{key.rpartition('.')[2]} = {_value(setting, item.default)}"
 
 
 def _comment(setting: Setting, more: str = "") -> Iterator[str]:

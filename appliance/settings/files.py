@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small files that are whole at every moment, also when the power goes."""
 
+import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PRIVATE = 0o600
+#: Seconds that one waits for another's change, which takes none; and between two looks.
+_PATIENCE, _PAUSE = 10.0, 0.02
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
@@ -31,15 +35,29 @@ def write_atomically(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Let no other process that does the same read and write a file until the block ends."""
+    """Let no other process that does the same read and write a file until the block ends.
+
+    OSError where another one does not come to its end: nobody is kept from work for ever.
+    """
     lock = path.with_name(f".{path.name}.lock")
     flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(lock, flags, 0o644)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock(fd)
         yield
     finally:
         os.close(fd)
+
+
+def _lock(fd: int) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY)) from None
+        time.sleep(_PAUSE)
 
 
 def _write(new: Path, data: bytes, path: Path, mode: int) -> None:

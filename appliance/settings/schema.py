@@ -271,6 +271,7 @@ class Settings:
             Effect.RELOAD,
             check=hash_or_nothing,
             secret=True,
+            page_reads=True,
         ),
     )
     storages: tuple[StorageSetting, ...] = ()

@@ -2,9 +2,10 @@
 """The settings file: TOML that people edit, and that the appliance edits without losing a comment.
 
 A file that cannot be understood is never a reason not to serve: what was read last serves, or the
-defaults, and what is wrong is said.
+defaults, and what is wrong is said. Secrets lie apart (`appliance/settings/secret_files.py`).
 """
 
+import logging
 import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,10 @@ from appliance.settings.files import locked, write_atomically
 from appliance.settings.interpretation import Findings, interpret
 from appliance.settings.migrations import VERSION, migrate
 from appliance.settings.schema import Settings, StorageSetting
+from appliance.settings.secret_files import SECRETS, SecretFiles, directory_for, part
 from appliance.values import dataclass, replace
+
+log = logging.getLogger(__name__)
 
 _MAX_SIZE = 1 << 18
 _GOOD_COPY = "settings.good.toml"
@@ -41,11 +45,15 @@ class SettingsFile:
     """One settings file; `keep` is the directory for copies: of what was last understood, and of
     what that was before it became something else.
 
-    Only its owner `keeps` them: root's copies would be closed to the responder.
+    Only its owner `keeps` them: root's copies would be closed to the responder. `secrets` is the
+    directory of the files with secrets, where it is not the usual one.
     """
 
-    def __init__(self, path: Path, keep: Path, *, keeps: bool = True) -> None:
+    def __init__(
+        self, path: Path, keep: Path, *, keeps: bool = True, secrets: Path | None = None
+    ) -> None:
         self.path = path
+        self._secrets = SecretFiles(secrets or directory_for(path))
         self._keeps = keeps
         self._good_copy = keep / _GOOD_COPY
         self._before = keep / _BEFORE
@@ -61,7 +69,12 @@ class SettingsFile:
             return self._fall_back(findings)
         if self._keeps:
             self._keep(data, settings)
-        return Reading(settings, findings)
+        return Reading(self._secrets.fill(settings, findings), findings)
+
+    def understood(self) -> tuple[Settings, Findings]:
+        """Read what the file says itself; ApplianceError where there is none."""
+        settings, findings = understand(self.text())
+        return self._secrets.fill(settings, findings), findings
 
     def text(self) -> str:
         """Read the file as it is; ApplianceError where that cannot be."""
@@ -89,11 +102,48 @@ class SettingsFile:
 
     def set(self, values: Mapping[str, Any]) -> Settings:
         """Set values by their keys; the settings that follow."""
-        return self.edit(lambda text: _document().with_values(text, values))
+        plain = {key: value for key, value in values.items() if key not in SECRETS}
+        self.set_secrets({key: values[key] for key in values if key in SECRETS})
+        if not plain:
+            return self.read().settings
+        return self.edit(lambda text: _document().with_values(text, plain))
 
     def unset(self, key: str) -> Settings:
         """Let a value's default hold; the settings that follow."""
+        if key in SECRETS:
+            return self.set({key: ""})
         return self.edit(lambda text: _document().without(text, key))
+
+    def set_secrets(self, values: Mapping[str, str]) -> None:
+        """Set secrets by their keys, which changes the settings file in nothing."""
+        try:
+            self._secrets.write(values)
+        except (OSError, ValueError) as error:
+            raise self._explain(error, self._secrets.directory) from None
+
+    def forget_secrets(self) -> None:
+        """Let there be no secrets, not even those that an older settings file still has."""
+        self.set_secrets(dict.fromkeys(SECRETS, ""))
+
+    def separate(self) -> None:
+        """Take secrets out of the file and its copies, where older versions kept them.
+
+        They have files of their own before they go from here, so power may go at any time. While
+        nothing can be read that may say one, all stays as it is.
+        """
+        reading = self.read()
+        if reading.findings.errors and not reading.from_good_copy:
+            return
+        said = {key: getattr(reading.settings, item.name) for key, (item, _) in SECRETS.items()}
+        self.set_secrets({key: said[key] for key in self._secrets.missing()})
+        for path in (self.path, self._good_copy, self._before):
+            with suppress(FileNotFoundError, ValueError):
+                self._strip(path)
+
+    def looks(self) -> object:
+        """Tell one state of the file and its secrets from another."""
+        paths = (self.path, *(self._secrets.directory / key for key in SECRETS))
+        return tuple(map(looks_of, paths))
 
     def add_storage(self, storage: StorageSetting) -> None:
         """Write a storage into the file, after the others."""
@@ -123,27 +173,48 @@ class SettingsFile:
                 changed = change(text)
                 settings = _require_good(changed)
                 if changed != text:
-                    write_atomically(self.path.resolve(), changed.encode())  # where a link leads
+                    write_atomically(self._leads_to(), changed.encode())
         except (OSError, ValueError) as error:
             raise self._explain(error) from None
-        return settings
+        return self._secrets.fill(settings, Findings())
 
     def replace(self, text: str) -> Settings:
-        """Put another text in the file's place, whatever it says now."""
+        """Put another text in the file's place, whatever it says now; secrets that it names are
+        set, the others stay.
+        """
         try:
+            _require_good(text)
+            text, secrets = part(text)
             settings = _require_good(text)
+            self.set_secrets(secrets)
             self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             with locked(self.path):
                 write_atomically(self.path, text.encode(), mode=_MODE)
         except (OSError, ValueError) as error:
             raise self._explain(error) from None
-        return settings
+        return self._secrets.fill(settings, Findings())
 
-    def _explain(self, error: OSError | ValueError) -> ApplianceError:
+    def _leads_to(self) -> Path:
+        """Follow a link; root does not where its maker has no right to what it leads to."""
+        target = self.path.resolve()
+        if os.geteuid() == 0 and self.path.is_symlink():
+            maker = self.path.lstat().st_uid
+            if maker not in (0, target.stat().st_uid):
+                raise ValueError(f"is a link to {target}, which is somebody else's")
+        return target
+
+    def _strip(self, path: Path) -> None:
+        text = _read(path).decode()
+        without, said = part(text)
+        if said and not path.is_symlink():
+            log.info("SECRETS %s: taken out of %s", ", ".join(said), path)
+            write_atomically(path, without.encode())
+
+    def _explain(self, error: OSError | ValueError, where: Path | None = None) -> ApplianceError:
+        words = f"{where or self.path}: {_in_words(error)}"
         if isinstance(error, PermissionError):
-            words, hint = f"{self.path}: {_in_words(error)}", "use sudo"
-            return ApplianceError(words, hint=hint, status=ExitStatus.NEEDS_ROOT)
-        return ApplianceError(f"{self.path}: {_in_words(error)}", hint="the file is as it was")
+            return ApplianceError(words, hint="use sudo", status=ExitStatus.NEEDS_ROOT)
+        return ApplianceError(words, hint="the file is as it was")
 
     def _keep(self, data: bytes, settings: Settings) -> None:
         """Keep what is good, and what was good before if that said anything else."""
@@ -164,8 +235,9 @@ class SettingsFile:
         try:
             settings, again = interpret(_parse(_read(self._good_copy)))
         except (OSError, ValueError):
-            return Reading(Settings(), findings)
-        return Reading(Settings() if again.errors else settings, findings, from_good_copy=True)
+            return Reading(self._secrets.fill(Settings(), findings), findings)
+        settings = self._secrets.fill(Settings() if again.errors else settings, findings)
+        return Reading(settings, findings, from_good_copy=not again.errors)
 
 
 def understand(text: str) -> tuple[Settings, Findings]:
@@ -177,8 +249,18 @@ def understand(text: str) -> tuple[Settings, Findings]:
 
 
 def _differ(one: Settings, other: Settings) -> bool:
-    """Whether there is a change that can be undone; one of the password cannot."""
-    return replace(one, web_password="") != replace(other, web_password="")
+    """Whether there is a change that can be undone; one of a secret cannot."""
+    none: dict[str, Any] = {item.name: "" for item, _ in SECRETS.values()}
+    return replace(one, **none) != replace(other, **none)
+
+
+def looks_of(path: Path) -> object:
+    """Tell one state of a file from another."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _document() -> Any:

@@ -155,7 +155,7 @@ class Catalogue(Storages):
                 try:
                     status = os.fstat(fd)
                     self._lookup.check_kind(handle, status)
-                except MtpError:
+                except BaseException:
                     os.close(fd)
                     raise
             stay = self._lookup.volume_of(handle).stay()

@@ -43,9 +43,12 @@ def descend(base_fd: int, names: Sequence[bytes]) -> int:
         finally:
             os.close(fd)
         fd = below
-    if os.fstat(fd).st_dev != device:
+    try:
+        if os.fstat(fd).st_dev != device:
+            raise OSError(errno.EBUSY, "a disk is mounted there")
+    except BaseException:
         os.close(fd)
-        raise OSError(errno.EBUSY, "a disk is mounted there")
+        raise
     return fd
 
 
@@ -154,7 +157,11 @@ class Directories:
         with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
             above = self._device_above()
             fd = open_directory(self._root)
-        device = os.fstat(fd).st_dev
+        try:
+            device = os.fstat(fd).st_dev
+        except BaseException:
+            os.close(fd)
+            raise
         if device != above and self.is_at(fd, ()):
             self._device = device
             return fd

@@ -160,7 +160,7 @@ class Editing:
             )
             try:
                 self._lookup.check_kind(handle, os.fstat(fd))
-            except MtpError:
+            except BaseException:
                 os.close(fd)
                 raise
             return fd

@@ -203,7 +203,8 @@ class Lookup(Served):
         started = time.monotonic_ns()
         yield
         if before is not None and was_current and is_recent(started):
-            self.table.marks[folder] = before.after_own_change(fd)
+            with suppress(OSError):  # then it is scanned anew
+                self.table.marks[folder] = before.after_own_change(fd)
         self.watcher.touch(self.volume_above(folder).storage_id)
 
     def workplace(self, volume: Volume) -> int:

@@ -48,8 +48,11 @@ class ScanMark:
         return cls(_stamp(fd), settled=True)
 
     def is_current(self, fd: int) -> bool:
-        """Whether the directory is still as it was when it was scanned."""
-        return self.settled and _stamp(fd) == self.stamp
+        """Whether the directory is surely still as it was when it was scanned."""
+        try:
+            return self.settled and _stamp(fd) == self.stamp
+        except OSError:
+            return False
 
     def after_own_change(self, fd: int) -> Self:
         """Give the mark for a directory in which only what we know of has changed."""

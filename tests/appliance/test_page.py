@@ -34,6 +34,7 @@ def settings() -> SettingsFile:
 def as_it_was() -> Iterator[None]:
     before = settings().text()
     yield
+    settings().forget_secrets()
     settings().replace(before)
 
 
@@ -189,15 +190,17 @@ def test_the_helper_answers_root_and_the_page() -> None:
     grades = {each["about"]: each["grade"] for each in ask(places.HELPER, "doctor")}
     assert grades["settings"] == "good"
     assert len(ask(places.HELPER, "report")["data"]) > 1000
-    assert "'lines'" in as_user("mtp-appliance-web", "mtp-appliance-web")
+    assert "'lines'" in as_user("mtp-appliance-web", "mtp-appliance-helper")
 
 
 @pytest.mark.parametrize(
     ("user", "group", "words"),
     [
-        ("nobody", "mtp-appliance-web", "may not do that"),
-        ("mtp-appliance", "mtp-appliance-web", "may not do that"),
+        ("nobody", "mtp-appliance-helper", "may not do that"),
+        ("mtp-appliance", "mtp-appliance-helper", "may not do that"),
+        ("mtp-appliance-leds", "mtp-appliance-helper", "may not do that"),
         ("nobody", "nogroup", "Permission denied"),
+        ("mtp-appliance", "mtp-appliance", "Permission denied"),
         ("mtp-appliance-leds", "mtp-appliance-leds", "Permission denied"),
     ],
 )

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from appliance import places
+from appliance.settings.store import SettingsFile
 from tests.appliance import cable, units
 from tests.appliance.access_point import NETWORK, PASSPHRASE, AccessPoint, address_of
 from tests.appliance.settings_file import SETTINGS, STORAGE, edit
 
 pytestmark = [pytest.mark.guest("appliance"), pytest.mark.usefixtures("settings_as_they_were")]
 
+secrets = SettingsFile(places.SETTINGS, places.STATE, keeps=False)
 WIFI = "mtp-appliance-wifi.service"
 CARD = "wlan0"
 SUPPLICANT = Path("/run/mtp-appliance-wifi/wpa_supplicant.conf")
@@ -26,6 +29,7 @@ def air() -> Iterator[AccessPoint]:
     air.make()
     yield air
     air.remove()
+    secrets.forget_secrets()
 
 
 def quoted(text: str) -> str:
@@ -35,7 +39,8 @@ def quoted(text: str) -> str:
 def join(passphrase: str = PASSPHRASE, *more: str) -> None:
     """Name the network, and wait until the radio is on for it."""
     before = units.main_pid(WIFI)
-    lines = [f"network = {quoted(NETWORK)}", f"passphrase = {quoted(passphrase)}", *more]
+    lines = [f"network = {quoted(NETWORK)}", *more]
+    secrets.set({"wifi.passphrase": passphrase})
     edit("\n".join(["version = 1", STORAGE, "[wifi]", *lines, ""]))
     told = f'psk="{passphrase}"'
     units.wait_until(

@@ -19,6 +19,7 @@ PAGE = image.PROJECT / "docs/performance.md"
 RESULTS = PAGE.with_suffix(".json")
 PICTURE = PAGE.with_suffix(".svg")
 PICTURE_SAYS = "How many times better than uMTP-Responder, each thing that was measured in both"
+_INTERRUPTED = 130
 COUNTS = Path(__file__).with_name("instructions.json")
 
 
@@ -54,23 +55,34 @@ def main() -> int:
 
 
 def _run(extent: str, note: str) -> int:
+    """Measure in the guest; who interrupts it keeps the rows that are done."""
     guest = Guest(image.get())
+    results = guest.folder / "results.json"
     words = ["python3", "-m", "tests.bench.guest", "/run/host/results.json", extent]
     guest.start(shlex.join(words))
+    try:
+        status = _follow(guest)
+        if extent != "quick" and results.exists():
+            rows, machine = load(results.read_text())
+            others = memory.measure() if status == 0 else []
+            _keep([*rows, *others], machine, note)
+            write_page()
+        return status
+    finally:
+        guest.stop()
+
+
+def _follow(guest: Guest) -> int:
+    """Show what the guest says until it ends; its exit status."""
     try:
         with guest.output.open() as output:
             while guest.running():
                 print(output.read(), end="", flush=True)
                 time.sleep(0.2)
             print(output.read(), end="", flush=True)
-        status = guest.status()
-        if status == 0 and extent != "quick":
-            rows, machine = load((guest.folder / "results.json").read_text())
-            _keep([*rows, *memory.measure()], machine, note)
-            write_page()
-        return status
-    finally:
-        guest.stop()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return guest.status()
 
 
 def _keep(rows: list[Row], machine: dict[str, object], note: str) -> None:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench import habits
 from tests.bench.client import KIB, MIB, ROOT, Answer, RawClient, Sweep
 from tests.bench.peers import Peer
 from tests.bench.rows import OURS, PUMP, Row
@@ -142,14 +143,12 @@ def _property_list(client: RawClient, folder: int) -> Answer:
 
 def _steps(table: Table, peer: Peer, way: str) -> tuple[str, ...]:
     """What a program asks for each object; it depends on what the device says that it can."""
-    info, size = "1008,@", "9803,@,DC04"
     if way == "info":
-        return (info,)
+        return habits.of("go-mtpfs-bookworm")
     lists = _supports(table, peer, 0x9805)
-    everything = "9805,@,0,FFFFFFFF,0,0"
     if way == "windows":
-        return (everything,) if lists else (info, size)
-    return (info, everything) if lists else (info, "9801,3000", size)
+        return habits.WINDOWS if lists else habits.WINDOWS_WITHOUT_LISTS
+    return habits.of("gvfs-bookworm") if lists else habits.WITHOUT_LISTS
 
 
 def _supports(table: Table, peer: Peer, operation: int) -> bool:

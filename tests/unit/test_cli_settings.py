@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import threading
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -132,6 +131,10 @@ def test_a_bad_import_changes_nothing(file: Path, tmp_path: Path, text: str) -> 
     assert call(file, "import", str(tmp_path / "none.toml"), "--yes").returncode == 1
 
 
+def secret(file: Path, key: str) -> str:
+    return (file.with_suffix(".secrets") / key).read_text().removesuffix("\n")
+
+
 def choose(file: Path, password: str) -> subprocess.CompletedProcess[str]:
     argv = ["settings", "password", "--file", str(file)]
     return run(*argv, stdin=f"{password}\n")
@@ -142,7 +145,8 @@ def test_the_password(file: Path, tmp_path: Path) -> None:
     done = choose(file, "correct horse")
     assert done.returncode == 0
     assert "correct" not in done.stdout + done.stderr
-    hashed = tomllib.loads(file.read_text())["web"]["password"]
+    hashed = (file.with_suffix(".secrets") / "web.password").read_text().strip()
+    assert hashed not in file.read_text()
     assert verify_password("correct horse", hashed)
     for verb in ("show", "export"):
         assert hashed not in call(file, verb).stdout
@@ -151,7 +155,9 @@ def test_the_password(file: Path, tmp_path: Path) -> None:
     saved = tmp_path / "saved.toml"
     saved.write_text('name = "x"\n')
     call(file, "import", str(saved), "--yes")
-    assert hashed in file.read_text()  # who imports does not lock the door, nor open it
+    assert hashed in secret(file, "web.password")  # who imports neither locks the door nor opens it
+    assert call(file, "reset", "--yes").returncode == 0
+    assert secret(file, "web.password") == ""
 
 
 def test_the_passphrase(file: Path, tmp_path: Path) -> None:
@@ -161,17 +167,26 @@ def test_the_passphrase(file: Path, tmp_path: Path) -> None:
     assert "7 bytes" not in refused.stderr
     done = run(*argv, stdin="correct horse\n")
     assert done.returncode == 0
-    assert tomllib.loads(file.read_text())["wifi"]["passphrase"] == "correct horse"
+    assert secret(file, "wifi.passphrase") == "correct horse"
+    assert "horse" not in file.read_text()
     for verb in ("show", "export"):
         done = call(file, verb)
         assert "horse" not in done.stdout + call(file, verb, "--json").stdout
     saved = tmp_path / "saved.toml"
     saved.write_text('name = "x"\n')
     call(file, "import", str(saved), "--yes")
-    assert tomllib.loads(file.read_text())["wifi"]["passphrase"] == "correct horse"
+    assert secret(file, "wifi.passphrase") == "correct horse"
     saved.write_text('[wifi]\npassphrase = ""\n')
+    assert "(set)" in call(file, "get", "wifi.passphrase").stdout
     call(file, "import", str(saved), "--yes")
-    assert tomllib.loads(file.read_text())["wifi"]["passphrase"] == ""
+    assert secret(file, "wifi.passphrase") == ""
+    assert "passphrase =" not in file.read_text()
+    saved.write_text(f'[wifi]\npassphrase = "{"x" * 8}"\n')
+    told = call(file, "import", str(saved), "--yes").stdout
+    assert 'wifi.passphrase: "(not set)" -> "(set)"' in told
+    assert secret(file, "wifi.passphrase") == "x" * 8
+    assert call(file, "unset", "wifi.passphrase").returncode == 0
+    assert secret(file, "wifi.passphrase") == ""
 
 
 def test_each_change_can_be_told_as_json(file: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ echo "options dummy_hcd is_high_speed=1 is_super_speed=0" >/etc/modprobe.d/virtu
 if [ -b /dev/vdb ]; then
     mkdir -p /card
     mount -t ext4 /dev/vdb /card
-    for place in /srv/share /etc/mtp-appliance /var/lib/mtp-appliance; do
+    for place in /srv/share /etc/mtp-appliance /var/lib/mtp-appliance /var/lib/mtp-appliance-secrets; do
         mkdir -p "/card/kept$place" "$place"
         [ "$place" != /etc/mtp-appliance ] || cp -n "$place"/* "/card/kept$place/"
         mount --bind "/card/kept$place" "$place"

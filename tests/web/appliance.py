@@ -60,9 +60,7 @@ class FakeAppliance:
         return [arguments for each, arguments in self.calls if each == verb]
 
     def verbs(self) -> dict[str, Any]:
-        return {
-            verb: self._answer(verb) for verb in (*ANSWERS, "settings set", "settings password")
-        }
+        return {verb: self._answer(verb) for verb in (*ANSWERS, "settings set", "secret set")}
 
     def _answer(self, verb: str) -> Any:
         def answer(**arguments: Any) -> Any:
@@ -73,8 +71,8 @@ class FakeAppliance:
             if verb == "settings set":
                 values = arguments["values"]
                 self.settings.set({key: parse(key, text) for key, text in values.items()})
-            if verb == "settings password":
-                self.settings.set({"web.password": arguments["hash"]})
+            if verb == "secret set":
+                self.settings.set_secrets({arguments["key"]: arguments["value"]})
             return found(**arguments) if callable(found) else found
 
         return answer

@@ -2,9 +2,11 @@
 """Claiming, logging in and out, sessions, wrong passwords, and settings that cannot be read."""
 
 import errno
+import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +59,7 @@ def test_two_who_claim_at_once_are_not_both_its_owners(fake: FakeAppliance) -> N
     second.post("/claim", **_claiming("somebody else's", tokens[1]))
     early.join()
     assert [is_in(first), is_in(second)] == [True, False]
-    assert len(fake.asked("settings password")) == 1
+    assert len(fake.asked("secret set")) == 1
 
 
 def _claiming(password: str, token: str) -> dict[str, str]:
@@ -65,7 +67,7 @@ def _claiming(password: str, token: str) -> dict[str, str]:
 
 
 def test_a_reset_leaves_the_page_that_runs_usable(owner: Visitor, fake: FakeAppliance) -> None:
-    fake.settings.replace("version = 1\n")
+    fake.settings.forget_secrets()
     shutil.rmtree(fake.config().state)
     fake.config().state.mkdir()
     assert [owner.get(path).status_code for path in ("/", "/claim")] == [200, 200]
@@ -103,14 +105,14 @@ def test_claim_wants_a_good_password(
     assert complaint in answer.text
     assert 'aria-invalid="true"' in answer.text
     assert "&lt;Kitchen&gt;" in answer.text
-    assert fake.asked("settings password") == []
+    assert fake.asked("secret set") == []
     assert not is_in(who)
 
 
 def test_claim_wants_a_good_name(fake: FakeAppliance) -> None:
     fake.answers["settings plan"] = {"changes": [], "errors": {"name": "is no name"}}
     answer = visitor(fake).post("/claim", name="\n", password=PASSWORD, again=PASSWORD)
-    assert (answer.status_code, fake.asked("settings password")) == (422, [])
+    assert (answer.status_code, fake.asked("secret set")) == (422, [])
 
 
 def test_log_out_ends_the_session_for_its_cookie_too(owner: Visitor) -> None:
@@ -177,7 +179,7 @@ def test_password_is_changed_by_who_knows_it(
     owner: Visitor, fake: FakeAppliance, old: str, new: str, again: str
 ) -> None:
     assert owner.post("/password", old=old, password=new, again=again).status_code == 422
-    assert fake.asked("settings password") == []
+    assert fake.asked("secret set") == []
 
 
 def test_wrong_passwords_have_to_wait(stranger: Visitor) -> None:
@@ -188,9 +190,20 @@ def test_wrong_passwords_have_to_wait(stranger: Visitor) -> None:
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_attempts_wait_longer_each_time_and_not_for_ever() -> None:
+def test_the_wait_outlives_the_page_s_process(stranger: Visitor, fake: FakeAppliance) -> None:
+    """Which ends when nobody looks for a while: whoever tries passwords knows how long."""
+    for _ in range(5):
+        assert stranger.post("/login", password="wrong").status_code == 401
+    assert visitor(fake).post("/login", password=PASSWORD).status_code == 429
+    kept = fake.config().state / "attempts.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    kept.unlink()
+    assert visitor(fake).post("/login", password=PASSWORD).status_code == 303
+
+
+def test_attempts_wait_longer_each_time_and_not_for_ever(tmp_path: Path) -> None:
     now = [0.0]
-    attempts = Attempts(lambda: now[0])
+    attempts = Attempts(tmp_path, lambda: now[0])
     waits = []
     for _ in range(20):
         attempts.was_wrong("a")
@@ -205,12 +218,63 @@ def test_attempts_wait_longer_each_time_and_not_for_ever() -> None:
     assert attempts.wait("a") == 0
 
 
-def test_a_flood_of_addresses_takes_no_memory_and_waits_together() -> None:
-    attempts = Attempts(lambda: 0.0)
+@pytest.mark.parametrize("is_another_boot", [False, True])
+def test_attempts_are_kept_over_restarts_and_boots_and_forgotten_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_another_boot: bool
+) -> None:
+    now = [1000.0]
+    for _ in range(9):
+        Attempts(tmp_path, lambda: now[0]).was_wrong("a")
+    now[0] += 10
+    if is_another_boot:
+        now[0] = 5.0
+        monkeypatch.setattr("webui.attempts.boot", lambda: "another")
+    assert Attempts(tmp_path, lambda: now[0]).wait("a") == (32 if is_another_boot else 22)
+    attempts = Attempts(tmp_path, lambda: now[0])
+    now[0] += 86401
+    assert attempts.wait("a") == 0
+    attempts.was_wrong("a")
+    assert attempts.wait("a") == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"a": 1}', '{"a": ["x", "", 0]}', "[" * 100_000, '{"a": [1e999, "", 0]}'],
+)
+def test_kept_attempts_that_are_damaged(tmp_path: Path, text: str) -> None:
+    (tmp_path / "attempts.json").write_text(text)
+    attempts = Attempts(tmp_path)
+    for _ in range(5):
+        attempts.was_wrong("a")
+    assert attempts.wait("a") > 0
+    assert Attempts(tmp_path).wait("a") > 0
+
+
+def test_a_card_that_is_full_forgives_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("webui.attempts.write_atomically", full)
+    attempts = Attempts(tmp_path)
+    for _ in range(5):
+        attempts.was_wrong("a")
+    assert attempts.wait("a") > 0
+
+
+def test_a_flood_of_addresses_takes_no_memory_and_waits_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # which is not what is asked here
+    attempts = Attempts(tmp_path, lambda: 0.0)
+    attempts.was_wrong("x" * 65)
     for number in range(1000):
         attempts.was_wrong(str(number))
     assert attempts.wait("2000") > 0
     assert attempts.wait("1") == 0
+    assert attempts.wait("x" * 65) > 0
+    assert (tmp_path / "attempts.json").stat().st_size < 20_000
 
 
 @pytest.mark.parametrize("text", ["version = ", "[trash]\ndays = 0\n", None])
@@ -350,3 +414,39 @@ def test_nobody_else_reads_what_the_page_keeps(owner: Visitor, fake: FakeApplian
     for path in ("session.key", "sessions.json", "settings.good.toml"):
         assert (state / path).stat().st_mode & 0o077 == 0, path
     assert state.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "announced", "status"),
+    [
+        ("mtp-appliance-2.local", "mtp-appliance-2", 200),
+        ("MTP-Appliance-2.local:80", "mtp-appliance-2", 200),
+        ("mtp-appliance-2.local.", "mtp-appliance-2", 200),
+        ("kitchen-12.local", "kitchen-12", 200),
+        ("mtp-appliance-3.local", "mtp-appliance-2", 421),
+        ("mtp-appliance-2", "mtp-appliance-2", 421),
+        ("mtp-appliance-2.local", "", 421),
+        ("mtp-appliance-2.local.evil.example", "mtp-appliance-2", 421),
+        ("evil-2.local", "evil-2", 421),
+        ("evil.local", "evil", 421),
+    ],
+)
+def test_the_name_that_the_network_gave_it(
+    fake: FakeAppliance, host: str, announced: str, status: int
+) -> None:
+    """Two of the same name in one network: Avahi calls the second one NAME-2.local."""
+    app = create_app(replace(fake.config(), announced=lambda: announced))
+    assert Visitor(app.test_client(), host).get("/help").status_code == status
+
+
+def test_the_network_is_asked_only_for_what_looks_like_our_name(fake: FakeAppliance) -> None:
+    asked: list[str] = []
+
+    def announced() -> str:
+        asked.append("asked")
+        return ""
+
+    client = create_app(replace(fake.config(), announced=announced)).test_client()
+    for host in (HOST, "evil.example", "evil-2.local", "10.55.0.1"):
+        Visitor(client, host).get("/help")
+    assert asked == []

@@ -210,7 +210,8 @@ def test_a_backup_is_saved_and_taken_over(browser: Browser, tmp_path: Path) -> N
         page.click("text=Change it")
         said(page, "those of the backup")
         assert "days = 30" in place.settings.read_text()
-        assert "scrypt" in place.settings.read_text()
+        hashed = place.settings.with_suffix(".secrets") / "web.password"
+        assert hashed.read_text().startswith("scrypt$")
 
 
 def test_storages_are_looked_after(

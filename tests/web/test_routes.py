@@ -64,7 +64,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("access.logout", "POST"): open_to_all(303),
     ("access.password", "GET"): Case(200),
     ("access.change_password", "POST"): Case(
-        303, {"old": PASSWORD, "password": NEW, "again": NEW}, asks={"settings password": {}}
+        303, {"old": PASSWORD, "password": NEW, "again": NEW}, asks={"secret set": {}}
     ),
     ("access.language", "POST"): open_to_all(303, fields={"language": "de"}),
     ("settings.index", "GET"): Case(200),
@@ -255,7 +255,7 @@ def test_before_the_claim_only_status_is_shown(
         assert (answer.status_code, answer.headers["Location"]) == (302, "/claim")
     else:
         assert answer.status_code == 403
-    read_only = {"history", "settings plan", "settings password", "settings set"}
+    read_only = {"history", "settings plan", "secret set", "settings set"}
     assert {verb for verb, _ in fake.calls} <= read_only
 
 
@@ -298,7 +298,7 @@ def test_services_that_fail_are_no_defect_of_the_page(
     key: tuple[str, str], paths: Paths, owner: Visitor, fake: FakeAppliance
 ) -> None:
     words = f"it cannot: {HOSTILE}"
-    for verb in (*ANSWERS, "settings set", "settings password"):
+    for verb in (*ANSWERS, "settings set", "secret set"):
         fake.answers[verb] = ApplianceError(words, hint="try again")
     answer = send(owner, key[1], paths[key], CASES[key])
     assert answer.status_code in (200, 302, 303, 401, 422, 503)

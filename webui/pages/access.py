@@ -22,6 +22,7 @@ from webui.access import (
     open_to_all,
 )
 from webui.failures import complain, done
+from webui.forms import PASSWORD
 from webui.languages import gettext
 from webui.machine import machine
 
@@ -56,8 +57,7 @@ def _claim_it() -> Any:
     errors["name"] = plan["errors"].get("name", "")
     if any(errors.values()):
         return _claim_form(errors, name), 422
-    hashed = hash_password(password)
-    machine().ask("settings password", hash=hashed)
+    machine().set_secrets({PASSWORD: hash_password(password)})
     if name != machine().settings.name:
         machine().ask("settings set", values={"name": name})
     log_in(machine().settings.web_password)
@@ -116,7 +116,7 @@ def change_password() -> Any:
     complaint = _complaint(new)
     if complaint:
         return _password_form({"password": complaint}), 422
-    machine().ask("settings password", hash=hash_password(new))
+    machine().set_secrets({PASSWORD: hash_password(new)})
     log_in(machine().settings.web_password)
     done(gettext("The password is changed. Everybody else has to log in again."))
     return redirect(url_for("maintenance.index"), 303)

@@ -9,15 +9,21 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from appliance.errors import ApplianceError
+from appliance.settings.planning import plan
+from appliance.settings.secret_files import part
+from appliance.settings.store import understand
 from webui.access import log_out
 from webui.asking import confirm
 from webui.failures import complain, done
+from webui.kept import Kept
 from webui.languages import gettext
 from webui.machine import machine
 
 page = Blueprint("maintenance", __name__, url_prefix="/maintenance")
 
 _BACKUP_LIMIT = 1 << 18
+_kept = Kept()
 
 
 @page.get("")
@@ -60,11 +66,13 @@ def review() -> Any:
     if not text.strip() or len(data) > _BACKUP_LIMIT:
         complain(gettext("Choose a file of settings, as the backup gives it."))
         return redirect(url_for("maintenance.index"), 303)
+    text, secret = _parted(text)
+    changes = machine().ask("settings import", text=text, dry=True)
     return render_template(
         "review.html",
-        changes=machine().ask("settings import", text=text, dry=True),
+        changes=[*changes, *plan(machine().settings, secret)["changes"]],
         action=url_for("maintenance.restore"),
-        fields={"text": text},
+        fields={"text": text} | _kept.fields(secret),
         back=url_for("maintenance.index"),
     )
 
@@ -72,10 +80,23 @@ def review() -> Any:
 @page.post("/restore/change")
 def restore() -> Response:
     """Take over what was shown."""
-    text = request.form.get("text", "").replace("\r\n", "\n")
+    kept = _kept.given(request.form)
+    if kept is None:
+        complain(gettext("Choose a file of settings, as the backup gives it."))
+        return redirect(url_for("maintenance.index"), 303)
+    text, secret = _parted(request.form.get("text", "").replace("\r\n", "\n"))
+    machine().set_secrets({**secret, **kept})
     machine().ask("settings import", text=text, dry=False)
     done(gettext("The settings are those of the backup."))
     return redirect(url_for("maintenance.index"), 303)
+
+
+def _parted(text: str) -> tuple[str, dict[str, str]]:
+    """Part what a backup says from its secrets, if somebody has kept them in it."""
+    findings = understand(text)[1]
+    if findings.errors:
+        raise ApplianceError("; ".join(findings.errors), hint="nothing was changed")
+    return part(text)
 
 
 # What only root may do

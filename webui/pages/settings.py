@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from appliance.errors import ApplianceError
-from appliance.settings.values import find
+from appliance.settings.planning import plan
 from webui import forms
 from webui.complaints import translate
 from webui.failures import complain, done, failed
@@ -18,7 +18,6 @@ from webui.machine import machine
 
 page = Blueprint("settings", __name__, url_prefix="/settings")
 
-_KEPT = "kept"
 _kept = Kept()
 
 
@@ -32,41 +31,37 @@ def index() -> str:
 def review() -> Any:
     """Show what would be different, and when it takes effect; nothing is changed yet."""
     given = forms.read(request.form)
-    values = forms.changed(machine().settings, given)
-    plan = machine().ask("settings plan", values=values)
-    if plan["errors"]:
-        errors = {key: translate(each) for key, each in plan["errors"].items()}
+    secret, plain = forms.parted(forms.changed(machine().settings, given))
+    planned = machine().ask("settings plan", values=plain), plan(machine().settings, secret)
+    errors = {key: translate(text) for each in planned for key, text in each["errors"].items()}
+    if errors:
         return _form(given, errors), 422
-    if not plan["changes"]:
+    changes = [change for each in planned for change in each["changes"]]
+    if not changes:
         complain(gettext("Nothing is different."))
         return redirect(url_for("settings.index"), 303)
     return render_template(
         "review.html",
-        changes=plan["changes"],
+        changes=changes,
         action=url_for("settings.change"),
-        fields=_without_secrets(values),
+        fields=plain | _kept.fields(secret),
         back=url_for("settings.index"),
     )
-
-
-def _without_secrets(values: Mapping[str, str]) -> dict[str, str]:
-    """Put a word in the place of secrets."""
-    secret = {key: text for key, text in values.items() if find(key)[1].secret}
-    shown = {key: text for key, text in values.items() if key not in secret}
-    return shown | {_KEPT: _kept.put(secret)} if secret else shown
 
 
 @page.post("/change")
 def change() -> Response:
     """Change what was shown."""
-    values = {key: request.form[key] for key, _, _ in forms.editable() if key in request.form}
-    if _KEPT in request.form:
-        secret = _kept.take(request.form[_KEPT])
-        if secret is None:
-            complain(gettext("The passphrase is not known any more. Type it once more."))
-            return redirect(url_for("settings.index"), 303)
-        values |= secret
-    machine().ask("settings set", values=values)
+    secret, plain = forms.parted(
+        {key: request.form[key] for key, _, _ in forms.editable() if key in request.form}
+    )
+    kept = _kept.given(request.form)
+    if kept is None:
+        complain(gettext("The passphrase is not known any more. Type it once more."))
+        return redirect(url_for("settings.index"), 303)
+    machine().set_secrets({**secret, **kept})
+    if plain:
+        machine().ask("settings set", values=plain)
     done(gettext("The settings are changed."))
     return redirect(url_for("settings.index"), 303)
 

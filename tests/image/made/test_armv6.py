@@ -31,15 +31,28 @@ def root(made: Disk) -> Path:
     subprocess.run(["unsquashfs", "-quiet", "-no-progress", "-d", tree, made.part(2)], check=True)
     (tree / "dev/null").touch(mode=0o666)
     (tree / "srv/share").chmod(0o755)
-    owner = (tree / "var/lib/mtp-appliance").stat()
     for name in ("Card", "state"):
         (tree / "srv" / name).mkdir()
-        os.chown(tree / "srv" / name, owner.st_uid, owner.st_gid)
+        os.chown(tree / "srv" / name, *map(int, responder(tree).split(":")))
     return tree
 
 
-def argv_inside(root: Path, *argv: str, user: str = "root") -> list[str]:
-    return ["chroot", f"--userspec={user}:{user}", str(root), *argv]
+def responder(root: Path) -> str:
+    """The numbers of the responder's user and group."""
+    owner = (root / "var/lib/mtp-appliance").stat()
+    return f"{owner.st_uid}:{owner.st_gid}"
+
+
+#: In a mount namespace that ends with the program: the responder looks into /proc.
+_ENTER = """
+root=$1 user=$2
+shift 2
+mount --rbind /proc "$root/proc" && exec chroot --userspec="$user" "$root" "$@"
+"""
+
+
+def argv_inside(root: Path, *argv: str, user: str = "0:0") -> list[str]:
+    return ["unshare", "--mount", "sh", "-c", _ENTER, "sh", str(root), user, *argv]
 
 
 def inside(root: Path, *argv: str) -> str:
@@ -103,7 +116,7 @@ def _serving(root: Path, port: int) -> Iterator[None]:
         "/srv/state",
         "Card=/srv/Card",
     )
-    argv = argv_inside(root, "/usr/bin/mtp-appliance", *words, user="mtp-appliance")
+    argv = argv_inside(root, "/usr/bin/mtp-appliance", *words, user=responder(root))
     with subprocess.Popen(argv, env=os.environ | PROCESSOR, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None

@@ -3,6 +3,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -148,13 +149,16 @@ class Bench:
         self.player = FakePlayer()
         self.file = StatusFile.claim(root / "status.json")
         player: Any = self.player
-        self.presses = Presses(player, root / "status.json", ask=self.ask, clock=self.clock)
+        self.helper = root / "helper.sock"
+        self.presses = Presses(
+            player, root / "status.json", helper=self.helper, ask=self.ask, clock=self.clock
+        )
 
     def clock(self) -> float:
         return self.now
 
     def ask(self, path: Path, verb: str) -> None:
-        assert path.name == "control.sock"
+        assert path.name == ("helper.sock" if verb == "factory reset" else "control.sock")
         self.asked.append(verb)
         if verb in self.refused:
             raise self.refused[verb]
@@ -190,6 +194,13 @@ def test_a_long_press_resets_the_settings(bench: Bench) -> None:
     bench.press(7.0)
     assert bench.asked == ["settings reset"]
     assert bench.player.shown == [DONE]
+
+
+def test_a_long_press_asks_root_where_root_can_be_asked(bench: Bench) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(bench.helper))
+        bench.press(7.0)
+    assert bench.asked == ["factory reset"]
 
 
 def test_letting_go_too_early_undoes_it(bench: Bench) -> None:

@@ -4,6 +4,7 @@
 import base64
 import io
 import json
+import pwd
 import socket
 import threading
 import zipfile
@@ -38,6 +39,8 @@ class Rig:
         self.clock: list[float] = []
         monkeypatch.setattr(control_socket, "_user", lambda _: self.user)
         monkeypatch.setattr(LinuxHost, "set_clock", self._set_clock)
+        monkeypatch.setattr(places, "SETTINGS", path.parent / "etc" / "settings.toml")
+        monkeypatch.setattr(places, "SECRETS", path.parent / "secrets")
         self.table = helper_verbs.verbs(self._run)
         answers = Answers(lambda: self.table, {PAGE: tuple(self.table)})
         self._listener = socket.socket(socket.AF_UNIX)
@@ -78,7 +81,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
 def test_the_table_is_closed(rig: Rig) -> None:
     known = {
         *("restart", "power off", "clock set", "logs", "report", "doctor", "factory reset"),
-        *("update status", "update find", "update check", "update install"),
+        *("secret set", "update status", "update find", "update check", "update install"),
         *("update roll back", "update confirm"),
     }
     assert set(rig.table) == known
@@ -118,6 +121,19 @@ NO_PLACES: list[Any] = [
     *(1, None, []),
 ]
 NO_BUNDLES: list[Any] = ["", "/etc/shadow", "/srv/share/../x", "/srv/share/x\0", HUGE, 1, None, []]
+HASH = passwords.hash_password("a good password")
+NO_SECRETS: list[Any] = [
+    *("", "name", "../web.password", "web.password\0", "/etc/shadow", "WEB.PASSWORD"),
+    *(HUGE, 1, None, [], ["web.password"], {}),
+]
+NO_HASHES: list[Any] = [
+    *("a good password", "scrypt$1$2$3$4$5", f"{HASH}\n", f"{HASH}\n{HASH}", "\0hidden", HUGE),
+    *(1, None, [], {}, True),
+]
+NO_PASSPHRASES: list[Any] = [
+    *("7 bytes", "x" * 65, "with\na line", "schlüssel", "\0hidden", HUGE),
+    *(12345678, None, [], {}, True),
+]
 BAD_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "restart": [{"unit": "sshd.service"}, {"": 1}],
     "power off": [{"when": "now"}],
@@ -137,6 +153,15 @@ BAD_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     ],
     "report": [{"path": "/etc/shadow"}],
     "doctor": [{"root": "/tmp"}],
+    "secret set": [
+        {},
+        {"key": "web.password"},
+        {"value": HASH},
+        *[{"key": each, "value": HASH} for each in NO_SECRETS],
+        *[{"key": "web.password", "value": each} for each in NO_HASHES],
+        *[{"key": "wifi.passphrase", "value": each} for each in NO_PASSPHRASES],
+        {"key": "web.password", "value": HASH, "directory": "/tmp"},
+    ],
     "factory reset": [{"root": "/tmp"}, {"keep": True}],
     "update status": [{"root": "/tmp"}],
     "update find": [{"folder": "/root"}],
@@ -145,6 +170,9 @@ BAD_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "update roll back": [{"version": "0.1.0"}],
     "update confirm": [{"version": "0.1.0"}],
 }
+
+
+_REFUSALS = r"not understood|that is no|no place|is taken from|the value is"
 
 
 @pytest.mark.parametrize(
@@ -159,9 +187,10 @@ def test_bad_arguments_do_nothing(
 
     monkeypatch.setattr(journal, "_ask", never)
     monkeypatch.setattr(helper_verbs, "factory_reset", never)
-    with pytest.raises(ApplianceError, match=r"not understood|that is no|no place|is taken from"):
+    with pytest.raises(ApplianceError, match=_REFUSALS):
         rig.ask(verb, **arguments)
     assert (rig.ran, rig.clock) == ([], [])
+    assert not places.SECRETS.exists()
 
 
 def test_every_verb_is_tried_with_bad_arguments(rig: Rig) -> None:
@@ -277,6 +306,20 @@ def test_there_is_no_journal(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         rig.ask("logs", source="all", lines=10)
 
 
+# Secrets
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("web.password", HASH), ("wifi.passphrase", "correct horse"), ("wifi.passphrase", "")],
+)
+def test_a_secret_is_set(rig: Rig, tmp_path: Path, key: str, value: str) -> None:
+    rig.user = PAGE
+    rig.ask("secret set", key=key, value=value)
+    assert (tmp_path / "secrets" / key).read_text() == f"{value}\n"
+    assert [each.name for each in tmp_path.iterdir() if each.is_dir()] == ["secrets"]
+
+
 # The rest
 
 
@@ -289,15 +332,15 @@ def test_report_and_doctor(rig: Rig) -> None:
 
 
 def test_a_factory_reset_forgets_what_was_set_and_touches_no_file(tmp_path: Path) -> None:
-    settings, kept, page = (
+    settings, secrets, kept, page = (
         tmp_path / each.relative_to("/")
-        for each in (places.SETTINGS, places.STATE, places.PAGE_STATE)
+        for each in (places.SETTINGS, places.SECRETS, places.STATE, places.PAGE_STATE)
     )
     for each in (settings.parent, kept, page / "uploads", tmp_path / "srv"):
         each.mkdir(parents=True)
     (tmp_path / "srv" / "holiday.jpg").write_bytes(b"1")
     settings.write_text('name = "Kitchen"\n')
-    file = SettingsFile(settings, kept)
+    file = SettingsFile(settings, kept, secrets=secrets)
     file.read()
     file.set({"web.password": passwords.hash_password("a good password"), "trash.days": 3})
     file.read()
@@ -384,8 +427,10 @@ def test_it_ends_at_once_when_it_is_to(tmp_path: Path) -> None:
 
 
 def test_who_may_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    table: dict[str, Verb] = {"restart": lambda: None}
+    table: dict[str, Verb] = {"restart": lambda: None, "factory reset": lambda: None}
     monkeypatch.setattr(helper, "PAGE_USER", "root")
-    assert helper.allowed(table) == {0: ("restart",)}
+    monkeypatch.setattr(helper, "BUTTON_USER", "daemon")
+    button = pwd.getpwnam("daemon").pw_uid
+    assert helper.allowed(table) == {0: ("restart", "factory reset"), button: ("factory reset",)}
     monkeypatch.setattr(helper, "PAGE_USER", "no such user")
     assert helper.allowed(table) == {}

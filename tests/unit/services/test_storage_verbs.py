@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the settings page asks of the storages: what lasts is in the settings file too."""
 
-from collections.abc import Iterator
+import errno
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -143,6 +145,38 @@ def test_what_cannot_be_written_down_is_not_served(
     with pytest.raises(ApplianceError):
         person.add(str(tmp_path / "more"), "More")
     assert names(person) == before
+
+
+DEEDS: dict[str, Callable[[StorageVerbs], object]] = {
+    "remove": lambda person: person.remove("Stick"),
+    "rename": lambda person: person.rename("Stick", "Pocket"),
+    "order": lambda person: person.order(["Disk", "Card", "Stick"]),
+    "read-only": lambda person: person.read_only("Stick", read_only=True),
+}
+FAULTS = [errno.ENOSPC, errno.EIO, errno.EROFS]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=errno.errorcode.__getitem__)
+@pytest.mark.parametrize("deed", DEEDS)
+def test_what_cannot_be_written_down_is_not_done(
+    person: StorageVerbs,
+    file: SettingsFile,
+    monkeypatch: pytest.MonkeyPatch,
+    deed: str,
+    fault: int,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(fault, os.strerror(fault))
+
+    before, text = person.listed(), file.path.read_text()
+    with monkeypatch.context() as patched:
+        patched.setattr("appliance.settings.store.write_atomically", fail)
+        with pytest.raises(ApplianceError, match=os.strerror(fault)):
+            DEEDS[deed](person)
+    assert (person.listed(), file.path.read_text()) == (before, text)
+    DEEDS[deed](person)
+    assert person.listed() != before
+    assert file.path.read_text() != text
 
 
 def test_without_a_settings_file_it_lasts_until_the_next_start(store: Catalogue) -> None:

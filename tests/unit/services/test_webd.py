@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from appliance.services import page_server
 from appliance.services.activation import listening_sockets
 from appliance.services.own_addresses import own_addresses
 from appliance.services.page_server import PageServer
@@ -219,6 +220,129 @@ def test_it_is_idle_when_nobody_has_a_connection(listener: socket.socket) -> Non
     with turning(server), socket.create_connection(listener.getsockname()):
         time.sleep(1.5)
         assert server.idle < 1.0
+
+
+def answer_ok(environ: Any, respond: Callable[..., object]) -> Iterable[bytes]:
+    body = b"x" * int(environ["PATH_INFO"].strip("/") or 2)
+    environ["wsgi.input"].read()
+    respond("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+NONSENSE = {
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "no method": b" / HTTP/1.1\r\n\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 9\r\n\r\nabc",
+    "a length and chunks": (
+        b"POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
+    "no length": b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+    "a length below nothing": b"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+    "a chunk of no length": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+    "another encoding": b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+    "long headers": b"GET / HTTP/1.1\r\nA: " + b"x" * 40_000 + b"\r\n\r\n",
+    "a header with a line": b"GET / HTTP/1.1\r\nA : b\r\n c\r\n\r\n",
+    "a byte of zero": b"GET /\0 HTTP/1.1\r\nA: \0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", NONSENSE)
+def test_what_is_no_request_is_refused_and_the_next_one_served(
+    listener: socket.socket, sent: str
+) -> None:
+    with turning(PageServer(answer_ok, [listener], limit=lambda *_: 1 << 20)):
+        with socket.create_connection(listener.getsockname(), timeout=WAIT) as client:
+            client.sendall(NONSENSE[sent])
+            client.shutdown(socket.SHUT_WR)
+            answers = b"".join(iter(lambda: client.recv(1 << 16), b""))
+        assert answers.count(b"HTTP/1.") <= 1  # nothing of it counts as a second one
+        assert b" 200 " not in answers or sent == "a byte of zero"
+        assert get(port_of(listener)) == 200
+
+
+def is_let_go(client: socket.socket) -> bool:
+    """Whether the server ends a connection, after whatever it has sent."""
+    client.settimeout(WAIT)
+    try:
+        while client.recv(1 << 16):
+            pass
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"],
+    ids=["a line", "headers", "a body"],
+)
+def test_who_trickles_is_let_go(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(page_server, "_BEGINNING", 1.0)
+    over = threading.Event()
+
+    def trickle(client: socket.socket) -> None:
+        with suppress(OSError):
+            while not over.wait(0.1):
+                client.sendall(b"x")
+
+    with turning(PageServer(answer_ok, [listener], limit=lambda *_: 1 << 20)):
+        with socket.create_connection(listener.getsockname()) as client:
+            client.sendall(begun)
+            thread = threading.Thread(target=trickle, args=(client,))
+            thread.start()
+            assert is_let_go(client)
+            over.set()
+            thread.join()
+        assert get(port_of(listener)) == 200
+
+
+def test_who_fetches_no_answer_is_let_go(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_server, "_BEGINNING", 1.0)
+    monkeypatch.setattr(page_server, "_SLOWEST", 1 << 30)
+    server = PageServer(answer_ok, [listener], limit=lambda *_: 1 << 20)
+    with turning(server), socket.create_connection(listener.getsockname()) as client:
+        client.sendall(b"GET /30000000 HTTP/1.1\r\n\r\n")
+        time.sleep(4)
+        assert is_let_go(client)
+
+
+def test_who_is_only_slow_is_served(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than what a trickle may take, for it brings enough; and a kept connection may rest."""
+    monkeypatch.setattr(page_server, "_BEGINNING", 1.0)
+    server = PageServer(answer_ok, [listener], limit=lambda *_: 1 << 20)
+    with turning(server), socket.create_connection(listener.getsockname()) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nContent-Length: 80000\r\n\r\n")
+        for _ in range(10):
+            client.sendall(b"x" * 8000)
+            time.sleep(0.3)
+        client.settimeout(WAIT)
+        assert b"200 OK" in client.recv(1 << 16)
+        time.sleep(2)
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert b"200 OK" in client.recv(1 << 16)
+
+
+def test_one_address_does_not_take_all_connections(listener: socket.socket) -> None:
+    with turning(PageServer(answer_ok, [listener], limit=lambda *_: 1000)), ExitStack() as stack:
+        where = listener.getsockname()
+        held = [stack.enter_context(socket.create_connection(where)) for _ in range(60)]
+        assert is_let_go(held[-1])
+        other = ("127.0.0.2", 0)
+        client = stack.enter_context(socket.create_connection(where, source_address=other))
+        client.settimeout(WAIT)
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert b"200 OK" in client.recv(1 << 16)
+        held[0].settimeout(WAIT)
+        held[0].sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert b"200 OK" in held[0].recv(1 << 16)
 
 
 def test_sockets_for_another_process_are_left_alone() -> None:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A card that fails: the calls a store makes of the system are counted, and one of them, or all
+from one on, end in an error.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from appliance.storage import syscalls
+
+_CALLS = (
+    *("open", "mkdir", "unlink", "rmdir", "rename", "fsync", "fdatasync", "read", "write", "pread"),
+    *("pwrite", "readv", "preadv", "pwritev", "ftruncate", "truncate", "copy_file_range", "stat"),
+    *("lstat", "fstat", "statvfs", "fstatvfs", "scandir", "listdir", "utime", "chmod", "fchmod"),
+)
+
+
+class Faults:
+    """Errors on demand; `count` is how many calls there were."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.where = ""
+        self._first, self._number, self._stays = 0, 0, False
+
+    def plan(self, first: int, number: int, *, stays: bool) -> None:
+        """Let the call `first` end in the error `number`, and the later ones too where it stays."""
+        self.count, self.where = 0, ""
+        self._first, self._number, self._stays = first, number, stays
+
+    def _strikes(self, name: str) -> bool:
+        self.count += 1
+        strikes = self._first and (
+            self.count == self._first or (self._stays and self.count > self._first)
+        )
+        self.where = self.where or (name if strikes else "")
+        return bool(strikes)
+
+    @contextmanager
+    def at_work(self, patch: pytest.MonkeyPatch) -> Iterator[None]:
+        """Count calls, and strike, inside the block."""
+        with patch.context() as context:
+            for name in _CALLS:
+                context.setattr(os, name, self._failing(name, getattr(os, name)))
+            context.setattr(syscalls, "_renameat2", self._renameat2(syscalls._renameat2))
+            name = "sync_file_system"
+            context.setattr(syscalls, name, self._failing(name, getattr(syscalls, name)))
+            yield
+
+    def _failing(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*words: Any, **more: Any) -> Any:
+            if self._strikes(name):
+                raise OSError(self._number, os.strerror(self._number))
+            return original(*words, **more)
+
+        return call
+
+    def _renameat2(self, original: Callable[..., int]) -> Callable[..., int]:
+        def call(*words: Any, **more: Any) -> int:
+            return self._number if self._strikes("renameat2") else original(*words, **more)
+
+        return call
