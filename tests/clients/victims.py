@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clients that are to be killed in the middle of what they do, with all that they have started."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from tests.clients.file_systems import MOUNT_PREFIX
+
+#: In the environment of a client that is to be killed, and so of all that it starts.
+_VICTIM = "MTP_APPLIANCE_VICTIM"
+
+
+def start(client: str, *arguments: str | Path) -> "subprocess.Popen[bytes]":
+    """Let a client do one thing, as `tests.clients.once` takes it."""
+    argv = [sys.executable, "-m", "tests.clients.once", client, *map(str, arguments)]
+    environment = os.environ | {_VICTIM: "1"}
+    return subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL)
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill it.
+
+    Its daemons are first: a file system client would take the end of the program that writes for
+    the end of the file, and send what it has as the whole.
+    """
+    for pid in {*_victims()} - {process.pid}:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    for line in Path("/proc/mounts").read_text().splitlines():
+        if f"/{MOUNT_PREFIX}" in line:
+            subprocess.run(["fusermount", "-u", "-z", line.split()[1]], check=False)
+
+
+def _victims() -> Iterator[int]:
+    """Find the client that is to be killed and all that it has started, daemons too."""
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if f"{_VICTIM}=1".encode() in environment.read_bytes().split(b"\0"):
+                yield int(environment.parent.name)
