@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients.conftest import Station
 from tests.clients.driver import ClientError
-from tests.clients.victims import kill, start
+from tests.clients.victims import kill, start, written
 
 _DOWNLOAD = 300 << 20
 _UPLOAD = 128 << 20
@@ -29,6 +29,15 @@ def _kill_when(process: subprocess.Popen[bytes], under_way: Callable[[], bool]) 
     assert seen, "the transfer did not begin"
     assert process.poll() is None, "the client was done before it could be killed"
     kill(process)
+
+
+def _downloaded(station: Station) -> Callable[[], int]:
+    """Give what tells how much is read for a client: by the responder, or else what it writes."""
+    served = station.served
+    if served.process is None:
+        return written
+    before = served.bytes_read()
+    return lambda: served.bytes_read() - before
 
 
 def _arrived(share: Path) -> int:
@@ -72,9 +81,9 @@ def _reach(station: Station, target: Path) -> None:
 def test_killed_while_it_downloads(station: Station, share: Path, tmp_path: Path) -> None:
     with (share / "big.bin").open("wb") as file:
         file.truncate(_DOWNLOAD)
-    before = station.served.bytes_read()
+    downloaded = _downloaded(station)
     process = start(station.name, "get", "big.bin", tmp_path / "got.bin")
-    _kill_when(process, lambda: station.served.bytes_read() > before + 4 * _SOME)
+    _kill_when(process, lambda: downloaded() > 4 * _SOME)
     (share / "small.txt").write_bytes(b"small")
     _reach(station, tmp_path / "reached.txt")
     _works(station, share, tmp_path)
