@@ -29,9 +29,14 @@ test-fast: ## run the tests that need no virtual Pi
 	@sh tests/setup.sh test-fast
 	.venv/bin/python -m pytest --no-guest $(ARGS)
 
+.PHONY: test-redirected
+test-redirected: ## run every client over usbredir, in a QEMU guest whose host serves the device
+	@sh tests/setup.sh test
+	.venv/bin/python -m pytest tests/clients tests/usbredir --redirected -k usbredir $(ARGS)
+
 torture: ## look for what nobody thought of (ARGS="--seconds 600 --seed 7": for each harness)
 	@sh tests/setup.sh test-fast
-	.venv/bin/python -m pytest tests/torture --seconds 60 $(ARGS)
+	.venv/bin/python -m pytest tests/torture --no-guest --seconds 60 $(ARGS)
 
 check: ## look for slips in style and types (ruff, mypy)
 	@sh tests/setup.sh check
@@ -67,6 +72,11 @@ release: ## make the files of a release of BOARD's image in build/release (URL=w
 bench: ## measure speed and memory beside uMTP-Responder in the virtual Pi; makes docs/performance.md
 	@sh tests/setup.sh bench
 	.venv/bin/python -m tests.bench run $(ARGS)
+
+.PHONY: bench-redirected
+bench-redirected: ## measure beside QEMU's usb-mtp in one guest; makes the table in docs/qemu.md
+	@sh tests/setup.sh bench
+	.venv/bin/python -m tests.bench.redirected $(ARGS)
 
 translations: ## bring the settings page's catalogues up to date, for who translates
 	@sh tests/setup.sh check

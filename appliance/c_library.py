@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The C library, at hand for packages that would search for it.
 
-They ask `ctypes.util.find_library("c")`, which runs `ldconfig` and looks through its answer: a
-tenth of the responder's start. But Python is linked with the C library, so it is in the process
-already, where `ctypes.CDLL(None)` finds it.
+They ask `ctypes.util.find_library("c")`, which runs `ldconfig` and looks through its answer, at
+each start. But Python is linked with the C library, so it is in the process already, where
+`ctypes.CDLL(None)` finds it.
 """
 
 import ctypes

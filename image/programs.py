@@ -32,6 +32,7 @@ PACKAGES = {
     "qemu-system-x86_64": "qemu-system-x86",
     "sfdisk": "fdisk",
     "unsquashfs": "squashfs-tools",
+    "virt-xml-validate": "libvirt-clients",
     "xz": "xz-utils",
     "zstd": "zstd",
 }

@@ -14,6 +14,8 @@ debian_packages() {
     cat <<'END'
 run,test,test-fast,image-test  gphoto2      command gphoto2
 test,test-fast      shellcheck              command shellcheck
+test,test-fast      libvirt-clients         command virt-xml-validate
+test,test-fast      libxml2-utils           command xmllint
 test,test-fast      procps                  command pkill
 test,test-fast      libaio1t64|libaio1      library libaio.so.1
 test,test-fast      chromium                command chromium

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> None:
     """Do what the words say; those of the unit are understood without argparse.
 
-    It would be a tenth of the start, and there all is said that can be.
+    To describe all that can be said would make the start a twentieth longer.
     """
     values = words[2::2]
     if words[:1] == ["serve"] and words[1::2] == _OF_THE_UNIT and _are_values(values):

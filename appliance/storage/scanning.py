@@ -58,6 +58,10 @@ class ScanMark:
         """Give the mark for a directory in which only what we know of has changed."""
         return type(self)(_stamp(fd), self.settled)
 
+    def doubted(self) -> Self:
+        """Give the mark of a directory in which something has come or gone that nobody saw."""
+        return type(self)(self.stamp, settled=False)
+
 
 def is_recent(started: int) -> bool:
     """Whether a moment (`time.monotonic_ns`) is so short ago that nobody else's work fits in."""

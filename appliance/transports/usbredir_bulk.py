@@ -22,6 +22,8 @@ Part = bytes | memoryview
 AHEAD = 1 << 20
 #: Bytes from the guest that may wait; then nothing more is taken from it.
 MOST = 64 << 20
+#: Bytes of data up to which one piece costs less than several.
+_SMALL = 4096
 #: Transfers that a guest may have under way in a direction.
 TRANSFERS = 4096
 
@@ -193,8 +195,12 @@ class BulkIn:
             number, bulk = self._requests.popleft()
             parts = self._collect(bulk.length)
             size = sum(map(len, parts))
-            yield self._codec.encode_bulk(number, bulk, Status.SUCCESS, size, size)
-            yield from parts
+            head = self._codec.encode_bulk(number, bulk, Status.SUCCESS, size, size)
+            if size > _SMALL:
+                yield head
+                yield from parts
+            else:
+                yield b"".join((head, *parts))
         while self._stream is not None and self._can_give(self._stream[0]):
             limit, stream = self._stream
             parts = self._collect(limit)

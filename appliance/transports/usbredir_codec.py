@@ -31,9 +31,9 @@ from appliance.transports.usbredir_packets import (
     Status,
 )
 
-_HEADER = struct.Struct("<II")
-_ID_32 = struct.Struct("<I")
-_ID_64 = struct.Struct("<Q")
+_NARROW = struct.Struct("<III")
+_WIDE = struct.Struct("<IIQ")
+_NOTHING = memoryview(b"")
 _BUFFERED_BULK = struct.Struct("<IIBB")
 #: Bytes that are received at once while it is not known how much belongs together.
 _SCRATCH = 32 * 1024
@@ -65,6 +65,7 @@ _FIELDS = {
 }
 #: By number, for they are asked for with every packet.
 _KINDS = {int(kind): kind for kind in _FIELDS}
+_BULK = PacketType.BULK_PACKET
 _MAX_SMALL_DATA = 64 * 1024
 #: Bytes of data at most, of each type that has any.
 _MOST = {
@@ -104,8 +105,7 @@ class Codec:
     def encode(self, kind: PacketType, number: int, fields: bytes = b"", size: int = 0) -> bytes:
         """Build a packet up to its data, of which `size` bytes follow."""
         wide = self._is_wide and kind is not PacketType.HELLO
-        tail = (_ID_64 if wide else _ID_32).pack(number)
-        return _HEADER.pack(kind, len(fields) + size) + tail + fields
+        return (_WIDE if wide else _NARROW).pack(kind, len(fields) + size, number) + fields
 
     def encode_bulk(self, number: int, bulk: Bulk, status: Status, length: int, size: int) -> bytes:
         """Build the answer to a bulk transfer of which `length` bytes went; `size` follow."""
@@ -162,13 +162,14 @@ class Codec:
     def _split(self) -> Iterator[Packet]:
         """Cut the scratch room into packets; what is begun moves to its front."""
         start = 0
-        while (size := self._begin(start)) is not None:
-            kind, number, fields, body, rest = size
-            if rest > self._filled - body:
-                self._enlarge(kind, number, fields, body, rest)
+        while (head := self._begin(start)) is not None:
+            kind, number, fields, body, size = head
+            start = body + size
+            if start > self._filled:
+                self._enlarge(kind, number, fields, body, size)
                 return
-            yield Packet(kind, number, fields, memoryview(bytes(self._scratch[body : body + rest])))
-            start = body + rest
+            data = memoryview(bytes(self._scratch[body:start])) if size else _NOTHING
+            yield Packet(kind, number, fields, data)
         self._filled -= start
         if start and self._filled:
             self._scratch[: self._filled] = bytes(self._scratch[start : start + self._filled])
@@ -185,22 +186,25 @@ class Codec:
 
         Gives type, id, fields, where its data begins, and how many bytes that are.
         """
-        if self._filled - start < _HEADER.size:
+        if self._filled - start < _NARROW.size:
             return None
-        number, length = _HEADER.unpack_from(self._scratch, start)
-        kind = _known(number)
+        number, length, identifier = _NARROW.unpack_from(self._scratch, start)
+        kind = _KINDS.get(number)
+        if kind is None:
+            raise PacketError(f"a packet of type {number}, which is none for this side")
         if not self._greeted:
             self._expect(kind)
-        fields = self._size_of_fields(kind)
-        _check_length(kind, length, fields)
+        size = _FIELDS[kind] + (HIGH.size if self._is_long and kind is _BULK else 0)
+        if not size <= length <= size + _MOST.get(kind, 0):
+            raise PacketError(f"a packet {kind.name} of {length} bytes")
         wide = self._is_wide and kind is not PacketType.HELLO
-        identifier = _ID_64 if wide else _ID_32
-        begin = start + _HEADER.size + identifier.size
-        if self._filled < begin + fields:
+        begin = start + (_WIDE if wide else _NARROW).size
+        body = begin + size
+        if self._filled < body:
             return None
-        (number,) = identifier.unpack_from(self._scratch, start + _HEADER.size)
-        body = begin + fields
-        return kind, number, bytes(self._scratch[begin:body]), body, length - fields
+        if wide:
+            _, _, identifier = _WIDE.unpack_from(self._scratch, start)
+        return kind, identifier, bytes(self._scratch[begin:body]), body, length - size
 
     def _expect(self, kind: PacketType) -> None:
         """See whether the peer begins by a hello; one that has been migrated here does not.
@@ -211,22 +215,6 @@ class Codec:
             self.resumed = True
             self.agree(OURS)
         self._greeted = True
-
-    def _size_of_fields(self, kind: PacketType) -> int:
-        is_long = self._is_long and kind is PacketType.BULK_PACKET
-        return _FIELDS[kind] + (HIGH.size if is_long else 0)
-
-
-def _known(number: int) -> PacketType:
-    kind = _KINDS.get(number)
-    if kind is None:
-        raise PacketError(f"a packet of type {number}, which is none for this side")
-    return kind
-
-
-def _check_length(kind: PacketType, length: int, fields: int) -> None:
-    if not fields <= length <= fields + _MOST.get(kind, 0):
-        raise PacketError(f"a packet {kind.name} of {length} bytes")
 
 
 def encode_hello(name: str) -> bytes:

@@ -11,6 +11,7 @@ Spec: usbredir-protocol.txt, version 0.7 (freedesktop.org, spice/usbredir).
 import struct
 from collections.abc import Sequence
 from enum import IntFlag
+from typing import NamedTuple
 
 from appliance.enums import IntEnum
 from appliance.values import dataclass
@@ -125,9 +126,8 @@ OURS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """A packet as it came: its fields unread, and its data."""
+class Packet(NamedTuple):
+    """A packet as it came: its fields unread, and its data. A tuple is made the fastest."""
 
     type: PacketType
     id: int
@@ -147,8 +147,7 @@ class Control:
     endpoint: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bulk:
+class Bulk(NamedTuple):
     """A bulk transfer; `length` is what is sent, or what may be sent back."""
 
     endpoint: int

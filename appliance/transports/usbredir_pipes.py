@@ -17,12 +17,11 @@ from appliance.transports.usb_pipes import Cancelled, Reset, Signals, Transfer
 from appliance.transports.usbredir_device import RedirectedDevice
 from appliance.transports.usbredir_events import EventAllowance
 from appliance.transports.usbredir_packets import PacketError
-from appliance.transports.usbredir_socket import Wire, WireClosedError
+from appliance.transports.usbredir_socket import LARGEST, Wire, WireClosedError
 
 log = logging.getLogger(__name__)
 
-#: Bytes of one buffer, and how many wait for a guest that does not ask for more at once.
-LARGEST = 256 * 1024
+#: Buffers that wait for a guest that does not ask for more at once.
 DEPTH = 4
 #: Parts of answers that wait for a guest that does not read; then nothing more is heard from it.
 _ANSWERS = 8192
@@ -133,7 +132,7 @@ class GuestPipes:
             on_its_way = self._wire.unsent(self.device.out)
             if self._in.queued >= enough or self._in.queued + on_its_way >= 2 * enough:
                 return None
-            self._lent = memoryview(bytearray(LARGEST))
+            self._lent = self._wire.buffers.lend()
         return self._lent
 
     def send(self, length: int, *, last: bool = False) -> None:
@@ -186,15 +185,11 @@ class GuestPipes:
 
     def _exchange_alone(self, timeout: float | None) -> bool:
         try:
-            said, heard = self._say(), self._hear()
+            said = self._say()
+            woken = self._await(timeout) if not said and timeout != 0 else False
+            heard = self._hear()
             if heard:
                 self._say()
-            elif not said and timeout != 0:
-                heard = self._wire.wait(
-                    self._events.pause(timeout),
-                    writing=bool(self.device.out),
-                    reading=not self._is_full,
-                )
         except WireClosedError as error:
             self._lose(str(error))
             return True
@@ -202,7 +197,15 @@ class GuestPipes:
             log.warning("REFUSED %s: %s", self._responder.peer, error)
             self._lose("it does not speak usbredir")
             return True
-        return said or heard
+        return said or woken or heard
+
+    def _await(self, timeout: float | None) -> bool:
+        """Wait until there is something to hear, or to go on with."""
+        return self._wire.wait(
+            self._events.pause(timeout),
+            writing=bool(self.device.out),
+            reading=not self._is_full,
+        )
 
     def _say(self) -> bool:
         device = self.device

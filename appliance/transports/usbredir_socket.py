@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest's socket, and the bell that ends a wait for it."""
+"""A guest's socket, the bell that ends a wait for it, and the buffers that go through it."""
 
 import contextlib
 import os
@@ -17,8 +17,36 @@ _PARTS = 512
 _BUFFER = 1 << 20
 
 
+#: Buffers that are kept for the next use, and the bytes of each.
+_KEPT = 16
+LARGEST = 256 * 1024
+
+
 class WireClosedError(Exception):
     """The guest is gone."""
+
+
+class Buffers:
+    """Buffers on loan, used anew once the kernel has taken what is in them.
+
+    A new one costs as much as the file's content that is read into it: the kernel clears its pages.
+    """
+
+    def __init__(self) -> None:
+        self._free: list[bytearray] = []
+        self._leaving: bytearray | None = None
+
+    def lend(self) -> memoryview:
+        """Lend a buffer of `LARGEST` bytes, whatever is in it."""
+        return memoryview(self._free.pop() if self._free else bytearray(LARGEST))
+
+    def gone(self, part: Part) -> None:
+        """Note that a part has gone. They go in their order: what was before it is free."""
+        owner = part.obj if isinstance(part, memoryview) else None
+        if isinstance(owner, bytearray) and owner is not self._leaving:
+            if self._leaving is not None and len(self._free) < _KEPT:
+                self._free.append(self._leaving)
+            self._leaving = owner
 
 
 class Wire:
@@ -37,6 +65,7 @@ class Wire:
         self._awaited = select.POLLIN
         self._guard = threading.Lock()
         self._is_open = True
+        self.buffers = Buffers()
 
     def ring(self) -> None:
         """End a wait."""
@@ -74,13 +103,25 @@ class Wire:
         sent = False
         try:
             while parts:
-                _drop(parts, self._socket.sendmsg(list(islice(parts, _PARTS))))
+                if len(parts) == 1:
+                    count = self._socket.send(parts[0])
+                else:
+                    count = self._socket.sendmsg(list(islice(parts, _PARTS)))
+                self._drop(parts, count)
                 sent = True
         except BlockingIOError:
             pass
         except OSError as error:
             raise WireClosedError(error.strerror) from error
         return sent
+
+    def _drop(self, parts: deque[Part], count: int) -> None:
+        """Take `count` bytes from the front."""
+        while parts and count >= len(parts[0]):
+            count -= len(parts[0])
+            self.buffers.gone(parts.popleft())
+        if count:
+            parts[0] = memoryview(parts[0])[count:]
 
     @staticmethod
     def unsent(parts: deque[Part]) -> int:
@@ -98,11 +139,3 @@ class Wire:
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._bell)
         return bool(happened)
-
-
-def _drop(parts: deque[Part], count: int) -> None:
-    """Take `count` bytes from the front."""
-    while parts and count >= len(parts[0]):
-        count -= len(parts.popleft())
-    if count:
-        parts[0] = memoryview(parts[0])[count:]

@@ -56,7 +56,6 @@ SOMETIMES: Mapping[str, tuple[str, ...]] = {
     f"talk:{places.HELPER}": (units.WEB, units.LEDS),
     f"ask:{places.HELPER}:doctor": (units.WEB,),
     "read:/etc/mtp-appliance/settings.toml": (units.RESPONDER, units.WEB, units.LEDS),
-    f"read:{places.STATUS}": (units.RESPONDER, units.WEB, units.LEDS),
     "make:/tmp/x": (units.RESPONDER, units.WEB, units.LEDS),
 }
 #: What a virtual machine, or root's own shell here, lacks.

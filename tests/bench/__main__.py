@@ -2,14 +2,13 @@
 """python -m tests.bench run | memory | counts | page: measure, count, write the page."""
 
 import argparse
-import os
-import platform
 import shlex
 import sys
 import time
 from pathlib import Path
 
-from tests.bench import counts, memory, plot, report
+from tests.bench import counts, host, memory, plot, report
+from tests.bench.build import bring
 from tests.bench.roots import PROCESSORS
 from tests.bench.rows import UMTP, Row, dump, load
 from tests.vm import image
@@ -57,6 +56,7 @@ def main() -> int:
 def _run(extent: str, note: str) -> int:
     """Measure in the guest; who interrupts it keeps the rows that are done."""
     guest = Guest(image.get())
+    bring(guest.folder, "client", "pump")
     results = guest.folder / "results.json"
     words = ["python3", "-m", "tests.bench.guest", "/run/host/results.json", extent]
     guest.start(shlex.join(words))
@@ -88,15 +88,7 @@ def _follow(guest: Guest) -> int:
 def _keep(rows: list[Row], machine: dict[str, object], note: str) -> None:
     """Put rows in the place of those that were there for the same; others stay."""
     old, known = load(RESULTS.read_text()) if RESULTS.exists() else ([], {})
-    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
-    machine = {
-        **known,
-        **machine,
-        "host": cpu[0].partition(": ")[2] if cpu else platform.machine(),
-        "host processors": os.cpu_count(),
-        "host load": note or f"load average {os.getloadavg()[0]:.1f} at the end",
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-    }
+    machine = {**known, **machine, **host.describe(note)}
     new = {(row.what, row.case) for row in rows}
     kept = [row for row in old if (row.what, row.case) not in new]
     RESULTS.write_text(dump([*rows, *kept], **machine))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compiles the benchmark's small C programs, with what C compiler there is."""
+"""Compiles the benchmark's small C programs, with what C compiler there is: on the host."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -12,7 +13,10 @@ _LIBRARIES = {
     "client": ("-I/usr/include/libusb-1.0", "-lusb-1.0"),
     "pump": ("-lpthread",),
     "counter": ("-shared", "-fPIC"),
+    "redirected_pump": (),
 }
+#: In the folder that a guest shares with its host: what the host has compiled for it.
+_BROUGHT = "programs"
 _PACKAGES = "apt install gcc libc6-dev libusb-1.0-0-dev"
 
 
@@ -21,7 +25,13 @@ class BuildError(Exception):
 
 
 def program(name: str, folder: Path | None = None) -> Path:
-    """Compile `name`.c into a folder, by default a new temporary one; the program's path."""
+    """Compile `name`.c into a folder, by default a new temporary one; the program's path.
+
+    In the guest, which has no compiler, it is what the host has brought there.
+    """
+    shared = os.environ.get("MTP_APPLIANCE_GUEST")
+    if shared is not None and (Path(shared) / _BROUGHT / name).exists():
+        return Path(shared) / _BROUGHT / name
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:
         raise BuildError(f"there is no C compiler: {_PACKAGES}")
@@ -31,3 +41,10 @@ def program(name: str, folder: Path | None = None) -> Path:
     if done.returncode:
         raise BuildError(f"{name}.c does not compile ({_PACKAGES}):\n{done.stdout}{done.stderr}")
     return made
+
+
+def bring(shared: Path, *names: str) -> None:
+    """Compile programs for a guest that shares this folder."""
+    (shared / _BROUGHT).mkdir()
+    for name in names:
+        program(name, shared / _BROUGHT)

@@ -30,7 +30,7 @@ def table(rows: Iterable[Row]) -> str:
         for name, samples in _flat(row):
             cells = [row.what, row.case + name, row.unit]
             cells += [number(samples.median(who)) for who in (OURS, UMTP, PUMP)]
-            cells += [_times(samples.ratio(who)) for who in (UMTP, PUMP)]
+            cells += [times(samples.ratio(who)) for who in (UMTP, PUMP)]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -47,7 +47,8 @@ def _flat(row: Row) -> Iterable[tuple[str, Row]]:
             )
 
 
-def _times(ratio: float | None) -> str:
+def times(ratio: float | None) -> str:
+    """Write a ratio."""
     return "" if ratio is None else f"{number(ratio)}x"
 
 

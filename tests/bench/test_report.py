@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tests.bench import plot, report
+from tests.bench import plot, redirected, report
 from tests.bench.counts import Count, Record
 from tests.bench.rows import OURS, PUMP, UMTP, Row, dump, load
 
@@ -86,3 +86,19 @@ def test_picture_has_a_bar_for_each_comparison_and_escapes() -> None:
     assert len(bars) == 3
     assert {"100x", "0.33x", "1.00x"} <= set(texts)
     assert "a<b, c" in texts
+
+
+def test_the_page_beside_usb_mtp_has_what_the_last_run_measured() -> None:
+    rows, machine = load(redirected.RESULTS.read_text())
+    page = redirected.PAGE.read_text()
+    assert redirected.table(rows) in page
+    assert all(f"- {name}: {value}\n" in page for name, value in machine.items())
+
+
+def test_a_peer_that_cannot_has_no_number() -> None:
+    both = Row("up", "libmtp", "s", {OURS: [2.0], redirected.USB_MTP: [1.0]})
+    alone = Row("at once", "raw", "s", {OURS: [1.0]})
+    assert redirected.table([both, alone]).splitlines()[2:] == [
+        "| up | libmtp | 2.00 | 1.00 |  | 0.5x |  |",
+        "| at once | raw | 1.00 |  |  |  |  |",
+    ]

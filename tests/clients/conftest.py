@@ -12,6 +12,7 @@ from tests.clients.driver import Driver
 from tests.clients.gphoto2 import Gphoto2PtpIp
 from tests.clients.once import USB_CLIENTS, make
 from tests.clients.served import Served, free_port, redirected, serve, wait_for_device
+from tests.vm.plugin import SHARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,9 @@ class Station:
 
 #: In a virtual machine whose host serves the device.
 _IN_A_GUEST = "-usbredir"
-_REDIRECTED = {f"{name}{_IN_A_GUEST}": USB_CLIENTS[name] for name in ("mtp-tools",)}
+_REDIRECTED = {f"{name}{_IN_A_GUEST}": client for name, client in USB_CLIENTS.items()}
+#: The modules of which one client shows enough there, unless all are asked for (`--redirected`).
+_ALWAYS = ("test_files",), ("mtp-tools",)
 _CLIENTS: dict[str, type[Driver]] = {
     "gphoto2-ptpip": Gphoto2PtpIp,
     **USB_CLIENTS,
@@ -39,14 +42,22 @@ def _marks(name: str) -> pytest.MarkDecorator | tuple[()]:
     return pytest.mark.guest if name in USB_CLIENTS else ()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what a client cannot do: a test names what it needs (`needs("rename")`)."""
-    items[:] = [each for each in items if _is_able(each)]
+    everything = config.getoption("--redirected") or SHARED is not None
+    items[:] = [
+        each for each in items if _is_able(each) and (everything or _is_for_everybody(each))
+    ]
+
+
+def _is_for_everybody(item: pytest.Item) -> bool:
+    modules, clients = _ALWAYS
+    return _IN_A_GUEST not in item.name or (
+        item.path.stem in modules and any(f"{each}{_IN_A_GUEST}" in item.name for each in clients)
+    )
 
 
 def _is_able(item: pytest.Item) -> bool:
-    if item.path.stem != "test_files" and _IN_A_GUEST in item.name:
-        return False  # it needs the responder's process beside it, or much of its disk
     needs = {each for mark in item.iter_markers("needs") for each in mark.args}
     if not needs:
         return True

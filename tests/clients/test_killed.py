@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A client is killed in the middle of a transfer: the next one works at once, nothing is torn."""
 
-import os
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import pytest
 
 from tests.clients.conftest import Station
 from tests.clients.driver import ClientError
-from tests.clients.file_systems import MOUNT_PREFIX
+from tests.clients.victims import kill, start, written
 
 _DOWNLOAD = 300 << 20
 _UPLOAD = 128 << 20
@@ -22,14 +19,6 @@ _SOME = 1 << 20
 _PATIENCE = 120.0
 #: Uploads under way in the share: a folder for each process that serves it.
 _STAGED = ".mtp-appliance/[0-9]*-*/*"
-#: In the environment of a client that is to be killed, and so of all that it starts.
-_VICTIM = "MTP_APPLIANCE_VICTIM"
-
-
-def _start(station: Station, *arguments: str | Path) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-m", "tests.clients.once", station.name, *map(str, arguments)]
-    environment = os.environ | {_VICTIM: "1"}
-    return subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL)
 
 
 def _kill_when(process: subprocess.Popen[bytes], under_way: Callable[[], bool]) -> None:
@@ -39,24 +28,16 @@ def _kill_when(process: subprocess.Popen[bytes], under_way: Callable[[], bool]) 
         time.sleep(0.02)
     assert seen, "the transfer did not begin"
     assert process.poll() is None, "the client was done before it could be killed"
-    # Its daemons are first: a file system client would take the end of the program that writes
-    # for the end of the file, and send what it has as the whole.
-    for pid in {*_victims()} - {process.pid}:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.kill()
-    process.wait()
-    for line in Path("/proc/mounts").read_text().splitlines():
-        if f"/{MOUNT_PREFIX}" in line:
-            subprocess.run(["fusermount", "-u", "-z", line.split()[1]], check=False)
+    kill(process)
 
 
-def _victims() -> Iterator[int]:
-    """Find the client that is to be killed and all that it has started, daemons too."""
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            if f"{_VICTIM}=1".encode() in environment.read_bytes().split(b"\0"):
-                yield int(environment.parent.name)
+def _downloaded(station: Station) -> Callable[[], int]:
+    """Give what tells how much is read for a client: by the responder, or else what it writes."""
+    served = station.served
+    if served.process is None:
+        return written
+    before = served.bytes_read()
+    return lambda: served.bytes_read() - before
 
 
 def _arrived(share: Path) -> int:
@@ -100,9 +81,9 @@ def _reach(station: Station, target: Path) -> None:
 def test_killed_while_it_downloads(station: Station, share: Path, tmp_path: Path) -> None:
     with (share / "big.bin").open("wb") as file:
         file.truncate(_DOWNLOAD)
-    before = station.served.bytes_read()
-    process = _start(station, "get", "big.bin", tmp_path / "got.bin")
-    _kill_when(process, lambda: station.served.bytes_read() > before + 4 * _SOME)
+    downloaded = _downloaded(station)
+    process = start(station.name, "get", "big.bin", tmp_path / "got.bin")
+    _kill_when(process, lambda: downloaded() > 4 * _SOME)
     (share / "small.txt").write_bytes(b"small")
     _reach(station, tmp_path / "reached.txt")
     _works(station, share, tmp_path)
@@ -117,7 +98,7 @@ def test_killed_while_it_uploads(
         (share / "up.bin").write_bytes(b"old")
     with (tmp_path / "up.bin").open("wb") as file:
         file.truncate(_UPLOAD)
-    process = _start(station, "put", tmp_path / "up.bin", "")
+    process = start(station.name, "put", tmp_path / "up.bin", "")
     _kill_when(process, lambda: _arrived(share) > _SOME)
     _works(station, share, tmp_path)
     _wait_until_nothing_is_staged(share)

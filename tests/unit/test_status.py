@@ -28,15 +28,15 @@ def few(kind: type) -> st.SearchStrategy[Any]:
 
 
 MADE: dict[Any, st.SearchStrategy[Any]] = {}
-MADE[status.Usb] = st.builds(status.Usb, TEXT, st.sampled_from(Cable), TEXT)
+MADE[status.Usb] = st.builds(status.Usb, TEXT, st.sampled_from(list(Cable)), TEXT)
 MADE[status.Session] = st.builds(status.Session, TEXT, TEXT, TEXT, TIME)
 MADE[status.Transfer] = st.builds(
-    status.Transfer, TEXT, st.sampled_from(Direction), NUMBER, st.none() | NUMBER, TIME, TIME
+    status.Transfer, TEXT, st.sampled_from(list(Direction)), NUMBER, st.none() | NUMBER, TIME, TIME
 )
 MADE[status.Finished] = st.builds(
     status.Finished,
-    *(TEXT, st.sampled_from(Direction), NUMBER, TIME, TIME),
-    st.sampled_from(status.Outcome),
+    *(TEXT, st.sampled_from(list(Direction)), NUMBER, TIME, TIME),
+    st.sampled_from(list(status.Outcome)),
 )
 MADE[status.Totals] = st.builds(status.Totals, NUMBER, NUMBER, NUMBER, NUMBER)
 MADE[status.StorageStatus] = st.builds(

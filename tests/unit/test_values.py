@@ -141,3 +141,28 @@ def test_making_a_class_does_not_load_what_writes_the_methods() -> None:
         "assert 'dataclasses' not in sys.modules\nassert A(1).x == 1\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_for_all_dataclasses_is_here_too() -> None:
+    cls, theirs = make(later), make(dataclasses)
+    thing = later.replace(cls(1), text="new", many=())
+    assert thing == cls(1, "new", (), [])
+    assert later.is_dataclass(cls) and later.is_dataclass(thing) and not later.is_dataclass(int)
+    for ours, library in zip(later.fields(cls), dataclasses.fields(theirs), strict=True):
+        assert (ours.name, ours.type) == (library.name, library.type)
+        for name in ("default", "default_factory"):
+            value, other = getattr(ours, name), getattr(library, name)
+            assert (value is later.MISSING) == (other is dataclasses.MISSING)
+            assert value is later.MISSING or value == other
+    with pytest.raises(TypeError, match="colour"):
+        later.replace(thing, colour=1)
+
+
+def test_a_field_of_the_library_is_refused() -> None:
+    with pytest.raises(TypeError, match="number: the field of this module"):
+
+        @later.dataclass(slots=True)
+        class Mixed:
+            number: list[int] = dataclasses.field(default_factory=list)
+
+        later.fields(Mixed)

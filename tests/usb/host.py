@@ -9,6 +9,7 @@ import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import usb.core
 import usb.util
@@ -217,3 +218,28 @@ def program() -> Iterator[Host]:
         yield host.open()
     finally:
         host.die()
+
+
+def next_client() -> Host:
+    """Begin as libmtp does: what is no response to its OpenSession is read away."""
+    host = Host()
+    host.write(command(0x1002, 0, 1))
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if _is_response_to(host.read(16384), 0):
+            return host
+    raise AssertionError("no response")
+
+
+def _is_response_to(data: bytes, transaction_id: int) -> bool:
+    tail = data[len(data) - len(data) % 512 :]
+    if len(tail) not in {12, 16}:
+        return False
+    size, kind, _, tid = struct.unpack_from("<IHHI", tail)
+    return (size, kind, tid) == (len(tail), 3, transaction_id)
+
+
+def sysfs_folder(host: Host) -> Path:
+    """Where the kernel shows the device."""
+    ports = ".".join(map(str, host.device.port_numbers))
+    return Path(f"/sys/bus/usb/devices/{host.device.bus}-{ports}")

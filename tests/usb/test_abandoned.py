@@ -10,31 +10,12 @@ import usb.core
 from appliance.mtp.codes import OperationCode as Op
 from appliance.mtp.codes import ResponseCode as Rc
 from tests.usb.appliance import Appliance
-from tests.usb.host import OK, Answer, Host, command, data_header
+from tests.usb.host import OK, Answer, Host, command, data_header, next_client
 from tests.usb.mtp import announce, find, pattern
 
 pytestmark = pytest.mark.guest
 
 SIZE = 30_000_000
-
-
-def next_client() -> Host:
-    """Begin as libmtp does: what is no response to its OpenSession is read away."""
-    host = Host()
-    host.write(command(Op.OPEN_SESSION, 0, 1))
-    for _ in range(SIZE // 512):
-        got = host.read(16384)
-        if is_response_to(got, 0):
-            return host
-    raise AssertionError("no response")
-
-
-def is_response_to(data: bytes, transaction_id: int) -> bool:
-    tail = data[len(data) - len(data) % 512 :]
-    if len(tail) not in {12, 16}:
-        return False
-    size, kind, _, tid = struct.unpack_from("<IHHI", tail)
-    return (size, kind, tid) == (len(tail), 3, transaction_id)
 
 
 def assert_in_step(host: Host) -> None:

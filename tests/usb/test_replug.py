@@ -11,7 +11,7 @@ import pytest
 from appliance.mtp.codes import OperationCode as Op
 from appliance.mtp.codes import ResponseCode as Rc
 from tests.usb.appliance import Appliance
-from tests.usb.host import OK, Host, data_header, program
+from tests.usb.host import OK, Host, data_header, program, sysfs_folder
 from tests.usb.mtp import announce, find, pattern
 
 pytestmark = pytest.mark.guest
@@ -121,8 +121,3 @@ def test_the_host_may_wait_before_it_reads_on(share: Path) -> None:
         rest = host.read_transfer()
         assert len(rest) == 12 + SIZE - 65536
         assert host.response().code == OK
-
-
-def sysfs_folder(host: Host) -> Path:
-    ports = ".".join(map(str, host.device.port_numbers))
-    return Path(f"/sys/bus/usb/devices/{host.device.bus}-{ports}")

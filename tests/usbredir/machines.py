@@ -33,6 +33,10 @@ class Machine:
         self.monitor.close()
         self._guest.stop()
 
+    def kill(self) -> None:
+        """End QEMU as `kill -9` does."""
+        self._guest.kill()
+
     def ready(self, since: int = 0) -> None:
         """Wait until it has booted so many times."""
         boots = self.folder / "boots"

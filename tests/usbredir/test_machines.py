@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two guests at once over one folder; reset in the middle of a transfer; migrated."""
+"""Guests at once over one folder; reset, unplugged, killed in a transfer; migrated."""
 
 import contextlib
 import subprocess
@@ -37,7 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Serve to two guests, booted at once."""
     folder = tmp_path_factory.mktemp("usbredir")
     share, socket, state = folder / "share", folder / "share.sock", folder / "state"
-    with served(share, socket, state) as process, contextlib.ExitStack() as stack:
+    with served(share, socket, state, "-v") as process, contextlib.ExitStack() as stack:
         machines = []
         for _ in range(2):
             machines.append(Machine(socket))
@@ -92,10 +92,44 @@ def test_a_reset_in_the_middle(site: Site, way: str) -> None:
     assert "here.txt" in machine.run("tools")
 
 
+@pytest.mark.parametrize("way", ["get", "put"])
+def test_unplugged_in_the_middle(site: Site, way: str) -> None:
+    """From a guest that runs on; plugged in again, it works as before."""
+    machine = site.machines[0]
+    begin(site, machine, way)
+    machine.monitor.human("device_del share")
+    nothing_remains(site)
+    assert "here.txt" in site.machines[1].run("tools")
+    enabled = site.log().count("ENABLE")
+    machine.monitor.human(f"chardev-add socket,id=after-{way},path={site.socket}")
+    machine.monitor.human(f"device_add usb-redir,id=share,chardev=after-{way},bus=xhci.0")
+    until(lambda: site.log().count("ENABLE") > enabled, "it is plugged in again")
+    assert "here.txt" in machine.run("tools")
+
+
+def test_killed_in_the_middle(site: Site) -> None:
+    """Kill one QEMU in a download, one in an upload: the other, then the next, work at once."""
+    one, two = site.machines
+    begin(site, one, "get")
+    one.kill()
+    assert "here.txt" in two.run("tools")
+    begin(site, two, "put")
+    two.kill()
+    nothing_remains(site)
+    next_one = Machine(site.socket)
+    try:
+        next_one.ready()
+        assert next_one.run("get", "large.bin").split() == ["under", "way", str(_LARGE), "0x2001"]
+        assert next_one.run("put", "up.bin", "100000").split()[-1] == "0x2001"
+    finally:
+        next_one.close()
+    assert (site.share / "up.bin").read_bytes() == bytes(100000)
+
+
 def test_migrated(tmp_path: Path) -> None:
     """Two machines without a system, whose firmware looks at the device as each system does."""
     with (
-        served(tmp_path / "share", tmp_path / "share.sock", tmp_path / "state"),
+        served(tmp_path / "share", tmp_path / "share.sock", tmp_path / "state", "-v"),
         contextlib.ExitStack() as stack,
     ):
         source = _bare(tmp_path, "source", stack)

@@ -61,7 +61,7 @@ def _do(arguments: argparse.Namespace) -> int:
         print(made.disk.parent)
         return 0
     redirected = arguments.kind is Kind.REDIRECTED
-    guest = RedirectedGuest(made) if redirected else Guest(made, arguments.kind)
+    guest = RedirectedGuest(made, "-v") if redirected else Guest(made, arguments.kind)
     try:
         if arguments.verb == "shell":
             return guest.shell()

@@ -41,7 +41,7 @@ NewGuest = Callable[[], Runs]
 def new_guest(kind: Kind) -> Runs:
     """Make a guest of a kind, and its image if need be."""
     if kind is Kind.REDIRECTED:
-        return RedirectedGuest(image.get())
+        return RedirectedGuest(image.get(), "-v")
     return Guest(image.get(), kind)
 
 

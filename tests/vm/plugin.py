@@ -32,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("guest", "the virtual Pi")
     group.addoption("--no-guest", action="store_true", help="leave out tests that need the guest")
     group.addoption(
+        "--redirected",
+        action="store_true",
+        help="run all tests of clients over usbredir too, in a guest (half an hour more)",
+    )
+    group.addoption(
         "--guest-timeout",
         type=float,
         default=1800.0,

@@ -26,10 +26,10 @@ def device(path: Path, name: str = "share") -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def served(share: Path, path: Path, state: Path) -> Iterator[subprocess.Popen[str]]:
+def served(share: Path, path: Path, state: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """Serve a folder to guests at a socket, as a person does, until the block ends."""
     share.mkdir(exist_ok=True)
-    words = (f"Card={share}", "--usbredir", f"unix:{path}", "--state-dir", str(state), "-v")
+    words = (f"Card={share}", "--usbredir", f"unix:{path}", "--state-dir", str(state), *options)
     argv = [sys.executable, "-m", "appliance", "serve", *words]
     state.mkdir(exist_ok=True)
     with (
@@ -63,13 +63,14 @@ class RedirectedGuest(Guest):
     What is served lies in `share` of the folder that host and guest share.
     """
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, *options: str) -> None:
+        """Prepare a run; `options` are the responder's."""
         super().__init__(image, Kind.REDIRECTED)
         self._resources = contextlib.ExitStack()
         path = self.folder / "share.sock"
         self.devices = (*CONTROLLER, *device(path))
         state = self.folder / "state"
-        self._service = served(self.folder / "share", path, state)
+        self._service = served(self.folder / "share", path, state, *options)
 
     def start(self, command: str) -> None:
         """Serve, and boot."""

@@ -91,7 +91,7 @@ def test_who_unplugs_while_it_is_not_safe_was_told() -> None:
         Status,
         ready=st.booleans(),
         ejected=st.booleans(),
-        usb=st.builds(Usb, cable=st.sampled_from(Cable)),
+        usb=st.builds(Usb, cable=st.sampled_from(list(Cable))),
         transfers=st.lists(st.builds(Transfer), max_size=2).map(tuple),
         unsafe=st.builds(Unsafe, files=st.integers(0, 3)),
         storages=st.lists(st.builds(StorageStatus), max_size=2).map(tuple),

@@ -357,6 +357,20 @@ def test_what_a_listing_finds_is_told_without_a_watch_too(store: Catalogue, root
     assert len(ear.told) == 2
 
 
+def test_what_happened_while_the_root_was_away(watched: Catalogue, root: Path) -> None:
+    """The disk was gone when the kernel told, and a change of our own hides it from the date."""
+    os.utime(root, (1, 1))
+    names(watched)
+    row = next(iter(watched._lookup.volumes)).root
+    with watched._lock:
+        with watched._lookup.own_change(row, watched._lookup.fd(row)):
+            (root / "new").touch()
+        root.rename(root.with_name("away"))
+        watched._lookup.watcher.catch_up()
+        root.with_name("away").rename(root)
+    assert "new" in names(watched)
+
+
 # Limits
 
 
