@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from tests.clients.file_systems import MOUNT_PREFIX
 
+_PATIENCE = 60.0
 #: In the environment of a client that is to be killed, and so of all that it starts.
 _VICTIM = "MTP_APPLIANCE_VICTIM"
 
@@ -28,14 +30,32 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
     Its daemons are first: a file system client would take the end of the program that writes for
     the end of the file, and send what it has as the whole.
     """
-    for pid in {*_victims()} - {process.pid}:
+    daemons = {*_victims()} - {process.pid}
+    for pid in daemons:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.kill()
     process.wait()
+    _wait_until_ended(daemons)
     for line in Path("/proc/mounts").read_text().splitlines():
         if f"/{MOUNT_PREFIX}" in line:
             subprocess.run(["fusermount", "-u", "-z", line.split()[1]], check=False)
+
+
+def _wait_until_ended(pids: set[int]) -> None:
+    """Wait until the kernel has taken back what they held: the device above all."""
+    deadline = time.monotonic() + _PATIENCE
+    while any(_runs(pid) for pid in pids):
+        assert time.monotonic() < deadline, "a killed client does not end"
+        time.sleep(0.02)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
 def written() -> int:

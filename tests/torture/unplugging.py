@@ -23,7 +23,7 @@ from tests.clients import victims
 from tests.clients.once import USB_CLIENTS, make
 from tests.power.model import FOLDER, Expected, Operation, State, content, digest, next_operation
 from tests.usb.appliance import Appliance, load_controller, plugged_in
-from tests.usb.host import OK, Host, data_header, next_client, sysfs_folder
+from tests.usb.host import OK, Host, data_header, next_client, sysfs_folder, wait_for_device
 from tests.usb.mtp import ROOT, STORAGE, pattern
 
 _NAME = 0xDC07
@@ -180,7 +180,7 @@ class Unplugs:
             if how == "unplugged":
                 self._appliance.unbind()
             elif how == "reset":
-                Host().device.reset()
+                wait_for_device().reset()  # unclaimed: it is the client's
             victims.kill(process)
             if how == "unplugged":
                 self._appliance.bind()
