@@ -58,6 +58,11 @@ class Bridge:
         self._inbox: dict[str, list[Message]] = {}
         self._problem = ""
 
+    def begin(self) -> None:
+        """Boot in the background, if that has not been done yet."""
+        if self._boots == 0:
+            self.start()
+
     def start(self) -> None:
         """Boot in the background."""
         self._boots += 1

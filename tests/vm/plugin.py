@@ -4,9 +4,11 @@
 `guest("appliance")` asks for the virtual Pi as systemd boots it, with `overlay/` installed. Tests
 marked `boots` run here and start guests of their own, after all the others.
 
-On the host, the guest is booted in the background as soon as guest tests are collected, and runs
-them in their order; each report is a line in a file that both share, and is given out here as the
-result of the very test. In the guest the same plugin picks the tests and writes the reports.
+On the host, the first guest is booted in the background as soon as guest tests are collected, and
+runs them in their order; each report is a line in a file that both share, and is given out here as
+the result of the very test. Once the host has nothing of its own to run, the next guest works
+beside the one that is reported. In the guest the same plugin picks the tests and writes the
+reports.
 """
 
 import json
@@ -84,7 +86,7 @@ class HostHalf:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Boot the first guest when it is clear which tests it is to run; one runs at a time."""
+        """Boot the first guest when it is clear which tests it is to run."""
         if not self._config.option.collectonly:
             self._bridges = dict(self._needed(session.items))
         if self._bridges:
@@ -107,10 +109,10 @@ class HostHalf:
         """Report a guest test's result instead of running it."""
         kind = guest_of(item)
         if _boots(item):
-            self._stop_all_but(None)
-        if kind not in self._bridges:
+            self._run_only()
+        if kind is None or kind not in self._bridges:
             return None
-        self._stop_all_but(kind)
+        self._run_only(kind, *self._next_after(kind))
         hook = item.ihook
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in self._reports(item, self._bridges[kind]):
@@ -118,9 +120,16 @@ class HostHalf:
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
-    def _stop_all_but(self, kind: Kind | None) -> None:
-        for other, each in self._bridges.items():
-            if other is not kind:
+    def _next_after(self, kind: Kind) -> list[Kind]:
+        kinds = list(self._bridges)
+        return kinds[kinds.index(kind) + 1 :][:1]
+
+    def _run_only(self, *kinds: Kind) -> None:
+        """Let these guests work, and stop the others."""
+        for kind, each in self._bridges.items():
+            if kind in kinds:
+                each.begin()
+            else:
                 each.stop()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

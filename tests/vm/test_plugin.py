@@ -168,6 +168,25 @@ def test_any(): assert os.environ["MTP_APPLIANCE_GUEST"].endswith("shared-plain"
     assert "3 passed" in said
 
 
+def test_the_next_guest_works_beside_the_first(tmp_path: Path) -> None:
+    said = _run(
+        tmp_path,
+        """
+import pathlib, time
+HERE = pathlib.Path("the-next-was-here")
+@pytest.mark.guest("appliance")
+def test_appliance(): HERE.touch()
+@pytest.mark.guest("plain")
+def test_plain():
+    deadline = time.monotonic() + 60
+    while not HERE.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+""",
+    )
+    assert "2 passed" in said
+
+
 @pytest.mark.parametrize(("options", "said_so"), [((), "2 passed"), (("--no-guest",), "1 passed")])
 def test_what_boots_guests_of_its_own_runs_here_and_last(
     tmp_path: Path, options: tuple[str, ...], said_so: str
