@@ -149,8 +149,10 @@ def turning(server: PageServer) -> Iterator[Callable[[], None]]:
         over.set()
         thread.join(WAIT)
 
-    yield end
-    end()
+    try:
+        yield end
+    finally:
+        end()
     assert not thread.is_alive()
 
 
@@ -246,6 +248,21 @@ NONSENSE = {
 }
 
 
+#: What may be answered: chunks count for more than a length (RFC 9112, 6.3).
+HARMLESS = {"a length and chunks", "a byte of zero"}
+
+
+def all_of(client: socket.socket) -> bytes:
+    """Take what a server sends; one that refuses may reset the connection after it."""
+    answers = b""
+    with suppress(OSError):  # not connected any more
+        client.shutdown(socket.SHUT_WR)
+    with suppress(ConnectionError):
+        while data := client.recv(1 << 16):
+            answers += data
+    return answers
+
+
 @pytest.mark.parametrize("sent", NONSENSE)
 def test_what_is_no_request_is_refused_and_the_next_one_served(
     listener: socket.socket, sent: str
@@ -253,10 +270,9 @@ def test_what_is_no_request_is_refused_and_the_next_one_served(
     with turning(PageServer(answer_ok, [listener], limit=lambda *_: 1 << 20)):
         with socket.create_connection(listener.getsockname(), timeout=WAIT) as client:
             client.sendall(NONSENSE[sent])
-            client.shutdown(socket.SHUT_WR)
-            answers = b"".join(iter(lambda: client.recv(1 << 16), b""))
+            answers = all_of(client)
         assert answers.count(b"HTTP/1.") <= 1  # nothing of it counts as a second one
-        assert b" 200 " not in answers or sent == "a byte of zero"
+        assert b" 200 " not in answers or sent in HARMLESS
         assert get(port_of(listener)) == 200
 
 
