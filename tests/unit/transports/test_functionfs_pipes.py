@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pipes over a kernel that refuses, loses and delays requests as the test says."""
 
+import itertools
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from errno import ECONNRESET, EIO, ENOMEM, ESHUTDOWN
@@ -19,6 +21,7 @@ except (ImportError, OSError):
 from appliance.transports.usb_pipes import Cancelled, Disconnected, Reset
 
 BULK_IN, BULK_OUT = 10, 11
+PATIENCE = 20.0
 
 
 class Kernel:
@@ -115,6 +118,31 @@ def test_small_answers_are_one_submission(rig: SimpleNamespace) -> None:
     assert rig.kernel.submitted == []
     rig.pipes.push()
     assert rig.kernel.submitted == [(BULK_OUT, 512), (BULK_IN, 100), (BULK_IN, 8)]
+
+
+def test_a_host_that_asks_much_and_reads_late_gets_it_all(
+    rig: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [f"response {each}".encode() for each in range(20)]
+    looks, completed = itertools.count(1), rig.kernel.completed
+
+    def at_the_third_look() -> list[Any]:
+        if next(looks) % 3 == 0:  # it has read, and asks for nothing more: no read of ours ends
+            for request in list(rig.kernel.busy):
+                rig.kernel.finish(request, request.asked)
+        return list(completed())
+
+    def answer() -> None:
+        for each in asked:
+            rig.pipes.send_bytes(each)
+            rig.pipes.push()
+
+    monkeypatch.setattr(rig.kernel, "completed", at_the_third_look)
+    worker = threading.Thread(target=answer, daemon=True)
+    worker.start()
+    worker.join(PATIENCE)
+    assert not worker.is_alive()
+    assert [size for _, size in rig.kernel.submitted] == list(map(len, asked))
 
 
 def test_the_next_host_does_not_get_the_last_ones_answer(rig: SimpleNamespace) -> None:
