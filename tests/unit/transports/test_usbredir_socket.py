@@ -46,17 +46,21 @@ def test_what_arrives_is_what_was_put_into_the_buffers() -> None:
         middle = dice.randrange(length)
         parts.extend((b"head", buffer[:middle], buffer[middle:length]))
         while len(parts) > 9:
-            wire.send(parts)
-            wire.wait(10, writing=bool(parts), reading=False)
+            _send(wire, parts)
     while parts:
-        wire.send(parts)
-        wire.wait(10, writing=bool(parts), reading=False)
+        _send(wire, parts)
     wire.shut_down()
     reader.join()
     wire.close()
     theirs.close()
     assert arrived == expected
     assert len(lent) < 20
+
+
+def _send(wire: Wire, parts: deque[Part]) -> None:
+    wire.send(parts)
+    if parts:
+        assert wire.wait(10, writing=True, reading=False)
 
 
 def _read_all(connection: socket.socket, arrived: bytearray) -> None:
