@@ -26,8 +26,6 @@ _SMALLS = 6
 #: Errors that say nothing about the request: its endpoint is gone, or we took it back.
 _ENDED = frozenset({-ESHUTDOWN, -ECONNRESET, -EAGAIN})
 _NAP = 0.0005
-#: Seconds between two looks at what ends without waking the worker.
-_LOOK = 0.01
 
 
 class EndpointPipes:
@@ -156,7 +154,7 @@ class EndpointPipes:
     def send_bytes(self, data: bytes) -> None:
         """Gather a short packet."""
         while not self._free_smalls:
-            self.wait(_LOOK)  # a host that reads what it has asked for; it need not say more
+            self.wait(_NAP * 20)  # their ends wake nobody, and the host need not say more
         request = self._free_smalls.pop()
         request.view[: len(data)] = data
         self._aim(request, len(data), quiet=True)
