@@ -12,7 +12,7 @@ from tests.clients.driver import ClientError, run, split
 
 #: How the folders are named where the tests mount a device.
 MOUNT_PREFIX = "mtp-client-"
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 
 
 class FileSystem:

@@ -16,7 +16,7 @@ from tests.clients.driver import ClientError, run, split
 
 #: Set, the volume monitors are left out: they take longer than all the rest.
 _NO_VOLUMES = "GVFS_REMOTE_VOLUME_MONITOR_IGNORE"
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 _DAEMON = ("dbus-daemon", "--session", "--nofork", "--nosyslog", "--print-address=1")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.clients.driver import ClientError
 
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 #: In a guest, the folder that it shares with its host.
 HOST = Path("/run/host")
 

@@ -16,7 +16,7 @@ from tests.clients.victims import kill, start, written
 _DOWNLOAD = 300 << 20
 _UPLOAD = 128 << 20
 _SOME = 1 << 20
-_PATIENCE = 120.0
+_PATIENCE = 600.0
 #: Uploads under way in the share: a folder for each process that serves it.
 _STAGED = ".mtp-appliance/[0-9]*-*/*"
 

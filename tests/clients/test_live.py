@@ -15,7 +15,7 @@ from tests.clients.file_systems import FileSystem
 
 pytestmark = pytest.mark.guest
 
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 
 
 def eventually(look: Callable[[], object], expected: object) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.clients.file_systems import MOUNT_PREFIX
 
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 #: In the environment of a client that is to be killed, and so of all that it starts.
 _VICTIM = "MTP_APPLIANCE_VICTIM"
 

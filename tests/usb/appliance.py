@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.usb.host import Host, program, wait_for_device, wait_until_gone
 
 UDC = "dummy_udc.0"
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 _SPEEDS = {
     "full": ("is_high_speed=0", "is_super_speed=0"),
     "high": ("is_high_speed=1", "is_super_speed=0"),

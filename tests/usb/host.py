@@ -16,7 +16,7 @@ import usb.util
 
 VENDOR, PRODUCT = 0x1D6B, 0x0104
 OK = 0x2001
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 _TIMEOUT = 10_000
 _CHUNK = 1 << 20
 

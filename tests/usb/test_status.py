@@ -15,7 +15,7 @@ from tests.usb.mtp import announce, pattern
 
 pytestmark = pytest.mark.guest
 
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 SIZE = 3_000_000
 INITIATOR = 0xD406
 
