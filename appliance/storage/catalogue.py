@@ -20,6 +20,7 @@ from appliance.storage.arrival import Arrivals
 from appliance.storage.browsing import Listed, browse
 from appliance.storage.deletion import Deletion
 from appliance.storage.describing import Describing
+from appliance.storage.directories import closed_if_refused
 from appliance.storage.editing import Editing, InPlaceEdit
 from appliance.storage.on_demand import OnDemand
 from appliance.storage.relocation import Relocation
@@ -152,12 +153,9 @@ class Catalogue(Storages):
             with self._lookup.watching(handle):
                 directory_fd, name = self._lookup.lies_at(handle)
                 fd = os.open(name, _READ, dir_fd=directory_fd)
-                try:
+                with closed_if_refused(fd):
                     status = os.fstat(fd)
                     self._lookup.check_kind(handle, status)
-                except BaseException:
-                    os.close(fd)
-                    raise
             stay = self._lookup.volume_of(handle).stay()
         return FileContent(fd, status.st_size, offset, length, stay)
 

@@ -30,6 +30,16 @@ def open_directory(name: bytes, parent_fd: int | None = None) -> int:
     return os.open(name, _FLAGS, dir_fd=parent_fd)
 
 
+@contextmanager
+def closed_if_refused(fd: int) -> Iterator[int]:
+    """Close a descriptor where the block fails; else it goes on being the caller's."""
+    try:
+        yield fd
+    except BaseException:
+        os.close(fd)
+        raise
+
+
 def descend(base_fd: int, names: Sequence[bytes]) -> int:
     """Open a directory some levels below another; the caller closes it.
 
@@ -43,12 +53,9 @@ def descend(base_fd: int, names: Sequence[bytes]) -> int:
         finally:
             os.close(fd)
         fd = below
-    try:
+    with closed_if_refused(fd):
         if os.fstat(fd).st_dev != device:
             raise OSError(errno.EBUSY, "a disk is mounted there")
-    except BaseException:
-        os.close(fd)
-        raise
     return fd
 
 
@@ -157,16 +164,13 @@ class Directories:
         with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
             above = self._device_above()
             fd = open_directory(self._root)
-        try:
+        with closed_if_refused(fd):
             device = os.fstat(fd).st_dev
-        except BaseException:
-            os.close(fd)
-            raise
-        if device != above and self.is_at(fd, ()):
-            self._device = device
-            return fd
-        os.close(fd)
-        raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, "moved away, or its disk is not mounted")
+            if device == above or not self.is_at(fd, ()):
+                detail = "moved away, or its disk is not mounted"
+                raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, detail)
+        self._device = device
+        return fd
 
     def _device_above(self) -> int:
         """Where the root is on when its disk is not mounted; -1 if it never was on another one.

@@ -11,6 +11,7 @@ from functools import partial
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.storage.directories import closed_if_refused
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup
 from appliance.storage.removal import is_protected
@@ -158,11 +159,8 @@ class Editing:
             fd = os.open(
                 self._lookup.table.name(handle), flags, dir_fd=self._lookup.parent_fd(handle)
             )
-            try:
+            with closed_if_refused(fd):
                 self._lookup.check_kind(handle, os.fstat(fd))
-            except BaseException:
-                os.close(fd)
-                raise
             return fd
 
     def _change(self, handle: int, change: Callable[[int], None]) -> None:
