@@ -20,7 +20,7 @@ from appliance.settings.files import write_atomically
 from appliance.settings.interpretation import interpret
 from appliance.settings.migrations import migrate
 from appliance.settings.schema import Settings, declared
-from appliance.settings.secret_files import SECRETS
+from appliance.settings.secret_files import SECRETS, said_in
 from appliance.settings.store import SettingsFile
 
 log = logging.getLogger(__name__)
@@ -173,14 +173,11 @@ def _hash_password(document: dict[str, Any]) -> None:
 
 def _secrets_in(document: Mapping[str, Any]) -> list[str]:
     """Name the secrets that stand there for all to read."""
-    found = []
-    for key in SECRETS:
-        table, _, name = key.partition(".")
-        value = document.get(table, {})
-        value = value.get(name) if isinstance(value, dict) else None
-        if isinstance(value, str) and value and not passwords.is_hash(value):
-            found.append(key)
-    return found
+    return [
+        key
+        for key, value in said_in(document)
+        if isinstance(value, str) and value and not passwords.is_hash(value)
+    ]
 
 
 def _understand(document: Mapping[str, Any]) -> tuple[Settings, list[str]]:

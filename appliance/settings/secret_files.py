@@ -97,7 +97,7 @@ def part(text: str) -> tuple[str, dict[str, str]]:
 
     ValueError where it is no text of settings.
     """
-    said = dict(_said(tomllib.loads(text)))
+    said = dict(said_in(tomllib.loads(text)))
     if not said:
         return text, {}
     from appliance.settings import document  # noqa: PLC0415 - large, and seldom needed
@@ -107,7 +107,8 @@ def part(text: str) -> tuple[str, dict[str, str]]:
     return text, said
 
 
-def _said(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def said_in(document: Mapping[str, object]) -> Iterator[tuple[str, Any]]:
+    """Give the secrets that parsed settings name, with whatever stands there."""
     for key in SECRETS:
         table, _, name = key.partition(".")
         place = document.get(table)
