@@ -10,12 +10,11 @@ for sessions; after a boot the last one counts as just now.
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from appliance.settings.files import write_atomically
-from webui.boot import boot
+from webui.boot import boot, now
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +31,10 @@ _OTHERS = "others"
 _Entry = tuple[int, float]
 
 
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 class Attempts:
     """Counts wrong passwords by the address that they come from; `directory` keeps the counts."""
 
-    def __init__(self, directory: Path, clock: Callable[[], float] = _now) -> None:
+    def __init__(self, directory: Path, clock: Callable[[], float] = now) -> None:
         self._path = directory / _FILE_NAME
         self._clock = clock
         self._lock = threading.Lock()
@@ -78,18 +73,20 @@ class Attempts:
         return who if is_known and len(who) <= _LONGEST_NAME else _OTHERS
 
     def _write(self) -> None:
-        kept = {who: (count, boot(), last) for who, (count, last) in self._wrong.items()}
+        this = boot()
+        kept = {who: (count, this, last) for who, (count, last) in self._wrong.items()}
         try:
             write_atomically(self._path, json.dumps(kept).encode(), mode=0o600)
         except OSError as error:  # a full card: it counts as long as this process lives
             log.warning("ATTEMPTS are not kept: %s", error.strerror)
 
 
-def _read(path: Path, now: float) -> dict[str, _Entry]:
+def _read(path: Path, at: float) -> dict[str, _Entry]:
+    this = boot()
     try:
         found = json.loads(path.read_bytes())
         return {
-            str(who): (int(count), min(now, float(last)) if then == boot() else now)
+            str(who): (int(count), min(at, float(last)) if then == this else at)
             for who, (count, then, last) in list(found.items())[: _MOST + 1]
         }
     except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which start of the machine this is: the clock of a small board says nothing for sure."""
+"""Which start of the machine this is, and since when: a small board's clock may be wrong."""
 
+import time
 from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -12,3 +13,8 @@ def boot() -> str:
         return _BOOT_ID.read_text().strip()
     except OSError:
         return ""
+
+
+def now() -> float:
+    """Say how many seconds ago that start was, also those of a machine that slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -13,11 +13,10 @@ import json
 import logging
 import secrets
 import threading
-import time
 from pathlib import Path
 
 from appliance.settings.files import write_atomically
-from webui.boot import boot
+from webui.boot import boot, now
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +53,7 @@ class Sessions:
             entry = self._entries.get(key)
             if entry is None or not password_hash or entry[0] != _mark(password_hash):
                 return False
-            age = _now() - entry[2] if entry[1] == self._boot else _EXACTLY
+            age = now() - entry[2] if entry[1] == self._boot else _EXACTLY
             if age > _IDLE:
                 return False
             if age >= _EXACTLY:
@@ -69,7 +68,7 @@ class Sessions:
                 self._write()
 
     def _entry(self, password_hash: str) -> _Entry:
-        return _mark(password_hash), self._boot, _now()
+        return _mark(password_hash), self._boot, now()
 
     def _write(self) -> None:
         try:
@@ -95,7 +94,3 @@ def _digest(text: str) -> str:
 
 def _mark(password_hash: str) -> str:
     return _digest(password_hash)[:16]
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

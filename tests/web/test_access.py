@@ -321,7 +321,7 @@ def test_sessions_end_when_nobody_uses_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("webui.sessions._now", lambda: now[0])
+    monkeypatch.setattr("webui.sessions.now", lambda: now[0])
     sessions = Sessions(tmp_path)
     used, unused = sessions.begin("hash"), sessions.begin("hash")
     for _ in range(4):
