@@ -48,11 +48,11 @@ def _run(words: list[str]) -> None:
     """
     values = words[2::2]
     if words[:1] == ["serve"] and words[1::2] == _OF_THE_UNIT and _are_values(values):
-        from appliance.cli.start import start_unit  # noqa: PLC0415
+        from appliance.cli.start import start_unit  # noqa: PLC0415 - loads the service
 
         start_unit(*values)
     else:
-        from appliance.cli.parsing import parse  # noqa: PLC0415
+        from appliance.cli.parsing import parse  # noqa: PLC0415 - argparse, which the unit does without
 
         arguments = parse(words)
         arguments.act(arguments)

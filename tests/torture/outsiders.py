@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a QEMU and a maker of updates may send: targets, and what real ones do send."""
 
-import hashlib
 import lzma
 import struct
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from appliance.transports.usbredir_device import RedirectedDevice
 from appliance.transports.usbredir_packets import OURS, PacketError, PacketType
 from appliance.update import archive, bundle, manifest, signature
 from appliance.update.keys import PublicKey, SecretKey
-from appliance.update.manifest import Manifest
+from tests.unit.update.helpers import manifest_of
 
 _SECRET = SecretKey(bytes(range(32)), "the maker")
 _KEY = PublicKey(signature.public_of(_SECRET.raw), "the maker")
@@ -74,27 +73,13 @@ def update(data: bytes) -> None:
         manifest.decode(data)
     for payload in (data, lzma.compress(data, preset=0)):
         with suppress(ApplianceError):
-            _check(archive.unpack(payload, _described(payload)))
+            _check(archive.unpack(payload, manifest_of(_PROGRAM, payload)))
 
 
 def _check(files: dict[str, bytes]) -> None:
     assert len(files) == len(_PROGRAM)
     for name in files:
         assert all(part.strip(".") and part.isascii() for part in name.split("/")), name
-
-
-def _described(payload: bytes) -> Manifest:
-    """Describe a payload as that of the program would be."""
-    return Manifest(
-        version="9.1.0",
-        base=1,
-        size=len(payload),
-        sha256=hashlib.sha256(payload).hexdigest(),
-        files=len(_PROGRAM),
-        unpacked=sum(map(len, _PROGRAM.values())),
-        date="2026-11-29",
-        notes="- It is better.",
-    )
 
 
 def guests() -> Iterator[bytes]:
@@ -124,7 +109,7 @@ def guests() -> Iterator[bytes]:
 def updates() -> Iterator[bytes]:
     """A good bundle and its parts."""
     payload = archive.pack(_PROGRAM)
-    described = _described(payload)
+    described = manifest_of(_PROGRAM, payload)
     yield bundle.encode(described, payload, _SECRET)
     yield manifest.encode(described)
     yield payload

@@ -195,6 +195,7 @@ def wait_for_device() -> usb.core.Device:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         device = usb.core.find(idVendor=VENDOR, idProduct=PRODUCT)
+        # pyusb says "not implemented" of a device that goes away while it is asked.
         with contextlib.suppress(usb.core.USBError, NotImplementedError):
             if device is not None and device.get_active_configuration() is not None:
                 return device
