@@ -58,8 +58,12 @@ def client(share: Path) -> Iterator[RedirectedClient]:
 
 def plugged(path: Path, capabilities: int = fake.QEMU) -> Guest:
     guest = Guest(dial(path), capabilities)
-    guest.plug()
-    assert guest.configure() == b"\0\1"
+    try:
+        guest.plug()
+        assert guest.configure() == b"\0\1"
+    except BaseException:
+        guest.close()
+        raise
     return guest
 
 
