@@ -217,7 +217,7 @@ def _make_folder(client: RawClient, storage: int, name: str) -> int:
 
 
 def events(table: Table, count: int) -> Row:
-    """Time from a file that is written on the device to the event for it."""
+    """Time from a file that is written on the device to the event for it; no number: none came."""
     row = Row("event for a new file", "in a listed folder", "ms")
     for peer in table.responders:
         client = table.clients[peer.name]
@@ -229,7 +229,9 @@ def events(table: Table, count: int) -> Row:
             (peer.ram / f"event{number}").write_bytes(b"x")
             while (event := client.event(10000)).code not in {0, 0x4002}:
                 pass
-            assert event.code, peer.name
+            if not event.code:
+                assert peer.name != OURS
+                break
             row.add(peer.name, (event.time - start) * 1e3)
     return row
 
