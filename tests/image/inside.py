@@ -239,7 +239,6 @@ def first() -> None:
     wait("it is in force", lambda: "Kept over a start" in on_pc("mtp-detect", check=False))
     tell_state()
     tell_times()
-    run("systemctl", "--no-block", "reboot")
 
 
 def second() -> None:
@@ -285,7 +284,6 @@ def third() -> None:
     address = lease()
     fill(brightness, address, seen["old.bin"])
     break_settings(brightness, address)
-    run("systemctl", "--no-block", "poweroff")
 
 
 def fill(brightness: Path, address: str, number: str) -> None:
@@ -331,13 +329,23 @@ def wrong() -> None:
     say("page", page(lease()))
     say("light", light(brightness, 8))
     say("told", told())
-    run("systemctl", "--no-block", "poweroff")
 
+
+#: What each phase does, and how it ends; the second has its power cut.
+PHASES: dict[str, tuple[Callable[[], None], str]] = {
+    "first": (first, "reboot"),
+    "second": (second, "poweroff"),
+    "third": (third, "poweroff"),
+    "wrong": (wrong, "poweroff"),
+}
 
 if __name__ == "__main__":
+    phase, end = PHASES[sys.argv[1]]
     try:
-        {"first": first, "second": second, "third": third, "wrong": wrong}[sys.argv[1]]()
+        phase()
         say("done", True)
+        # After the last word, for the console goes with the end.
+        run("systemctl", "--no-block", end)
     except (RuntimeError, OSError, ValueError, KeyError) as error:
         say("error", f"{type(error).__name__}: {error}")
         print(run("journalctl", "-b", "--no-pager", "-n", "150", check=False), flush=True)
