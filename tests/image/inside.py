@@ -154,6 +154,11 @@ def tell_times() -> None:
         say(f"times of {unit}", dict(line.split("=") for line in shown.split()))
 
 
+def detected() -> str:
+    """All that the PC finds out about the device; its name is near the end."""
+    return on_pc("mtp-detect", check=False)
+
+
 def files() -> dict[str, str]:
     """Names and numbers of what the PC sees."""
     found: dict[str, str] = {}
@@ -221,7 +226,7 @@ def first() -> None:
     brightness = mount_leds()
     plug_in()
     wait_for_device()
-    say("detected", on_pc("mtp-detect", check=False)[:6000])
+    say("detected", detected())
     old = os.urandom(300_000)
     send("old.bin", old)
     say("sent", sha256(old).hexdigest())
@@ -236,7 +241,7 @@ def first() -> None:
     info = os.statvfs(SHARE)
     say("share", info.f_blocks * info.f_frsize)
     say("set", run("mtp-appliance", "settings", "set", "name", "Kept over a start", check=False))
-    wait("it is in force", lambda: "Kept over a start" in on_pc("mtp-detect", check=False))
+    wait("it is in force", lambda: "Kept over a start" in detected())
     tell_state()
     tell_times()
 
@@ -245,7 +250,7 @@ def second() -> None:
     """Started again: what was set is kept. The power goes while a file comes."""
     plug_in()
     wait_for_device()
-    say("detected", on_pc("mtp-detect", check=False)[:6000])
+    say("detected", detected())
     tell_state()
     tell_times()
     piece = os.urandom(1 << 20)
@@ -315,7 +320,7 @@ def break_settings(brightness: Path, address: str) -> None:
     say("broken page", page(address))
     say("broken light", light(brightness, 8))
     say("broken told", told())
-    say("broken detected", on_pc("mtp-detect", check=False)[:6000])
+    say("broken detected", detected())
     say("broken files", sorted(files()))
 
 
@@ -324,7 +329,7 @@ def wrong() -> None:
     brightness = mount_leds()
     plug_in()
     wait_for_device()
-    say("detected", on_pc("mtp-detect", check=False)[:6000])
+    say("detected", detected())
     tell_state()
     say("page", page(lease()))
     say("light", light(brightness, 8))
