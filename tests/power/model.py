@@ -111,7 +111,10 @@ class Expected:
         return allowed
 
     def _is_in_part(self, data: bytes) -> bool:
-        """Whether each byte is that before the edit, after a step of it, or none yet (0)."""
+        """Whether each byte is that before the edit or after a step of it.
+
+        What is added or cut off may be zeros: not written yet, or cleared before it goes.
+        """
         assert self.under_way is not None
         _, path, number, at, length, end = self.under_way
         old = self.state.files[path]
@@ -120,9 +123,9 @@ class Expected:
         lengths = [len(each) for each in stages]
         if not min(lengths) <= len(data) <= max(lengths):
             return False
-        zeros = bytes(len(old)) + b"\1" * (max(lengths) - len(old))
+        sure = min(lengths)
         return all(
-            any(i < len(each) and each[i] == byte for each in stages) or (zeros[i] and not byte)
+            any(i < len(each) and each[i] == byte for each in stages) or (i >= sure and not byte)
             for i, byte in enumerate(data)
         )
 

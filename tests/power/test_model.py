@@ -96,6 +96,7 @@ EDIT: Operation = ["edit", "a", 9, 90, 20, 105]
         (cut(WRITTEN, 105), True),
         (OLD[:95] + WRITTEN[95:100], True),
         (WRITTEN[:100] + bytes(10), True),  # longer already, and not yet written
+        (OLD[:99] + bytes(1), False),
         (WRITTEN[:95], False),
         (bytes(5) + OLD[5:], False),
         (WRITTEN + b"x", False),
@@ -110,6 +111,12 @@ def test_a_file_that_is_edited_in_place_is_changed_in_part(
     files = {} if there is None else {"a": digest(there)}
     assert made.edited == "a"
     assert (made.lost(Found(files, edited=there)) == []) is is_good
+
+
+def test_what_an_edit_cuts_off_may_be_cleared_already() -> None:
+    made = expected(FIRST, "done", ["edit", "a", 9, 90, 20, 50])
+    for there, is_good in ((OLD[:50] + bytes(50), True), (OLD[:49] + bytes(51), False)):
+        assert (made.lost(Found({"a": digest(there)}, edited=there)) == []) is is_good
 
 
 def test_an_edit_that_was_answered_is_whole_and_others_are_untouched() -> None:
