@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.power.card import SECTOR
-from tests.power.recording import Recording, Replay, Step
+from tests.power.recording import Recording, Replay, Step, copy
 
 SIZE = 64 * SECTOR
 STEPS = [
@@ -68,6 +68,17 @@ def test_one_point_after_the_other_is_as_each_by_itself(target: Path) -> None:
     for point in (1, 4, 5):
         cards.put(point, target, random.Random(0))
     assert sectors(target) == [3, *[2] * 8, *[0] * 55]
+
+
+def test_a_copy_has_the_holes_too(target: Path) -> None:
+    image = target.with_name("card")
+    with image.open("r+b") as file:
+        file.truncate(1 << 20)
+        for at in (0, 200_000, (1 << 20) - 10):
+            file.seek(at)
+            file.write(b"somewhere")
+    copy(image, target)
+    assert target.read_bytes() == image.read_bytes()
 
 
 def test_a_step_knows_what_the_worker_had_written_by_then(tmp_path: Path) -> None:
