@@ -37,7 +37,8 @@ def packages() -> tuple[str, ...]:
 def base(board: Board, *, force: bool = False, mirror: str | None = None) -> Path:
     """Give the archive of a base root file system; made first if it is not in the cache."""
     hook = HERE / "unpack-kernel.sh"
-    parts = (*packages(), board.kernel_package, *FIRMWARE_PACKAGES, *_LEFT_OUT, hook.read_text())
+    kernel = os.environ.get("MTP_APPLIANCE_KERNEL") or board.kernel_package
+    parts = (*packages(), kernel, *FIRMWARE_PACKAGES, *_LEFT_OUT, hook.read_text())
     name = f"base-{board.architecture}-{cache.key(parts)}"
     mirror = mirror or os.environ.get("MTP_APPLIANCE_MIRROR")
 
@@ -51,7 +52,7 @@ def base(board: Board, *, force: bool = False, mirror: str | None = None) -> Pat
             packages(),
             mirror,
             "--variant=essential",
-            f"--customize-hook=sh {hook} $1 {board.kernel_package} {' '.join(FIRMWARE_PACKAGES)}",
+            f"--customize-hook=sh {hook} $1 {kernel} {' '.join(FIRMWARE_PACKAGES)}",
         )
 
     return cache.get(cache.cache_folder("image"), name, make, force=force) / ARCHIVE

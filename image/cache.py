@@ -35,11 +35,12 @@ def get(
 ) -> Path:
     """Give the directory `name` in `folder`; where it is not there, `make` fills it.
 
-    Others of the same kind go: those whose names begin the same, up to a dash. `forget` removes
-    what making has left where it failed.
+    Others of the same kind go: those whose names begin the same, up to a dash. Things of one kind
+    are made one after the other. `forget` removes what making has left where it failed, and what it
+    left where it was ended from outside.
     """
     wanted = folder / name
-    with _locked(folder):
+    with _locked(folder, _kind(name)):
         if force:
             shutil.rmtree(wanted, ignore_errors=True)
         if not wanted.is_dir():
@@ -49,15 +50,18 @@ def get(
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, kind: str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    with (folder / f"lock-{kind}").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _make(wanted: Path, make: Callable[[Path], None], forget: Callable[[Path], None]) -> None:
-    work = Path(tempfile.mkdtemp(dir=wanted.parent, prefix="making-"))
+    begun = f"making-{_kind(wanted.name)}-"
+    for remains in wanted.parent.glob(f"{begun}*"):
+        forget(remains)
+    work = Path(tempfile.mkdtemp(dir=wanted.parent, prefix=begun))
     try:
         make(work)
         work.rename(wanted)

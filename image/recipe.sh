@@ -40,7 +40,7 @@ mask_units() {
         systemd-update-done.service systemd-journal-catalog-update.service \
         ldconfig.service e2scrub_all.timer e2scrub_reap.service fstrim.timer apt-daily.timer \
         apt-daily-upgrade.timer dpkg-db-backup.timer systemd-growfs-root.service systemd-remount-fs.service \
-        wpa_supplicant.service; do
+        wpa_supplicant.service systemd-logind.service; do
         ln -sf /dev/null "$root/etc/systemd/system/$unit"
     done
     ln -sf /usr/lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"

@@ -8,11 +8,13 @@
 | NAME.packages | what is in it, a line a package |
 | NAME.spdx.json | the same for programs, with licences where known |
 | mtp-appliance-imager.json | the list for Raspberry Pi Imager, all images of the folder |
+| mtp-appliance.svg | the picture in that list |
 | SHA256SUMS | of all of these |
 """
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -25,11 +27,13 @@ from image.boards import BOARDS, Board
 from image.sbom import sbom
 
 MANIFEST = "mtp-appliance-imager.json"
+ICON = "mtp-appliance.svg"
 SUMS = "SHA256SUMS"
 #: Blocks of their own, so that any number of processors packs the same.
 _XZ = ("-6", "--threads=2", "--block-size=16MiB", "--keep", "--stdout")
 #: What Raspberry Pi Imager calls the boards.
 _DEVICES = {"zero": ["pi1-32bit"], "zero2w": ["pi3-64bit"]}
+_ICON_SOURCE = Path(appliance.__file__).parent / "data/icon.svg"
 _DESCRIPTION = "The files on the card as an MTP device, over the USB cable"
 
 
@@ -54,12 +58,15 @@ def release(image: Path, board: Board, folder: Path, epoch: int, url: str = "") 
     bmap = folder / f"{image.name}.bmap"
     programs.run("bmaptool", "--quiet", "create", "-o", bmap, image)
     packed = pack(image, folder)
+    shutil.copyfile(_ICON_SOURCE, folder / ICON)
+    place = f"{url.rstrip('/')}/" if url else ""
     about = entry(board, image, packed, digest) | {
-        "url": f"{url.rstrip('/')}/{packed.name}" if url else packed.name,
+        "icon": place + ICON,
+        "url": place + packed.name,
         "release_date": datetime.fromtimestamp(epoch, UTC).date().isoformat(),
     }
     (folder / f"{name}.entry.json").write_text(json.dumps(about, indent=1) + "\n")
-    files = [packed, bmap, *(folder / each for each in made), write_manifest(folder)]
+    files = [packed, bmap, *(folder / each for each in (*made, ICON)), write_manifest(folder)]
     return [*files, write_sums(folder)]
 
 

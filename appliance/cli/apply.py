@@ -44,4 +44,7 @@ def _apply(arguments: argparse.Namespace) -> None:
         take_over_boot_file(places.BOOT_SETTINGS, arguments.settings, places.STATE, refuse)
     file = SettingsFile(arguments.settings, places.STATE, keeps=False)
     note_look((file.path, places.SECRETS), arguments.root)
-    Applier(file.read().settings, arguments.user, arguments.root).apply(boot=arguments.boot)
+    reading = file.read()
+    errors = reading.findings.errors
+    applier = Applier(reading.settings, arguments.user, arguments.root, errors=errors)
+    applier.apply(boot=arguments.boot)

@@ -66,12 +66,22 @@ def note_refusal(words: str, root: Path = gadget.ROOT) -> None:
 
 
 class Applier:
-    """Carries actions out below `root` (a prefix, for tests), with `run` for programs."""
+    """Carries actions out below `root` (a prefix, for tests), with `run` for programs.
+
+    `errors` are what is wrong with the settings file, which `settings` stand in for then.
+    """
 
     def __init__(
-        self, settings: Settings, user: str = USER, root: Path = gadget.ROOT, run: Run = run
+        self,
+        settings: Settings,
+        user: str = USER,
+        root: Path = gadget.ROOT,
+        run: Run = run,
+        *,
+        errors: Sequence[str] = (),
     ) -> None:
         self._settings = settings
+        self._errors = errors
         self._user = user
         self._root = root
         self._system = System(root, run)
@@ -81,7 +91,7 @@ class Applier:
         """Do what there is to do; ApplianceError where some of it failed."""
         path = self._system.place(_APPLIED)
         before = None if boot else _read_snapshot(path)
-        after = snapshot(self._settings)
+        after = snapshot(self._settings, self._errors)
         wanted = actions(before, after)
         self._starting = before is None
         failed = [action for action in wanted if not self._try(action)]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From what was put into force last, and the settings now, to what is to be done. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
@@ -33,11 +33,15 @@ class Action(StrEnum):
 AT_START = (Action.MAKE_GADGET, Action.NETWORK, Action.HOST_NAME, Action.WIFI)
 
 
-def snapshot(settings: Settings) -> Snapshot:
-    """Say settings so that they can be kept and compared."""
+def snapshot(settings: Settings, errors: Sequence[str] = ()) -> Snapshot:
+    """Say settings, and what is wrong with their file, so that they can be kept and compared.
+
+    The responder is to say what is wrong, so it looks again when that changes.
+    """
     values = {key: getattr(settings, item.name) for key, item, _ in declared()}
     storages = [asdict(each) | {"path": str(each.path)} for each in settings.storages]
-    return {key: _json(value) for key, value in values.items()} | {"storages": storages}
+    others = {"storages": storages, "errors": list(errors)}
+    return {key: _json(value) for key, value in values.items()} | others
 
 
 def actions(before: Snapshot | None, after: Snapshot) -> tuple[Action, ...]:

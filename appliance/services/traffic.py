@@ -18,7 +18,7 @@ LINGER = 0.5
 MOVING, STALLED = 0.25, 2.0
 _DIRECTIONS = {Direction.IN: status.Direction.IN, Direction.OUT: status.Direction.OUT}
 #: Roads by the first word of a peer's name; the others are addresses.
-_ROADS = {"usb": "usb", "guest": "usbredir"}
+_ROADS = {"usb": "usb", "usbredir": "usbredir"}
 #: Transfers that are remembered when they are over.
 _RECENT = 20
 #: How much of a rate comes from the last look.

@@ -119,7 +119,7 @@ class UsbRedirServer:
                 said = str(error)
                 continue
             said = "gone"
-            self._serve(connection, str(place))
+            self._serve(connection, f"usbredir {place}")
 
     def _let_in(self, connection: socket.socket, peer: str) -> None:
         """Give a connection its thread."""
@@ -168,6 +168,6 @@ def _name(connection: socket.socket, place: Place) -> str:
         try:
             return f"usbredir {Address.of(connection.getpeername())}"
         except OSError:  # it is gone already
-            return str(place)
+            return f"usbredir {place}"
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     return f"usbredir process {_CREDENTIALS.unpack(raw)[0]}"

@@ -65,12 +65,13 @@ def main() -> None:
 def _measure(extent: Extent) -> Iterator[Row]:
     ram, disk = Path(tempfile.mkdtemp(dir="/tmp")), Path(tempfile.mkdtemp(dir="/root"))
     compileall.compile_dir("appliance", quiet=1)  # or its first start would be measured
-    dummy.load("high", cables=3)
+    dummy.load("high", cables=4)
     with ExitStack() as stack:
         everyone = [
             stack.enter_context(peers.ours(ram, disk, 0)),
             stack.enter_context(peers.umtp(ram, disk, 1)),
             stack.enter_context(peers.pump(_PUMP_REQUEST, 2)),
+            stack.enter_context(peers.pump(_PUMP_REQUEST, 3, store=ram)),
         ]
         yield measures.starts(everyone)
         clients = measures.opened(everyone, stack)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.build import program
+from tests.bench.rows import PUMP, STORING
 
 PATIENCE = 90.0
 _GADGETS = Path("/sys/kernel/config/usb_gadget")
@@ -102,18 +103,21 @@ def umtp(folder: Path, disk: Path, cable: int) -> Iterator[Peer]:
 
 
 @contextlib.contextmanager
-def pump(request: int, cable: int) -> Iterator[Peer]:
-    """Move bytes from and to memory by requests of `request` bytes, and nothing else."""
+def pump(request: int, cable: int, store: Path | None = None) -> Iterator[Peer]:
+    """Move bytes from and to memory by requests of `request` bytes; or to a file in `store`."""
     state = Path(tempfile.mkdtemp())
-    with _functionfs("pump", "0101") as mount:
+    name, product = (PUMP, "0101") if store is None else (STORING, "0102")
+    with _functionfs(name, product) as mount:
         argv = [str(program("pump")), str(mount), str(request)]
+        if store is not None:
+            argv.append(str(store / "pumped"))
         with _running(argv, state / "log") as (process, start):
             assert process.stdout is not None
             assert process.stdout.readline(), (state / "log").read_text()
             ready = time.monotonic() - start
-            with _bound("pump", cable):
-                _wait(lambda: _is_on_bus("1d6b:0101"), state / "log")
-                yield Peer("pump", "1d6b:0101", process, state, state, ready)
+            with _bound(name, cable):
+                _wait(lambda: _is_on_bus(f"1d6b:{product}"), state / "log")
+                yield Peer(name, f"1d6b:{product}", process, state, state, ready)
 
 
 def _folders(name: str, folder: Path, disk: Path) -> tuple[Path, Path, Path]:

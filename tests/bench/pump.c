@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The ceiling: a USB function that only moves bytes, from and to memory, through FunctionFS.
 //
-//     pump MOUNTPOINT BYTES      (BYTES: of one request)
+//     pump MOUNTPOINT BYTES [FILE]      (BYTES: of one request)
 //
-// It writes to its bulk IN endpoint and reads from its bulk OUT endpoint for as long as it lives.
+// It writes to its bulk IN endpoint and reads from its bulk OUT endpoint for as long as it lives. What it reads
+// it drops, or writes to FILE, anew every 32 MiB.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/usb/functionfs.h>
@@ -13,7 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { MOST = 32 << 20 };
+
 static size_t size;
+static int store = -1;
 
 // Bytes, for compilers differ in how they pack structures within structures.
 #define LE16(value) (value) & 0xFF, (value) >> 8
@@ -38,9 +42,20 @@ static int open_endpoint(const char *folder, int index) {
     return file;
 }
 
+static void keep(const char *data, ssize_t count) {
+    static off_t kept;
+    if (kept + count > MOST) {
+        if (ftruncate(store, kept = 0)) perror("store"), exit(1);
+    }
+    if (pwrite(store, data, count, kept) < count) perror("store"), exit(1);
+    kept += count;
+}
+
 static void *pump_out(void *file) {
     char *buffer = malloc(size);
-    while (read(*(int *)file, buffer, size) >= 0 || errno == EINTR || errno == ESHUTDOWN);
+    ssize_t count;
+    while ((count = read(*(int *)file, buffer, size)) >= 0 || errno == EINTR || errno == ESHUTDOWN)
+        if (store >= 0 && count > 0) keep(buffer, count);
     perror("read");
     exit(1);
     return NULL;
@@ -57,7 +72,8 @@ static void *pump_in(void *file) {
 int main(int count, char **words) {
     static int files[3];
     pthread_t threads[2];
-    if (count != 3) return fprintf(stderr, "usage: pump MOUNTPOINT BYTES\n"), 2;
+    if (count < 3) return fprintf(stderr, "usage: pump MOUNTPOINT BYTES [FILE]\n"), 2;
+    if (count > 3 && (store = open(words[3], O_CREAT | O_TRUNC | O_WRONLY, 0600)) < 0) return perror(words[3]), 1;
     size = strtoul(words[2], NULL, 10);
     files[0] = open_endpoint(words[1], 0);
     if (write(files[0], descriptors, sizeof descriptors) < 0) return perror("descriptors"), 1;

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 
 #: Who is in a row; the names of columns.
 OURS, UMTP, PUMP = "ours", "umtp", "pump"
+#: The pump that writes what it is sent to a file.
+STORING = "storing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,8 @@ class Guest:
         if capabilities is None:  # migrated here: it has said hello to somebody else
             self.wide = self.large = True
             return
-        self.send(HELLO, b"a test".ljust(64, b"\0") + struct.pack("<I", capabilities), number=0)
         try:
+            self.send(HELLO, b"a test".ljust(64, b"\0") + struct.pack("<I", capabilities), number=0)
             hello = self._receive()
         except ConnectionError:
             self.close()

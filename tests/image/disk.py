@@ -36,6 +36,12 @@ class Disk:
         """Give where a partition begins, in bytes."""
         return int(self.table()["partitions"][number - 1]["start"]) * 512
 
+    def move(self, number: int, place: int) -> None:
+        """Write into the table that a partition begins elsewhere, be it behind the card's end."""
+        with self.path.open("r+b") as file:
+            file.seek(446 + 16 * (number - 1) + 8)
+            file.write((place // 512).to_bytes(4, "little"))
+
     def boot_names(self) -> set[str]:
         """Name the files on the boot partition."""
         listed = ask("mdir", "-b", "-i", f"{self.path}@@{self.offset(1)}", "::")
@@ -52,6 +58,13 @@ class Disk:
         source = self.scratch / "put"
         source.write_bytes(content)
         ask("mcopy", "-o", "-i", f"{self.path}@@{self.offset(1)}", source, f"::{name}")
+
+    def write_before(self, place: int, content: bytes) -> None:
+        """Write into what is unused between the partition table and the first partition."""
+        assert place + len(content) <= self.offset(1)
+        with self.path.open("r+b") as file:
+            file.seek(place)
+            file.write(content)
 
     def root_listing(self) -> list[str]:
         """List the root file system, as `ls -l` does, with numbers for owners."""

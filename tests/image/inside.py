@@ -140,6 +140,8 @@ def tell_state() -> None:
         "notes",
         {each.name: each.read_text() for each in Path("/run/mtp-appliance-failures").iterdir()},
     )
+    modules = Path("/proc/modules").read_text().splitlines()
+    say("modules", [line.split()[0] for line in modules])
     say("swap", Path("/proc/swaps").read_text().splitlines()[1:])
 
 

@@ -107,12 +107,19 @@ def test_the_root_has_no_second_kernel(disk: Disk) -> None:
     assert "/boot/firmware" in listed
 
 
+#: Spec: doc/json-schema/os-list-schema.json of Raspberry Pi Imager, "Operating system entry".
+IMAGER_ASKS_FOR = {
+    *("name", "description", "icon", "url", "release_date"),
+    *("extract_size", "extract_sha256", "image_download_size"),
+}
+
+
 def test_release_files_and_what_bmaptool_writes(disk: Disk, tmp_path: Path) -> None:
     board = BOARDS["zero2w"]
     files = release.release(disk.path, board, tmp_path, EPOCH, "https://example.org/there/")
     assert {each.name for each in files} == {
         *("card.img.xz", "card.img.bmap", "card.packages", "card.spdx.json"),
-        *("mtp-appliance-imager.json", "SHA256SUMS"),
+        *("mtp-appliance-imager.json", "mtp-appliance.svg", "SHA256SUMS"),
     }
     subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=tmp_path, check=True)
     unpacked = subprocess.run(
@@ -121,6 +128,7 @@ def test_release_files_and_what_bmaptool_writes(disk: Disk, tmp_path: Path) -> N
     assert unpacked == disk.path.read_bytes()
     assert "python3\t1:2.0+dfsg-3\tarm64\tdeb\n" in (tmp_path / "card.packages").read_text()
     about = json.loads((tmp_path / "card.entry.json").read_text())
+    assert set(about) >= IMAGER_ASKS_FOR
     assert about["url"] == "https://example.org/there/card.img.xz"
     assert about["extract_size"] == len(unpacked)
     assert about["extract_sha256"] == hashlib.sha256(unpacked).hexdigest()

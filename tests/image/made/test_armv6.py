@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The image for ARMv6, run as far as QEMU goes: its own programs on an emulated ARM1176, as root of
-their file system, the responder as its own user, used by a client of this machine over PTP/IP.
-
-QEMU has no board that Debian's ARMv6 kernel starts on (docs/image-test.md), so no init runs.
+"""The programs of the image for ARMv6 by themselves, without its kernel: on an emulated ARM1176, as
+root of their file system, the responder as its own user, used by a client of this machine.
 """
 
 import contextlib

@@ -52,6 +52,13 @@ def test_a_setting_of_a_later_version_is_a_change() -> None:
     assert actions(before, snapshot(BEFORE)) == (Action.RELOAD_RESPONDER,)
 
 
+def test_a_file_that_is_no_use_is_the_responders_to_tell_of() -> None:
+    good, broken = snapshot(BEFORE), snapshot(BEFORE, ["line 1: no value"])
+    assert actions(good, broken) == (Action.RELOAD_RESPONDER,)
+    assert actions(broken, broken) == ()
+    assert actions(broken, good) == (Action.RELOAD_RESPONDER,)
+
+
 def test_what_failed_is_tried_again_and_nothing_else() -> None:
     old = snapshot(BEFORE)
     new = snapshot(replace(BEFORE, network_host_name="kitchen", trash_days=3))
