@@ -12,12 +12,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.power.cuts import Cut, PowerCuts, Run
-from tests.power.file_systems import FILE_SYSTEMS
-from tests.power.judges import HostJudge, Judge, guest_judge
+from tests.power.judge import Judge
 from tests.power.replays import Tally, replay
 
 
@@ -39,10 +37,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--booted", action="store_true", help="boot anew after each cut")
     parser.add_argument("--recordings", type=int, default=10, help="runs that cuts are made of")
     parser.add_argument("--writes", type=int, default=1500, help="to the card, in each of these")
-    parser.add_argument("--file-system", choices=sorted(FILE_SYSTEMS), default="ext4")
-    parser.add_argument(
-        "--mounted", action="store_true", help="let a guest's kernel mount each card; exFAT always"
-    )
     parser.add_argument("--keep", type=Path, help="a folder for cards with something wrong")
     return parser
 
@@ -55,7 +49,7 @@ def _boot(arguments: argparse.Namespace, folder: Path) -> int:
         answered += cut.answered
         _tell(cut)
 
-    PowerCuts(folder, arguments.seed, arguments.file_system).run(arguments.cuts, tell)
+    PowerCuts(folder, arguments.seed).run(arguments.cuts, tell)
     print(f"{arguments.cuts} cuts, {answered} operations answered, all of them whole.")
     return 0
 
@@ -68,38 +62,25 @@ def _replay(arguments: argparse.Namespace, folder: Path) -> int:
         - arguments.cuts * number // arguments.recordings
         for number in range(arguments.recordings)
     ]
-    with _judge(arguments, folder) as judge:
-        for share, run in zip(shares, _runs(arguments, folder), strict=True):
-            _tell(run.cut)
-            for number, verdict in enumerate(replay(run, judge, share, rng)):
-                tally.add(verdict)
-                if verdict.wrong:
-                    print(f"  step {verdict.point}, {verdict.under_way} under way:", flush=True)
-                    print("".join(f"    {each}\n" for each in verdict.wrong), flush=True)
-                    _keep(arguments.keep, judge.card, f"{run.cut.number}-{number}")
+    judge = Judge(folder)
+    for share, run in zip(shares, _runs(arguments, folder), strict=True):
+        _tell(run.cut)
+        for number, verdict in enumerate(replay(run, judge, share, rng)):
+            tally.add(verdict)
+            if verdict.wrong:
+                print(f"  step {verdict.point}, {verdict.under_way} under way:", flush=True)
+                print("".join(f"    {each}\n" for each in verdict.wrong), flush=True)
+                _keep(arguments.keep, judge.card, f"{run.cut.number}-{number}")
     print(f"{tally.cuts} cuts. Under way: {dict(tally.under_way)}. Wrong: {dict(tally.wrong)}.")
     return 1 if tally.wrong else 0
 
 
 def _runs(arguments: argparse.Namespace, folder: Path) -> Iterator[Run]:
-    """Record; where the journal keeps the promises, each run goes on where the last was cut."""
-    ages = arguments.file_system == "ext4"
-    cuts = PowerCuts(folder, arguments.seed, arguments.file_system)
+    """Record; each run goes on where the last one was cut, and after them all a start looks."""
+    cuts = PowerCuts(folder, arguments.seed)
     for number in range(1, arguments.recordings + 1):
-        if not ages:
-            cuts = PowerCuts(folder, arguments.seed + number, arguments.file_system)
         yield cuts.cut(number, arguments.writes)
-    if ages:
-        _tell(cuts.look())
-
-
-@contextmanager
-def _judge(arguments: argparse.Namespace, folder: Path) -> Iterator[Judge]:
-    if arguments.file_system == "ext4" and not arguments.mounted:
-        yield HostJudge(folder)
-        return
-    with guest_judge(folder, arguments.file_system) as judge:
-        yield judge
+    _tell(cuts.look())
 
 
 def _tell(cut: Cut) -> None:

@@ -4,7 +4,6 @@
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tests.vm.image import GuestError
@@ -21,18 +20,11 @@ def ask(guest: Guest, name: str, value: object) -> None:
     new.rename(guest.folder / name)
 
 
-def found(guest: Guest, number: int | None = None) -> dict[str, Any]:
-    """Wait for what the guest has found; `number` says at what it has looked."""
-
-    def is_there() -> bool:
-        return bool(_read(guest.folder / "found.json").get("number", 0) == (number or 0))
-
-    wait(is_there, guest, "what was found is told")
-    return _read(guest.folder / "found.json")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"number": -1}
+def found(guest: Guest) -> dict[str, Any]:
+    """Wait for what the guest has found."""
+    path = guest.folder / "found.json"
+    wait(path.exists, guest, "what was found is told")
+    said: dict[str, Any] = json.loads(path.read_text())
     return said
 
 

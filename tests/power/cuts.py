@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.power.card import Card
 from tests.power.conversation import ask, found, wait
-from tests.power.file_systems import FILE_SYSTEMS, check, make_card
+from tests.power.file_system import check, make_card
 from tests.power.model import Expected, State
 from tests.power.recording import Recording
 from tests.power.verdicts import complaints, what_is_there
@@ -47,20 +47,19 @@ class Run:
 class PowerCuts:
     """A card in `folder`, on which the machine works until its power goes; repeatable by `seed`."""
 
-    def __init__(self, folder: Path, seed: int, file_system: str = "ext4") -> None:
+    def __init__(self, folder: Path, seed: int) -> None:
         self._folder = folder
         self._rng = random.Random(seed)
         self._expected = Expected()
         self._card = folder / "card"
-        self._kind = FILE_SYSTEMS[file_system]
-        make_card(self._kind, self._card)
+        make_card(self._card)
 
     def run(self, count: int, tell: Callable[[Cut], None] = lambda cut: None) -> None:
         """Cut the power `count` times; AssertionError with what was lost."""
         for number in range(1, count + 1):
             tell(self.cut(number, self._rng.randint(1, _MOST_WRITES)).cut)
             copy = shutil.copyfile(self._card, self._folder / "checked")
-            wrong = check(self._kind, copy)
+            wrong = check(copy)
             assert not wrong, wrong
         tell(self.look())
 
@@ -101,8 +100,7 @@ class PowerCuts:
         return Run(cut, before, state, recording)
 
     def _work(self, number: int) -> dict[str, Any]:
-        seed = self._rng.random()
-        return {"seed": seed, "next": number * 100_000, "without": self._kind.without}
+        return {"seed": self._rng.random(), "next": number * 100_000}
 
     def _judge(self, there: dict[str, Any]) -> None:
         wrong = complaints(self._expected, there)

@@ -93,7 +93,7 @@ def listed(ask: Ask, parent: int = ROOT, prefix: str = "") -> Iterator[Listed]:
 
 def kernel_complaints(log: str) -> list[str]:
     """Choose what the kernel said that is wrong with a file system."""
-    wrong = ("EXT4-fs error", "corrupt", "exFAT-fs (vdb): error")
+    wrong = ("EXT4-fs error", "corrupt")
     return [line for line in log.splitlines() if any(each in line for each in wrong)]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tests.power.cuts import Run
-from tests.power.judges import Judge
+from tests.power.judge import Judge
 from tests.power.model import Expected
 from tests.power.recording import Replay
 from tests.power.verdicts import complaints

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.power.cuts import PowerCuts
-from tests.power.judges import HostJudge
+from tests.power.judge import Judge
 from tests.power.replays import Tally, replay
 
 pytestmark = pytest.mark.boots
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.boots
 def test_nothing_that_was_answered_is_lost(tmp_path: Path, seed: int) -> None:
     cuts, rng = PowerCuts(tmp_path, seed), random.Random(seed)
     run = cuts.cut(1, writes=300)
-    judge = HostJudge(tmp_path)
+    judge = Judge(tmp_path)
     for verdict in replay(run, judge, 40, rng):
         assert verdict.wrong == [], verdict
     cuts.look()

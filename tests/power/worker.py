@@ -9,7 +9,6 @@ is there before what follows it begins. `asked.json` names a file whose content 
 import json
 import random
 import time
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ def main() -> None:
         time.sleep(0.1)
     files = {name: (SHARE / name).read_bytes() for name in found["files"]}
     state = State(files, frozenset(found["folders"]), found["days"])
-    Worker(Host(_PATIENCE).open(), state, random.Random(go["seed"])).work(go["next"], go["without"])
+    Worker(Host(_PATIENCE).open(), state, random.Random(go["seed"])).work(go["next"])
 
 
 def troubles() -> dict[str, Any]:
@@ -69,11 +68,11 @@ class Worker:
         self._rng = rng
         self._handles = {each.path: each.handle for each in listed(host.ask)}
 
-    def work(self, number: int, without: Collection[str]) -> None:
+    def work(self, number: int) -> None:
         """Work for ever."""
         with (SHARED / "done.jsonl").open("ab", buffering=0) as log:
             while True:
-                operation = next_operation(self._state, number, self._rng, without)
+                operation = next_operation(self._state, number, self._rng)
                 log.write(json.dumps(operation).encode() + b"\n")
                 self._do(operation)
                 log.write(b'"done"\n')

@@ -19,13 +19,8 @@ rm -rf /usr/local/lib/python3.13/dist-packages/functionfs /usr/local/lib/python3
 echo dummy_hcd >/etc/modules-load.d/virtual-pi.conf
 echo "options dummy_hcd is_high_speed=1 is_super_speed=0" >/etc/modprobe.d/virtual-pi.conf
 
-# A second disk is the card: what an appliance keeps lies on it; where it is exFAT, the share alone.
-if [ -b /dev/vdb ] && [ "$(blkid -p -s TYPE -o value /dev/vdb)" = exfat ]; then
-    owner=$(awk -F: '$1 == "mtp-appliance" {print "uid=" $3 ",gid=" $4}' /etc/passwd)
-    mkdir -p /srv/share
-    # As image/initrd/init does it.
-    mount -t exfat -o "noatime,nodev,nosuid,noexec,$owner,fmask=0113,dmask=0002" /dev/vdb /srv/share
-elif [ -b /dev/vdb ]; then
+# A second disk is the card: what an appliance keeps lies on it.
+if [ -b /dev/vdb ]; then
     mkdir -p /card
     mount -t ext4 /dev/vdb /card
     for place in /srv/share /etc/mtp-appliance /var/lib/mtp-appliance /var/lib/mtp-appliance-secrets; do

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.power.file_systems import FILE_SYSTEMS, make_card
-from tests.power.judges import HostJudge
+from tests.power.file_system import make_card
+from tests.power.judge import Judge
 from tests.power.model import Expected, content
 from tests.power.verdicts import complaints
 from tests.vm.image import find_program
@@ -18,13 +18,13 @@ SETTINGS = 'version = 1\n\n[trash]\ndays = 7\n\n[[storages]]\npath = "/srv/share
 
 
 @pytest.fixture
-def judge(tmp_path: Path) -> HostJudge:
-    judge = HostJudge(tmp_path)
-    make_card(FILE_SYSTEMS["ext4"], judge.card)
+def judge(tmp_path: Path) -> Judge:
+    judge = Judge(tmp_path)
+    make_card(judge.card)
     return judge
 
 
-def put(judge: HostJudge, tmp_path: Path, files: dict[str, bytes]) -> None:
+def put(judge: Judge, tmp_path: Path, files: dict[str, bytes]) -> None:
     """Make a card anew, with files on it."""
     kept = tmp_path / "made" / "kept"
     for name, data in files.items():
@@ -64,18 +64,18 @@ GOOD = {
     ],
 )
 def test_what_is_wrong_is_said(
-    judge: HostJudge, tmp_path: Path, other: dict[str, bytes], about: set[str]
+    judge: Judge, tmp_path: Path, other: dict[str, bytes], about: set[str]
 ) -> None:
     put(judge, tmp_path, GOOD | other)
     wrong = complaints(answered(), judge.look(None))
     assert {each.partition(":")[0] for each in wrong} == about, wrong
 
 
-def test_a_card_without_a_share_is_of_no_use(judge: HostJudge, tmp_path: Path) -> None:
+def test_a_card_without_a_share_is_of_no_use(judge: Judge, tmp_path: Path) -> None:
     assert "no share" in judge.look(None)["unusable"]
 
 
-def test_a_damaged_file_system_is_of_no_use(judge: HostJudge, tmp_path: Path) -> None:
+def test_a_damaged_file_system_is_of_no_use(judge: Judge, tmp_path: Path) -> None:
     put(judge, tmp_path, GOOD)
     data = bytearray(judge.card.read_bytes())
     data[1 << 20 : 12 << 20] = random.Random(1).randbytes(11 << 20)
