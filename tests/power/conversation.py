@@ -10,7 +10,7 @@ from tests.vm.image import GuestError
 from tests.vm.machine import Guest
 
 #: Seconds for a boot, and for what a guest does at a time, on a busy machine.
-_PATIENCE = 600.0
+_PATIENCE = 1800.0
 
 
 def ask(guest: Guest, name: str, value: object) -> None:

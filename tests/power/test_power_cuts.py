@@ -16,7 +16,7 @@ pytestmark = pytest.mark.boots
 @pytest.mark.parametrize("seed", [1])
 def test_nothing_that_was_answered_is_lost(tmp_path: Path, seed: int) -> None:
     cuts, rng = PowerCuts(tmp_path, seed), random.Random(seed)
-    run = cuts.cut(1, writes=300)
+    run = cuts.cut(1, writes=150)
     judge = Judge(tmp_path)
     for verdict in replay(run, judge, 40, rng):
         assert verdict.wrong == [], verdict
