@@ -154,6 +154,11 @@ def tell_times() -> None:
         say(f"times of {unit}", dict(line.split("=") for line in shown.split()))
 
 
+def detected() -> str:
+    """All that the PC finds out about the device; its name is near the end."""
+    return on_pc("mtp-detect", check=False)
+
+
 def files() -> dict[str, str]:
     """Names and numbers of what the PC sees."""
     found: dict[str, str] = {}
@@ -221,7 +226,7 @@ def first() -> None:
     brightness = mount_leds()
     plug_in()
     wait_for_device()
-    say("detected", on_pc("mtp-detect", check=False)[:6000])
+    say("detected", detected())
     old = os.urandom(300_000)
     send("old.bin", old)
     say("sent", sha256(old).hexdigest())
@@ -236,17 +241,16 @@ def first() -> None:
     info = os.statvfs(SHARE)
     say("share", info.f_blocks * info.f_frsize)
     say("set", run("mtp-appliance", "settings", "set", "name", "Kept over a start", check=False))
-    wait("it is in force", lambda: "Kept over a start" in on_pc("mtp-detect", check=False))
+    wait("it is in force", lambda: "Kept over a start" in detected())
     tell_state()
     tell_times()
-    run("systemctl", "--no-block", "reboot")
 
 
 def second() -> None:
     """Started again: what was set is kept. The power goes while a file comes."""
     plug_in()
     wait_for_device()
-    say("detected", on_pc("mtp-detect", check=False)[:6000])
+    say("detected", detected())
     tell_state()
     tell_times()
     piece = os.urandom(1 << 20)
@@ -285,7 +289,6 @@ def third() -> None:
     address = lease()
     fill(brightness, address, seen["old.bin"])
     break_settings(brightness, address)
-    run("systemctl", "--no-block", "poweroff")
 
 
 def fill(brightness: Path, address: str, number: str) -> None:
@@ -317,7 +320,7 @@ def break_settings(brightness: Path, address: str) -> None:
     say("broken page", page(address))
     say("broken light", light(brightness, 8))
     say("broken told", told())
-    say("broken detected", on_pc("mtp-detect", check=False)[:6000])
+    say("broken detected", detected())
     say("broken files", sorted(files()))
 
 
@@ -326,18 +329,28 @@ def wrong() -> None:
     brightness = mount_leds()
     plug_in()
     wait_for_device()
-    say("detected", on_pc("mtp-detect", check=False)[:6000])
+    say("detected", detected())
     tell_state()
     say("page", page(lease()))
     say("light", light(brightness, 8))
     say("told", told())
-    run("systemctl", "--no-block", "poweroff")
 
+
+#: What each phase does, and how it ends; the second has its power cut.
+PHASES: dict[str, tuple[Callable[[], None], str]] = {
+    "first": (first, "reboot"),
+    "second": (second, "poweroff"),
+    "third": (third, "poweroff"),
+    "wrong": (wrong, "poweroff"),
+}
 
 if __name__ == "__main__":
+    phase, end = PHASES[sys.argv[1]]
     try:
-        {"first": first, "second": second, "third": third, "wrong": wrong}[sys.argv[1]]()
+        phase()
         say("done", True)
+        # After the last word, for the console goes with the end.
+        run("systemctl", "--no-block", end)
     except (RuntimeError, OSError, ValueError, KeyError) as error:
         say("error", f"{type(error).__name__}: {error}")
         print(run("journalctl", "-b", "--no-pager", "-n", "150", check=False), flush=True)
