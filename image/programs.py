@@ -15,6 +15,7 @@ PACKAGES = {
     "cpio": "cpio",
     "debugfs": "e2fsprogs",
     "dumpe2fs": "e2fsprogs",
+    "e2fsck": "e2fsprogs",
     "dpkg-deb": "dpkg",
     "dtc": "device-tree-compiler",
     "fdtput": "device-tree-compiler",

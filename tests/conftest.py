@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from appliance.storage.errors import HEALTH
+
 pytest_plugins = ["tests.vm.plugin"]
 
 
@@ -18,3 +20,10 @@ def the_log_is_as_it_was() -> Iterator[None]:
     root.setLevel(level)
     for each in [each for each in root.handlers if each not in handlers]:
         root.removeHandler(each)
+
+
+@pytest.fixture(autouse=True)
+def no_disk_has_failed() -> Iterator[None]:
+    """What a test lets a disk do is not for the tests after it: it is remembered for a process."""
+    yield
+    HEALTH.trouble = ""

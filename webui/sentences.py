@@ -36,6 +36,8 @@ _CONCERNS = {
     "storage-nearly-full": lazy_gettext("A storage is nearly full"),
     "storage-missing": lazy_gettext("The folder of a storage is gone"),
     "storage-failed": lazy_gettext("A folder cannot be served"),
+    "storage-errors": lazy_gettext("The card, or a disk, has errors"),
+    "state-full": lazy_gettext("There is no room left for settings"),
     "unwatched": lazy_gettext("Some changes are seen late"),
     "settings-errors": lazy_gettext("The settings file has errors"),
     "no-controller": lazy_gettext("There is no USB device controller"),

@@ -98,7 +98,7 @@ FAILED: tuple[Step, ...] = ((False, 0.3), (True, 1.5), (False, 0.3), (True, 0.3)
 _GRAVE = frozenset(
     {
         *("storage-full", "storage-missing", "storage-failed", "controller-taken", "unit-failed"),
-        *("card", "update-taken-back", "settings-errors"),
+        *("card", "update-taken-back", "settings-errors", "storage-errors", "state-full"),
     }
 )
 

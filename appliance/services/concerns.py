@@ -7,6 +7,8 @@
 | `storage-nearly-full` | less than 10 % are free                                       |
 | `storage-missing`     | its folder is gone                                            |
 | `storage-failed`      | its folder could not be served to begin with                  |
+| `storage-errors`      | reading or writing has failed since the start                 |
+| `state-full`          | there is no room for settings and for what is kept            |
 | `unwatched`           | the kernel lets us watch no more folders                      |
 | `settings-errors`     | the settings file is not used, for it has errors              |
 | `no-controller`       | there is no USB device controller                             |
@@ -17,15 +19,23 @@
 | `card`                | the start found something wrong with the card or the board    |
 """
 
+import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from appliance.errors import ApplianceError
 from appliance.status import Cable, StorageStatus, Usb, Warning
+from appliance.storage.watch import Watch
 from appliance.values import dataclass
+
+log = logging.getLogger(__name__)
 
 #: Bytes and the part of the capacity under which nothing worth the name fits.
 _LEAST, _LEAST_PART, _LITTLE_PART = 16 << 20, 0.01, 0.1
+#: Bytes under which the settings may not be written any more.
+_LEAST_STATE = 64 << 10
 #: When this was written (Unix seconds): 2024. A clock that is behind has not been set.
 _SURELY_PAST = 1_704_067_200
 _LINE = 300
@@ -46,6 +56,8 @@ class Facts:
     failures: Sequence[tuple[str, str]] = ()
     taken_back: str = ""
     unwatched: str = ""
+    trouble: str = ""
+    state_free: int | None = None
     now: float = 0.0
 
 
@@ -57,6 +69,8 @@ def concerns(facts: Facts) -> tuple[Warning, ...]:
         *_controller(facts),
         *_failed(facts.failed),
         *(warning for each in facts.storages for warning in _storage(each)),
+        *_trouble(facts.trouble),
+        *_state(facts.state_free),
         *_unwatched(facts.unwatched),
         *_settings(facts),
         *_clock(facts.now),
@@ -70,6 +84,44 @@ def read_failures(directory: Path) -> tuple[tuple[str, str], ...]:
     except OSError:
         return ()
     return tuple((each.name, _first_line(each)) for each in paths if each.name[:1] != ".")
+
+
+def watch_failures(directory: Path, stack: ExitStack) -> Watch | None:
+    """Watch a directory of small files; where that cannot be, it is looked at with the rest."""
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        watch = Watch()
+        stack.callback(watch.close)
+        watch.open()
+        watch.add(fd)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return watch
+
+
+def log_news(before: Iterable[Warning], after: Iterable[Warning]) -> None:
+    """Log what a person was not warned of before, and what is over."""
+    old, new = dict.fromkeys(before), dict.fromkeys(after)
+    for each in new:
+        if each not in old:
+            log.warning("WRONG   %s: %s", each.code, each.text)
+    for each in old:
+        if each not in new:
+            log.info("MENDED  %s", each.code)
+
+
+def read_room(directory: Path | None) -> int | None:
+    """See how many bytes a directory has room for; None where that is not known."""
+    try:
+        space = None if directory is None else os.statvfs(directory)
+    except OSError:
+        return None
+    return None if space is None else space.f_bavail * space.f_frsize
 
 
 def read_taken_back(path: Path) -> str:
@@ -137,6 +189,18 @@ def _storage(storage: StorageStatus) -> Iterator[Warning]:
         yield Warning(
             "storage-nearly-full", f"{storage.name} is nearly full", "make room before it is full"
         )
+
+
+def _trouble(what: str) -> Iterator[Warning]:
+    if what:
+        text = f"the card, or a disk, cannot be read or written everywhere: {what}"
+        yield Warning("storage-errors", text, "copy your files to the PC, then use another card")
+
+
+def _state(free: int | None) -> Iterator[Warning]:
+    if free is not None and free < _LEAST_STATE:
+        text = "there is no room left for settings: changes of them are refused"
+        yield Warning("state-full", text, "start it again; see what is large: mtp-appliance report")
 
 
 def _unwatched(why: str) -> Iterator[Warning]:

@@ -178,7 +178,8 @@ def _responder(
     )
     stack.enter_context(Upkeep(catalogue))
     status = StatusFile.claim(status_path(options.state_directory))
-    reporter = Reporter(catalogue, lambda: device.friendly_name, Places(status))
+    places = Places(status, state=_state(options))
+    reporter = Reporter(catalogue, lambda: device.friendly_name, places)
     stack.enter_context(reporter)
     reporter.settings_read(reading)
     if file is not None:

@@ -20,7 +20,15 @@ from appliance import __version__, places
 from appliance.errors import ApplianceError
 from appliance.mtp.monitor import NOBODY, Monitor
 from appliance.mtp.ports import Change, ChangeKind
-from appliance.services.concerns import Facts, concerns, read_failures, read_taken_back
+from appliance.services.concerns import (
+    Facts,
+    concerns,
+    log_news,
+    read_failures,
+    read_room,
+    read_taken_back,
+    watch_failures,
+)
 from appliance.services.headline import headline, page_address
 from appliance.services.notify import is_heard, notify
 from appliance.services.shelves import Shelves
@@ -66,12 +74,13 @@ class Told:
 
 @dataclass(slots=True)
 class Places:
-    """Where the reporter looks and writes; `file` None: nowhere."""
+    """Where the reporter looks and writes; `file` None: nowhere. `state` is what must have room."""
 
     file: StatusFile | None
     failures: Path = field(default_factory=lambda: places.FAILURES)
     taken_back: Path = field(default_factory=lambda: places.TAKEN_BACK)
     root: Path = Path("/")
+    state: Path | None = None
 
 
 class Reporter:
@@ -185,7 +194,11 @@ class Reporter:
             failures, is_late, pause = None, True, 0.0
             while not self._over.is_set():
                 if is_late and self._told.ready:  # not before: it takes a tenth of a start
-                    failures, is_late, pause = _watch(self._places.failures, stack), False, 0.0
+                    failures, is_late, pause = (
+                        watch_failures(self._places.failures, stack),
+                        False,
+                        0.0,
+                    )
                 self._sleep(pause, failures)
                 begun = time.monotonic()
                 try:
@@ -243,6 +256,8 @@ class Reporter:
             told.from_good_copy,
             failures=read_failures(self._places.failures),
             unwatched=self._shelves.unwatched,
+            trouble=self._shelves.trouble,
+            state_free=read_room(self._places.state),
             taken_back=read_taken_back(self._places.taken_back),
             now=time.time(),
         )
@@ -265,6 +280,7 @@ class Reporter:
     def _write(self, status: Status) -> None:
         if status == self._written:
             return
+        log_news(() if self._written is None else self._written.warnings, status.warnings)
         self._written = status
         if self._file is not None:
             self._file.write(replace(status, written=time.time()))
@@ -272,24 +288,6 @@ class Reporter:
         if status.ready and line != self._line:
             self._line = line
             notify(f"STATUS={line}")
-
-
-def _watch(directory: Path, stack: ExitStack) -> Watch | None:
-    """Watch a directory of small files; where that cannot be, it is looked at with the rest."""
-    try:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        watch = Watch()
-        stack.callback(watch.close)
-        watch.open()
-        watch.add(fd)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
-    return watch
 
 
 def _versions() -> dict[str, str]:

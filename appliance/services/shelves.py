@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from appliance.mtp.errors import MtpError
 from appliance.status import StorageStatus, Unsafe
 from appliance.storage import Catalogue
+from appliance.storage.errors import HEALTH
 from appliance.storage.storages import State, StorageState
 
 #: Seconds between two looks at a disk that is being written to.
@@ -62,3 +63,8 @@ class Shelves:
         """Say what is not yet on the card."""
         waiting = self._catalogue.unsafe()
         return Unsafe(waiting.files, waiting.size, waiting.until)
+
+    @property
+    def trouble(self) -> str:
+        """What a disk has said that it cannot do, since the start; "" for nothing."""
+        return HEALTH.trouble

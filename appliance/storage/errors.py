@@ -2,11 +2,14 @@
 """The one place where an error of the file system becomes what an initiator is told."""
 
 import errno
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+
+log = logging.getLogger(__name__)
 
 _CODES = {
     errno.ENOSPC: ResponseCode.STORE_FULL,
@@ -32,6 +35,24 @@ _CODES = {
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE, errno.ENXIO}
 #: The file system cannot hold the name.
 _BAD_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
+#: What a disk says that cannot be read or written any more, or a file system that is damaged.
+_FAILING = {errno.EIO, errno.EUCLEAN, errno.EBADMSG}
+
+
+class Health:
+    """What a disk has last said that it cannot do, since the program started; "" for nothing."""
+
+    trouble = ""
+
+    def note(self, error: OSError) -> None:
+        """Keep an error, if it is of that kind."""
+        if error.errno in _FAILING:
+            self.trouble = error.strerror or str(error)
+            log.warning("DISK    failed: %s", self.trouble)
+
+
+#: Of all disks that this process serves, for who tells a person of it.
+HEALTH = Health()
 
 
 def is_gone(error: OSError) -> bool:
@@ -63,6 +84,7 @@ def translate(
     bad_name: ResponseCode = ResponseCode.GENERAL_ERROR,
 ) -> MtpError:
     """Find the response code for an OSError; the log gets the system's own words."""
+    HEALTH.note(error)
     if error.errno in _GONE:
         code = gone
     elif error.errno in _BAD_NAME:

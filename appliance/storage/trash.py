@@ -4,14 +4,14 @@
 Into the trash: the note is brought to the disk, then one rename. Out for good: one rename into
 `expunged`, then the removal. So a power cut at any point leaves the object in one place; a note
 without an object is removed at the next start, and an object without a note has lost its path only.
-What is kept in memory is a number and a time for each object; it is read anew when the directory
-has changed, which is when another program has been there.
+Of each object a number and a time are in memory, read anew when another program has been there.
 """
 
 import errno
 import logging
 import os
 import time
+from collections.abc import Collection
 from contextlib import AbstractContextManager, ExitStack, suppress
 
 from appliance.mtp.errors import MtpError
@@ -20,13 +20,13 @@ from appliance.storage.directories import Directories, Names, entries, sync
 from appliance.storage.names import is_component
 from appliance.storage.removal import clear_away
 from appliance.storage.scanning import ScanMark
+from appliance.storage.trash_days import DayCounter
 from appliance.storage.trash_info import TrashInfo
-from appliance.storage.trash_place import FILES, Place, describe
+from appliance.storage.trash_place import FILES, TOP, Place, describe
 from appliance.values import dataclass, replace
 
 log = logging.getLogger(__name__)
 
-_DAY = 86_400
 #: Seconds by which the clock must have been set for a note to get another date.
 _CLOCK_SET = 3600.0
 #: What file systems say when they are full.
@@ -35,10 +35,9 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 @dataclass(frozen=True, slots=True)
 class TrashPolicy:
-    """How long deleted objects are kept: for `days`, as long as all of them together take at most
-    a `share` of the storage's capacity, are at most `count`, and nobody needs the space.
-
-    `replaced`: whether files that an upload replaces are kept too.
+    """How long deleted objects are kept: for `days` that were seen to pass (`trash_days`), as long
+    as all of them together take at most a `share` of the storage's capacity, are at most `count`,
+    and nobody needs the space. `replaced`: whether files that an upload replaces are kept too.
     """
 
     days: int = 30
@@ -49,9 +48,8 @@ class TrashPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A name in the trash that has its note already; bytes of the object that is to come.
-
-    `dated` is when that is, as the note says (Unix seconds).
+    """A name in the trash that has its note already; bytes of the object that is to come, and when
+    that is, as the note says (Unix seconds).
     """
 
     place: Place
@@ -66,9 +64,8 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An object in the trash: when it came, by the clock that nobody sets, and its bytes.
-
-    `dated` is what we have written into its note in this run; None where that is older.
+    """An object in the trash: when it came, by the clock that nobody sets, and its bytes. `dated`
+    is what we have written into its note in this run; None where that is older.
     """
 
     since: float
@@ -95,6 +92,7 @@ class Trash:
         self._size = 0
         self._mark: ScanMark | None = None
         self._complained = False
+        self._days = DayCounter()
 
     @property
     def size(self) -> int:
@@ -193,12 +191,13 @@ class Trash:
     def purge(self) -> int:
         """Remove for good what the policy does not keep any longer; how many went."""
         self._correct_dates()
-        return sum(map(self.expunge, self._excess()))
+        return sum(map(self.expunge, self._excess(self._too_old())))
 
     def keep_within_policy(self) -> None:
-        """Purge, after something has come in; what goes wrong with it is for the next time."""
+        """Remove what is too much, after something has come in; what fails is for the next time."""
         with suppress(OSError, MtpError):
-            self.purge()
+            self._correct_dates()
+            sum(map(self.expunge, self._excess()))
 
     def complain(self, error: OSError | ValueError) -> None:
         """Say, once, that something could not be put into the trash."""
@@ -233,19 +232,25 @@ class Trash:
             log.info("TRASH   the date of %a stays wrong: %s", name, error)
         self._kept[name] = replace(kept, dated=dated)
 
-    def _excess(self) -> list[bytes]:
+    def _too_old(self) -> set[bytes]:
+        with self._lock, suppress(OSError, MtpError):
+            self._refresh()
+            if self.policy is not None and self._kept:
+                days = self._days.count(self._directories.get(TOP), self._kept.keys())
+                return {name for name, count in days.items() if count >= self.policy.days}
+        return set()
+
+    def _excess(self, too_old: Collection[bytes] = ()) -> list[bytes]:
         with self._lock:
             if self.policy is None:
                 return []
             self._refresh()
             size, count, limit = self._size, len(self._kept), self.limit
-            oldest = time.monotonic() - self.policy.days * _DAY
             names = []
             for name, kept in self._kept.items():
-                if size <= limit and count <= self.policy.count and kept.since >= oldest:
-                    break
-                names.append(name)
-                size, count = size - kept.size, count - 1
+                if size > limit or count > self.policy.count or name in too_old:
+                    names.append(name)
+                    size, count = size - kept.size, count - 1
             return names
 
     # What is known
@@ -286,7 +291,7 @@ class Trash:
 
 
 def _read_one(place: Place, name: bytes) -> _Kept:
-    """See since when an object is there: no longer than the clock of today says."""
+    """See since when an object is there, as the clock of today says."""
     now = time.monotonic()
     try:
         info = describe(place, name)

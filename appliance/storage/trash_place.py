@@ -7,6 +7,7 @@ freedesktop.org's trash specification says:
     .mtp-appliance/trash/files/NAME             the object, as it was
     .mtp-appliance/trash/info/NAME.trashinfo    where it lay and when it went
     .mtp-appliance/trash/expunged/              what is on its way out for good
+    .mtp-appliance/trash/days.json              how long each object has been there
 
 What other programs put there is taken for what it is: no link is followed.
 """
@@ -34,8 +35,8 @@ from appliance.storage.survey import look_over
 from appliance.storage.trash_info import TrashInfo
 from appliance.values import dataclass
 
-_TOP = (STAGING, TRASH)
-FILES, _INFO, _EXPUNGED = ((*_TOP, name) for name in (b"files", b"info", b"expunged"))
+TOP = (STAGING, TRASH)
+FILES, _INFO, _EXPUNGED = ((*TOP, name) for name in (b"files", b"info", b"expunged"))
 #: Bytes of a name in the trash; room is left for digits and for the note's extension.
 _MAX_NAME = 200
 _ATTEMPTS = 20
@@ -52,7 +53,7 @@ class Place:
 
 def make(root_fd: int) -> bool:
     """Make the directories that are missing; whether that for objects was. Raises OSError."""
-    for path in ((STAGING,), _TOP, _INFO, _EXPUNGED):
+    for path in ((STAGING,), TOP, _INFO, _EXPUNGED):
         _make(root_fd, path)
     is_new = _make(root_fd, FILES)
     if is_new:  # the workplace was there, but need not be on the disk

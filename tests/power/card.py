@@ -10,7 +10,7 @@ import random
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedRWPair
@@ -40,10 +40,17 @@ class Unflushed:
     after: bytes
 
 
+#: Told of each write, before it is taken, and of each flush, which has no data.
+Note = Callable[[int, bytes | None], None]
+
+
 class Card:
     """Serves an image file at a socket, to one guest, for as long as there is power."""
 
-    def __init__(self, image: Path, place: Path, rng: random.Random) -> None:
+    def __init__(
+        self, image: Path, place: Path, rng: random.Random, note: Note | None = None
+    ) -> None:
+        self._note = note
         self._file = image.open("r+b", buffering=0)
         self._size = image.stat().st_size
         self._rng = rng
@@ -81,11 +88,9 @@ class Card:
         """Take all back that was not flushed, then write what had come through all the same."""
         for each in reversed(self._cache):
             self._put(each.offset, each.before)
-        share = self._rng.choice((0.0, 0.5, 0.9, 1.0))
-        for each in self._cache:
-            for start in range(0, len(each.after), SECTOR):
-                if self._rng.random() < share:
-                    self._put(each.offset + start, each.after[start : start + SECTOR])
+        writes = [(each.offset, each.after) for each in self._cache]
+        for offset, sector in surviving(writes, self._rng):
+            self._put(offset, sector)
         self._cache.clear()
 
     def _put(self, offset: int, data: bytes) -> None:
@@ -136,6 +141,8 @@ class Card:
             if self.dark.is_set():
                 return False
             content, error = b"", 0
+            if self._note is not None and kind in (_WRITE, _FLUSH):
+                self._note(offset, data if kind == _WRITE else None)
             if kind == _READ:
                 content = self._get(offset, length)
             elif kind == _WRITE:
@@ -158,6 +165,17 @@ class Card:
             if self._left <= 0:
                 self.dark.set()
         return not self.dark.is_set()
+
+
+def surviving(
+    writes: Iterable[tuple[int, bytes]], rng: random.Random
+) -> Iterator[tuple[int, bytes]]:
+    """Choose what has come through of writes that were not flushed, sector by sector."""
+    share = rng.choice((0.0, 0.5, 0.9, 1.0))
+    for offset, data in writes:
+        for start in range(0, len(data), SECTOR):
+            if rng.random() < share:
+                yield offset + start, data[start : start + SECTOR]
 
 
 def _option_reply(option: int, kind: int, data: bytes = b"") -> bytes:

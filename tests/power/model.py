@@ -2,52 +2,75 @@
 """What must be on the card: what was answered, and of what was under way the old or the new. Pure.
 
 An operation is a list, as JSON has it: `["put", path, number, size]`, `["folder", path]`,
-`["rename", path, new]` (a move too), `["delete", path]`, `["days", number]`.
+`["rename", path, new]` (a move too), `["delete", path]`, `["days", number]`, and
+`["edit", path, number, at, length, end]`: `length` new bytes at `at`, then cut to `end` bytes.
 """
 
 import hashlib
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 Operation = list[Any]
 FOLDER = "Folder"
 _MOST_FILES = 40
+_MOST_EDITED = 80_000
+#: What is done, and how often.
+KINDS = {"put": 50, "edit": 15, "rename": 18, "delete": 12, "days": 3}
 
 
-@dataclass(slots=True)
-class State:
-    """Files by their paths, with the digest of what is in each; folders; a setting."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a card holds: digests of files by their paths, folders, a setting.
+
+    `edited` is what the file holds whose edit was under way, if there was one.
+    """
 
     files: dict[str, str] = field(default_factory=dict)
-    folders: set[str] = field(default_factory=set)
+    folders: frozenset[str] = frozenset()
+    days: int = 30
+    edited: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Files by their paths, with what is in each; folders; a setting."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    folders: frozenset[str] = frozenset()
     days: int = 30
 
     def after(self, operation: Operation) -> "State":
         """Say what it is after an operation."""
-        new = State(dict(self.files), set(self.folders), self.days)
+        files, folders, days = dict(self.files), self.folders, self.days
         match operation:
             case ["put", path, number, size]:
-                new.files[path] = digest(content(number, size))
+                files[path] = content(number, size)
+            case ["edit", path, number, at, length, end]:
+                files[path] = cut(overwritten(files[path], number, at, length), end)
             case ["folder", path]:
-                new.folders.add(path)
+                folders |= {path}
             case ["rename", path, to]:
-                new.files[to] = new.files.pop(path)
+                files[to] = files.pop(path)
             case ["delete", path]:
-                del new.files[path]
+                del files[path]
             case ["days", number]:
-                new.days = number
+                days = number
             case _:
                 raise ValueError(operation)
-        return new
+        return State(files, folders, days)
+
+    def digests(self) -> dict[str, str]:
+        """Say in short what is in each file."""
+        return {path: digest(data) for path, data in self.files.items()}
 
 
 class Expected:
     """What the card must hold, as far as a worker's lines have come."""
 
-    def __init__(self) -> None:
-        self.state = State()
+    def __init__(self, state: State | None = None) -> None:
+        self.state = state or State()
         self.under_way: Operation | None = None
         self.answered = 0
 
@@ -62,15 +85,74 @@ class Expected:
             elif isinstance(line, list):
                 self.under_way = line
 
-    def settle(self, found: State) -> None:
+    @property
+    def edited(self) -> str | None:
+        """The file whose edit is under way."""
+        operation = self.under_way or [""]
+        return operation[1] if operation[0] == "edit" else None
+
+    def settle(self, found: Found) -> None:
         """Compare with what is there, which holds from then on."""
-        allowed = [self.state]
-        if self.under_way is not None:
-            allowed.append(self.state.after(self.under_way))
-        assert found in allowed, (
-            f"under way: {self.under_way}\nexpected: {self.state}\nfound:    {found}"
+        lost = self.lost(found)
+        assert not lost, f"under way: {self.under_way}\n" + "\n".join(lost)
+        self.state, self.under_way = self._kept(found), None
+
+    def lost(self, found: Found) -> list[str]:
+        """Say what is not as it was, nor as it is to be, by what of the two is the nearer."""
+        return min((_differences(each, found) for each in self._allowed(found)), key=len)
+
+    def _allowed(self, found: Found) -> list[State]:
+        """What may be there: the old, the new, and a file that is edited in part."""
+        if self.under_way is None:
+            return [self.state]
+        allowed = [self.state, self.state.after(self.under_way)]
+        if self.edited and found.edited is not None and self._is_in_part(found.edited):
+            allowed.append(_with(self.state, self.edited, found.edited))
+        return allowed
+
+    def _is_in_part(self, data: bytes) -> bool:
+        """Whether each byte is that before the edit or after a step of it.
+
+        What is added or cut off may be zeros: not written yet, or cleared before it goes.
+        """
+        assert self.under_way is not None
+        _, path, number, at, length, end = self.under_way
+        old = self.state.files[path]
+        written = overwritten(old, number, at, length)
+        stages = (old, written, cut(written, end))
+        lengths = [len(each) for each in stages]
+        if not min(lengths) <= len(data) <= max(lengths):
+            return False
+        sure = min(lengths)
+        return all(
+            any(i < len(each) and each[i] == byte for each in stages) or (i >= sure and not byte)
+            for i, byte in enumerate(data)
         )
-        self.state, self.under_way = found, None
+
+    def _kept(self, found: Found) -> State:
+        return next(each for each in self._allowed(found) if not _differences(each, found))
+
+
+def _with(state: State, path: str, data: bytes) -> State:
+    return State(state.files | {path: data}, state.folders, state.days)
+
+
+def _differences(state: State, found: Found) -> list[str]:
+    """Say what is otherwise than in a state, a line for each path."""
+    wanted = state.digests()
+    lines = [
+        f"{path}: {_said(found.files.get(path))} instead of {_said(wanted.get(path))}"
+        for path in sorted(wanted.keys() | found.files.keys())
+        if wanted.get(path) != found.files.get(path)
+    ]
+    lines += [f"{path}/: not as it was" for path in sorted(state.folders ^ found.folders)]
+    if state.days != found.days:
+        lines.append(f"the setting: {found.days} instead of {state.days}")
+    return lines
+
+
+def _said(of: str | None) -> str:
+    return "nothing" if of is None else of[:8]
 
 
 def content(number: int, size: int) -> bytes:
@@ -78,16 +160,29 @@ def content(number: int, size: int) -> bytes:
     return random.Random(number).randbytes(size)
 
 
+def overwritten(data: bytes, number: int, at: int, length: int) -> bytes:
+    """Make of a file's content what it is after a write in place."""
+    return data[:at] + content(number, length) + data[at + length :]
+
+
+def cut(data: bytes, end: int) -> bytes:
+    """Make a file's content so long; what is added is zeros."""
+    return data[:end].ljust(end, b"\0")
+
+
 def digest(data: bytes) -> str:
     """Say in short what is in a file."""
     return hashlib.sha256(data).hexdigest()
 
 
-def next_operation(state: State, number: int, rng: random.Random) -> Operation:
-    """Choose what is done next."""
+def next_operation(
+    state: State, number: int, rng: random.Random, without: Collection[str] = ()
+) -> Operation:
+    """Choose what is done next, of all kinds but some."""
     if FOLDER not in state.folders:
         return ["folder", FOLDER]
-    kind = rng.choices(("put", "rename", "delete", "days"), (60, 20, 12, 3))[0]
+    kinds = [each for each in KINDS if each not in without]
+    kind = rng.choices(kinds, [KINDS[each] for each in kinds])[0]
     if kind == "days":
         return ["days", rng.randint(1, 3650)]
     there = sorted(state.files)
@@ -98,6 +193,24 @@ def next_operation(state: State, number: int, rng: random.Random) -> Operation:
     path = rng.choice(there)
     if kind == "delete":
         return ["delete", path]
+    if kind == "edit":
+        return _edit(state, number, rng) or ["delete", path]
+    return _rename(path, number, rng)
+
+
+def _edit(state: State, number: int, rng: random.Random) -> Operation | None:
+    """Choose a file that is not too large to compare byte by byte, and a part of it."""
+    small = sorted(path for path, data in state.files.items() if len(data) <= _MOST_EDITED)
+    if not small:
+        return None
+    path = rng.choice(small)
+    size = len(state.files[path])
+    at, length = rng.randint(0, size), rng.choice((1, 512, 4096, rng.randint(1, 20_000)))
+    whole = max(size, at + length)
+    return ["edit", path, number, at, length, rng.choice((whole, rng.randint(0, whole + 5000)))]
+
+
+def _rename(path: str, number: int, rng: random.Random) -> Operation:
     folder, _, name = path.rpartition("/")
     if rng.random() < 0.5:
         return ["rename", path, f"{folder}/r{number}" if folder else f"r{number}"]

@@ -21,7 +21,7 @@ from appliance.mtp.datasets import ObjectInfo
 from appliance.mtp.wire import encode_string
 from tests.clients import victims
 from tests.clients.once import USB_CLIENTS, make
-from tests.power.model import FOLDER, Expected, Operation, State, content, digest, next_operation
+from tests.power.model import FOLDER, Expected, Found, Operation, content, digest, next_operation
 from tests.usb.appliance import Appliance, load_controller, plugged_in
 from tests.usb.host import OK, Host, data_header, next_client, sysfs_folder, wait_for_device
 from tests.usb.mtp import ROOT, STORAGE, pattern
@@ -47,7 +47,7 @@ class Unplugs:
         self._expected = Expected()
         self._number = 0
         (appliance.share / "big").write_bytes(pattern(_DOWNLOAD))
-        self._expected.state.files["big"] = digest(pattern(_DOWNLOAD))
+        self._expected.state.files["big"] = pattern(_DOWNLOAD)
 
     def run(self, times: int, *, clients: bool = True) -> None:
         """Do it so many times."""
@@ -82,8 +82,9 @@ class Unplugs:
         """Choose what is done next; no settings, and the file for downloads stays."""
         while True:
             self._number += 1
-            operation = next_operation(self._expected.state, self._number, self._chance)
-            if operation[0] != "days" and "big" not in operation:
+            state = self._expected.state
+            operation = next_operation(state, self._number, self._chance, ("days", "edit"))
+            if "big" not in operation:
                 return operation
 
     def _do(self, host: Host, operation: Operation, *, whole: bool) -> None:
@@ -209,15 +210,15 @@ class Unplugs:
         self._expected.settle(self._look())
         host.die()
 
-    def _look(self) -> State:
+    def _look(self) -> Found:
         share = self._appliance.share
         paths = [
             each for each in share.rglob("*") if each.relative_to(share).parts[0] != _WORKPLACE
         ]
         files = {str(each.relative_to(share)): each for each in paths if each.is_file()}
         files.pop(_REAL, None)
-        folders = {str(each.relative_to(share)) for each in paths if each.is_dir()}
-        return State({name: digest(each.read_bytes()) for name, each in files.items()}, folders)
+        folders = frozenset(str(each.relative_to(share)) for each in paths if each.is_dir())
+        return Found({name: digest(each.read_bytes()) for name, each in files.items()}, folders)
 
     @staticmethod
     def _wait(is_so: Callable[[], bool], otherwise: str) -> None:

@@ -50,7 +50,9 @@ def data_header(code: int, transaction_id: int, length: int) -> bytes:
 class Host:
     """One program on the PC that has claimed the MTP interface."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: int = _TIMEOUT) -> None:
+        """Claim it; `timeout` is for each transfer (ms)."""
+        self._timeout = timeout
         self.device = wait_for_device()
         self.interface = self.device.get_active_configuration()[(0, 0)]
         self.bulk_in, self.bulk_out, self.interrupt = list(self.interface)
@@ -66,11 +68,11 @@ class Host:
 
     def write(self, data: bytes) -> None:
         """Make one request of the host's; no zero-length packet but for no data."""
-        self.bulk_out.write(data, _TIMEOUT)
+        self.bulk_out.write(data, self._timeout)
 
-    def read(self, size: int = _CHUNK, timeout: int = _TIMEOUT) -> bytes:
+    def read(self, size: int = _CHUNK, timeout: int | None = None) -> bytes:
         """Make one request; it ends full or by a short packet."""
-        return bytes(self.bulk_in.read(size, timeout))
+        return bytes(self.bulk_in.read(size, timeout or self._timeout))
 
     def read_transfer(self, chunk: int = _CHUNK) -> bytes:
         """Read up to a short packet."""

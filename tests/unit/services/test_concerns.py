@@ -8,8 +8,15 @@ import pytest
 
 from appliance.errors import ApplianceError
 from appliance.services import concerns as module
-from appliance.services.concerns import Facts, concerns, read_failures, read_taken_back
-from appliance.status import Cable, StorageStatus, Usb
+from appliance.services.concerns import (
+    Facts,
+    concerns,
+    log_news,
+    read_failures,
+    read_room,
+    read_taken_back,
+)
+from appliance.status import Cable, StorageStatus, Usb, Warning
 
 NOW = 1_800_000_000.0
 MIB, GIB = 1 << 20, 1 << 30
@@ -43,6 +50,9 @@ def storage(free: int, capacity: int, *, read_only: bool = False, state: str = "
         (Facts(failures=[("a.service", "")], now=NOW), "unit-failed", ("a.service has failed",)),
         (Facts(taken_back="0.2.0 was", now=NOW), "update-taken-back", ("0.2.0 was",)),
         (Facts(unwatched="no room; raise x", now=NOW), "unwatched", ("no room", "raise x")),
+        (Facts(trouble="Input/output error", now=NOW), "storage-errors", ("output error",)),
+        (Facts(state_free=60_000, now=NOW), "state-full", ()),
+        (Facts(state_free=70_000, now=NOW), "", ()),
         (Facts(now=60.0), "clock-not-set", ()),
     ],
 )
@@ -78,3 +88,20 @@ def test_failures_of_units(tmp_path: Path) -> None:
         ("b.service", "\ufffd broken"),
         ("directory", ""),
     )
+
+
+def test_how_much_room_a_directory_has(tmp_path: Path) -> None:
+    assert (read_room(tmp_path) or 0) > 1 << 20
+    assert read_room(Path("/proc")) == 0
+    assert read_room(tmp_path / "nowhere") is None
+    assert read_room(None) is None
+
+
+def test_what_is_new_is_logged_and_what_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    old, both, new = (Warning(code, f"text of {code}", "") for code in ("old", "both", "new"))
+    log_news([old, both], [both, new])
+    assert [each.getMessage() for each in caplog.records] == [
+        "WRONG   new: text of new",
+        "MENDED  old",
+    ]

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
+from appliance.storage import errors
 from appliance.storage.errors import is_gone, reporting, translate
 from tests.unit.storage.helpers import refused
 
@@ -62,3 +63,20 @@ def test_what_is_gone_can_be_a_folder() -> None:
 def test_gone_is_told_from_failing() -> None:
     assert is_gone(OSError(errno.ESTALE, ""))
     assert not is_gone(OSError(errno.EIO, ""))
+
+
+@pytest.mark.parametrize(
+    ("number", "is_trouble"),
+    [(errno.EIO, True), (errno.EUCLEAN, True), (errno.ENOSPC, False), (errno.EROFS, False)],
+)
+def test_a_disk_that_fails_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+    is_trouble: bool,
+) -> None:
+    health = errors.Health()
+    monkeypatch.setattr(errors, "HEALTH", health)
+    translate(OSError(number, "words of the kernel"))
+    assert health.trouble == ("words of the kernel" if is_trouble else "")
+    assert ("DISK    failed: words of the kernel" in caplog.text) is is_trouble

@@ -2,12 +2,14 @@
 """What is deleted goes into the trash, and what is in the trash can be had back."""
 
 import errno
+import json
 import os
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -466,13 +468,95 @@ def test_on_a_full_disk_things_can_be_deleted(small: Path) -> None:
     ],
 )
 def test_what_is_kept(small: Path, policy: TrashPolicy, left: list[str]) -> None:
-    for name, days in (("month", 31), ("fresh", 0), ("day", 1)):
+    ages = {"month": 31, "fresh": 0, "day": 1}
+    for name, days in ages.items():
         plant(small, name, bytes(MIB), note=note(name, days * DAY))
+    trash(small, "days.json").write_text(json.dumps({"seen": [today()], "kept": ages}))
     with Catalogue([Folder(small, "Card")], trash=policy) as store:
         assert store.trash_purge() == 3 - len(left)
         assert [name for name, _ in listed(store)] == left
     assert list(trash(small, "expunged").iterdir()) == []
     assert len(list(trash(small, "info").iterdir())) == len(left)
+
+
+def today() -> int:
+    return int(time.time()) // DAY
+
+
+@pytest.mark.parametrize("jump", [1000, -1000, 20_000, -20_000])
+def test_a_clock_that_is_wrong_at_a_start_costs_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    """Whatever the clock says at each of many starts, and back to the true time in between."""
+    true = time.time()
+    for start in range(100):
+        wrong = true + (jump * DAY if start % 2 else 0)
+        monkeypatch.setattr(time, "time", partial(float, wrong))
+        with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+            if start == 0:
+                store.delete(put(store, "file", b"1"))
+            assert store.trash_purge() == 0
+    assert trash(root, "files", "file").exists()
+
+
+def test_a_clock_that_jumps_on_and_on_while_it_runs_costs_nothing(
+    keeping: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeping.delete(put(keeping, "file", b"1"))
+    for day in range(100):
+        monkeypatch.setattr(time, "time", partial(float, day * 400 * DAY))
+        assert keeping.trash_purge() == 0
+
+
+def test_days_that_pass_are_counted_over_starts(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of the first day and one of the third: each goes when it has been there long enough.
+
+    The day on which something came is not counted.
+    """
+    true, gone = time.time(), {}
+    for day in range(40):
+        monkeypatch.setattr(time, "time", partial(float, true + day * DAY))
+        with Catalogue([Folder(root, "Card")], trash=TrashPolicy(days=30)) as store:
+            for _ in range(3):  # several times a day
+                if store.trash_purge():
+                    gone[day] = [name for name, _ in listed(store)]
+            if day in (0, 2):
+                store.delete(put(store, f"file{day}", b"1"))
+    assert gone == {31: ["file2"], 33: []}
+
+
+def test_a_run_that_goes_on_counts_its_days(
+    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeping.delete(put(keeping, "file", b"1"))
+    true, running = time.time(), time.monotonic()
+    for day in range(31):
+        monkeypatch.setattr(time, "time", partial(float, true + day * DAY))
+        monkeypatch.setattr(time, "monotonic", partial(float, running + day * DAY))
+        assert keeping.trash_purge() == (day == 30), day
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"kept": 7, "seen": []}', '{"seen": [1], "kept": {"file": "x"}}', "\xff"],
+)
+def test_days_that_cannot_be_read_are_counted_anew(root: Path, text: str) -> None:
+    plant(root, "file", note=note("file", 400 * DAY))
+    trash(root, "days.json").write_text(text, encoding="latin-1")
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        assert store.trash_purge() == 0
+    assert json.loads(trash(root, "days.json").read_text())["kept"] == {"file": 0}
+
+
+def test_days_that_cannot_be_written_stop_nothing(
+    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeping.delete(put(keeping, "file", b"1"))
+    trash(root, "days.json.new").mkdir()
+    assert keeping.trash_purge() == 0
+    assert not trash(root, "days.json").exists()
 
 
 def test_a_clock_that_is_set_forward_costs_nothing(
