@@ -56,6 +56,7 @@ def test_the_writable_file_systems_are_clean(made: Disk, number: int) -> None:
 def test_nobody_can_log_in(made: Disk) -> None:
     shadow = [line.split(":") for line in made.root_file("etc/shadow").splitlines()]
     assert {name: word for name, word, *_ in shadow if not word.startswith(("!", "*"))} == {}
+    assert {changed for _, _, changed, *_ in shadow} == {""}, "the image of another day is another"
     people = [line.split(":") for line in made.root_file("etc/passwd").splitlines()]
     assert [each[0] for each in people if 1000 <= int(each[2]) < 60000] == []
 
