@@ -13,6 +13,8 @@ from image.layout import MIB
 _UUID = "6d747061-0000-4000-8000-{:012d}"
 _FAT_ID = "4D545041"
 _INODE_RATIO = 32768
+#: What an inode has of dates.
+_DATES = ("atime", "ctime", "crtime", "mtime")
 #: Bytes up to which an ext4 can grow with its table of groups in one place: 1 TiB.
 _GROWS_TO = 1 << 40
 _BLOCK = 4096
@@ -78,15 +80,15 @@ def make_ext4(target: Path, wanted: Ext4, tree: Path, epoch: int) -> None:
 
 
 def _fix_inodes(target: Path, mode: int, epoch: int) -> None:
-    """Give all inodes one date of change: mke2fs takes over the tree's own."""
+    """Give all inodes one date: mke2fs takes over the tree's own."""
     counts = programs.ask("dumpe2fs", "-h", target)
     numbers = dict(line.split(":", 1) for line in counts.splitlines() if ":" in line)
     used = int(numbers["Inode count"]) - int(numbers["Free inodes"])
     # Found on no PC: e2fsck makes it where it needs it.
-    lines = ["rmdir lost+found", f"sif <11> dtime @{epoch}", f"sif <2> mtime @{epoch}"]
+    lines = ["rmdir lost+found", f"sif <11> dtime @{epoch}"]
     lines.append(f"sif <2> mode 0{0o040000 | mode:o}")
     for inode in (2, *range(11, used + 16)):
-        lines += [f"sif <{inode}> {name} @{epoch}" for name in ("atime", "ctime", "crtime")]
+        lines += [f"sif <{inode}> {name} @{epoch}" for name in _DATES]
     settings = os.environ | {"E2FSPROGS_FAKE_TIME": str(epoch)}
     subprocess.run(
         [programs.find_program("debugfs"), "-w", "-f", "-", str(target)],

@@ -19,9 +19,15 @@ from tests.image.trees import make_root
 EPOCH = 1_750_000_000
 
 
-def build(folder: Path, board: str = "zero2w", mask: int = 0o022) -> Disk:
+def build(
+    folder: Path, board: str = "zero2w", mask: int = 0o022, made: float | None = None
+) -> Disk:
+    """Put an image together of a root whose files are of the date `made`; None: of today."""
     folder.mkdir()
     root = make_root(folder / "root", BOARDS[board])
+    if made is not None:
+        for each in root.rglob("*"):
+            os.utime(each, (made, made))
     os.umask(mask)
     work = folder / "work"
     work.mkdir()
@@ -43,7 +49,7 @@ def test_the_same_root_gives_the_same_image(
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
     monkeypatch.setenv("TZ", "Asia/Tokyo")
-    again = build(tmp_path / "two", mask=0o077)
+    again = build(tmp_path / "two", mask=0o077, made=EPOCH - 86_400)
     parts = {number: digest(disk.part(number)) for number in range(1, 5)}
     assert {number: digest(again.part(number)) for number in range(1, 5)} == parts
     assert digest(disk.path) == digest(again.path)
