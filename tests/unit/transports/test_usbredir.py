@@ -58,12 +58,8 @@ def client(share: Path) -> Iterator[RedirectedClient]:
 
 def plugged(path: Path, capabilities: int = fake.QEMU) -> Guest:
     guest = Guest(dial(path), capabilities)
-    try:
-        guest.plug()
-        assert guest.configure() == b"\0\1"
-    except BaseException:
-        guest.close()
-        raise
+    guest.plug()
+    assert guest.configure() == b"\0\1"
     return guest
 
 
