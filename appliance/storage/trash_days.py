@@ -30,6 +30,8 @@ _MOST_SEEN = 60
 _NAME, _DRAFT = b"days.json", b"days.json.new"
 _MAX_SIZE = 16 << 20
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+#: What reading says of a file that is not what this module writes.
+_NO_DAYS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -65,7 +67,7 @@ def _read(trash_fd: int) -> _Days:
         return _Days()
     with (
         os.fdopen(fd, "rb") as file,
-        suppress(OSError, ValueError, KeyError, TypeError, AttributeError),
+        suppress(OSError, *_NO_DAYS),
     ):
         said = json.loads(file.read(_MAX_SIZE))
         kept = {os.fsencode(name): int(days) for name, days in said["kept"].items()}

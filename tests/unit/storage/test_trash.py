@@ -540,7 +540,10 @@ def test_a_run_that_goes_on_counts_its_days(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"kept": 7, "seen": []}', '{"seen": [1], "kept": {"file": "x"}}', "\xff"],
+    [
+        *("", "{", "[]", '{"kept": 7, "seen": []}', '{"seen": [1], "kept": {"file": "x"}}', "\xff"),
+        *('{"seen": [1], "kept": {"file": Infinity}}', "[" * 100_000),
+    ],
 )
 def test_days_that_cannot_be_read_are_counted_anew(root: Path, text: str) -> None:
     plant(root, "file", note=note("file", 400 * DAY))
