@@ -10,7 +10,6 @@ when the clock names it for the first time, and a start of the program counts on
 each day that it runs. A file that cannot be read, or written, only makes the days longer.
 """
 
-import json
 import logging
 import math
 import os
@@ -61,6 +60,8 @@ class DayCounter:
 
 
 def _read(trash_fd: int) -> _Days:
+    import json  # noqa: PLC0415 - not before something is in a trash
+
     try:
         fd = os.open(_NAME, _READ, dir_fd=trash_fd)
     except OSError:
@@ -76,6 +77,8 @@ def _read(trash_fd: int) -> _Days:
 
 
 def _write(trash_fd: int, days: _Days) -> None:
+    import json  # noqa: PLC0415 - as above
+
     kept = {os.fsdecode(name): count for name, count in days.kept.items()}
     text = json.dumps({"version": 1, "seen": days.seen, "kept": kept})
     try:
