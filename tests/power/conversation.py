@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tests.power.looking import put
 from tests.vm.image import GuestError
 from tests.vm.machine import Guest
 
@@ -15,9 +16,7 @@ _PATIENCE = 1800.0
 
 def ask(guest: Guest, name: str, value: object) -> None:
     """Put a file where the guest sees it, whole."""
-    new = guest.folder / f"{name}.new"
-    new.write_text(json.dumps(value))
-    new.rename(guest.folder / name)
+    put(guest.folder, name, value)
 
 
 def found(guest: Guest) -> dict[str, Any]:

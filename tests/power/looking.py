@@ -106,6 +106,11 @@ def asked(name: str) -> dict[str, Any]:
 
 def tell(name: str, value: object) -> None:
     """Put a file where the host sees it, whole."""
-    new = SHARED / f"{name}.new"
+    put(SHARED, name, value)
+
+
+def put(folder: Path, name: str, value: object) -> None:
+    """Put a file into a folder that another machine looks at, whole."""
+    new = folder / f"{name}.new"
     new.write_text(json.dumps(value))
-    new.rename(SHARED / name)
+    new.rename(folder / name)
