@@ -145,3 +145,39 @@ def test_the_boards_own_led_may_be_lit_whatever_it_is_called() -> None:
     rules = (OVERLAY / "usr/lib/udev/rules.d/60-mtp-appliance.rules").read_text()
     (names,) = re.findall(r'SUBSYSTEM=="leds", KERNEL=="([^"]+)"', rules)
     assert tuple(names.split("|")) == BOARD_LEDS
+
+
+CAT = '#!/bin/sh\nexec /bin/cat "$FAKE/interface" 2>/dev/null\n'
+SYSTEMCTL = """#!/bin/sh
+cd "$FAKE"
+case $1 in
+    restart) echo restart >>log; [ "$(wc -l <log)" -gt 1 ] || eval "$MEANWHILE" ;;
+    *) [ ! -e closed ] || { rm closed; exit 3; } ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("interface", "meanwhile", "restarts"),
+    [
+        ("7", ":", 1),
+        ("7", "echo 8 >interface", 2),
+        ("7", "touch closed", 2),
+        ("7", "rm interface; touch closed", 1),
+        ("", ":", 0),
+    ],
+)
+def test_the_page_listens_at_the_interface_that_is_there(
+    tmp_path: Path, interface: str, meanwhile: str, restarts: int
+) -> None:
+    """One that comes again while the socket is put on it is not missed."""
+    for name, text in (("cat", CAT), ("systemctl", SYSTEMCTL)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    if interface:
+        (tmp_path / "interface").write_text(f"{interface}\n")
+    told = {"PATH": f"{tmp_path}:/usr/bin:/bin", "FAKE": str(tmp_path), "MEANWHILE": meanwhile}
+    script = OVERLAY / "usr/lib/mtp-appliance/listen-on-cable"
+    subprocess.run(["sh", str(script)], env=told, check=True, timeout=30)
+    log = tmp_path / "log"
+    assert (log.read_text().count("restart") if log.exists() else 0) == restarts
