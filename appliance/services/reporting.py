@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 
 #: The part of the time that telling may take; a slow machine tells less often.
 _SHARE = 0.05
+#: Seconds after which there is news all the same: a disk that fails keeps waiting who asks it.
+_LONGEST = 5.0
 #: Seconds in which a start tells nothing of itself, for that would make it longer.
 _START = 5.0
 #: Seconds that the thread has to end; one that waits for a disk is left behind.
@@ -194,11 +196,8 @@ class Reporter:
             failures, is_late, pause = None, True, 0.0
             while not self._over.is_set():
                 if is_late and self._told.ready:  # not before: it takes a tenth of a start
-                    failures, is_late, pause = (
-                        watch_failures(self._places.failures, stack),
-                        False,
-                        0.0,
-                    )
+                    is_late, pause = False, 0.0
+                    failures = watch_failures(self._places.failures, stack)
                 self._sleep(pause, failures)
                 begun = time.monotonic()
                 try:
@@ -207,7 +206,7 @@ class Reporter:
                     log.exception("DEFECT  the status")
                     again = math.inf
                 took = time.monotonic() - begun
-                if self._over.wait(max(MOVING, took / _SHARE)):
+                if self._over.wait(rest_after(took)):
                     break
                 pause = again - MOVING
             if self._cable is not None:
@@ -288,6 +287,11 @@ class Reporter:
         if status.ready and line != self._line:
             self._line = line
             notify(f"STATUS={line}")
+
+
+def rest_after(took: float) -> float:
+    """Say for how many seconds to tell nothing after a look that took so long."""
+    return min(max(MOVING, took / _SHARE), _LONGEST)
 
 
 def _versions() -> dict[str, str]:

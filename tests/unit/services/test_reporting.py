@@ -16,7 +16,7 @@ from appliance.errors import ApplianceError
 from appliance.mtp.device import Device
 from appliance.mtp.monitor import NOBODY
 from appliance.mtp.responder import Responder
-from appliance.services.reporting import Places, Reporter
+from appliance.services.reporting import Places, Reporter, rest_after
 from appliance.services.status_file import StatusFile
 from appliance.settings.interpretation import Findings
 from appliance.settings.schema import Settings
@@ -242,6 +242,11 @@ def test_where_the_page_is_is_told_with_a_cable_alone(rig: Rig) -> None:
     assert rig.wait_for(lambda status: status.ready).page == ""
     rig.reporter.serves_usb("no such controller")
     rig.wait_for(lambda status: status.page == "http://mtp-appliance.local")
+
+
+@pytest.mark.parametrize(("took", "rest"), [(0.0, 0.25), (0.1, 2.0), (0.5, 5.0), (30.0, 5.0)])
+def test_a_slow_disk_does_not_silence_it(took: float, rest: float) -> None:
+    assert rest_after(took) == pytest.approx(rest)
 
 
 def test_storages_come_and_go(rig: Rig, tmp_path: Path) -> None:
