@@ -43,13 +43,14 @@ class Entry:
 class ObjectRecord(Entry):
     """An object as it is at this moment: size in bytes (0 for folders), times in Unix seconds.
 
-    `added` is when it came to this storage. `unique_id` is 0 where it was not asked for.
+    `added` is when it came to this storage, None where that was not asked for; `unique_id` is 0
+    then. Each takes one more question to the file system.
     """
 
     size: int
     modified: float
     created: float
-    added: float
+    added: float | None
     protected: bool
     unique_id: int = 0
 
@@ -168,14 +169,16 @@ class ObjectStore(Protocol):
         """What is known without asking the file system."""
         ...
 
-    def record(self, handle: int) -> ObjectRecord:
-        """The object as it is now."""
+    def record(self, handle: int, *, in_full: bool = False) -> ObjectRecord:
+        """The object as it is now; `in_full`: with `added` and `unique_id`."""
         ...
 
     def records(
-        self, handles: Sequence[int], *, unique_ids: bool = False
+        self, handles: Sequence[int], *, in_full: bool = False
     ) -> Iterator[ObjectRecord | None]:
         """Describe many objects, one after the other as they are asked for; None for what is gone.
+
+        `in_full`: as for `record`.
 
         Cheaper than `record` for each, the more of them lie together in a folder.
         """
@@ -183,6 +186,10 @@ class ObjectStore(Protocol):
 
     def unique_id(self, handle: int) -> int:
         """A 128-bit number that stays with the object over restarts and renames."""
+        ...
+
+    def added(self, handle: int) -> float:
+        """When the object came to its storage (Unix seconds)."""
         ...
 
     def open(self, handle: int, offset: int = 0, length: int | None = None) -> FileSource:

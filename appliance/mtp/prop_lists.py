@@ -37,7 +37,11 @@ from appliance.mtp.wire import (
 )
 from appliance.values import dataclass, replace
 
-_UNIQUE_ID = ObjectPropertyCode.PERSISTENT_UNIQUE_OBJECT_IDENTIFIER
+#: What a record has only when it is asked for in full.
+_COSTLY = (
+    ObjectPropertyCode.PERSISTENT_UNIQUE_OBJECT_IDENTIFIER,
+    ObjectPropertyCode.DATE_ADDED,
+)
 _HANDLE = struct.Struct("<I")
 _HEAD = struct.Struct("<HH")
 _PREFIX = _HANDLE.size + _HEAD.size
@@ -57,6 +61,11 @@ class Element:
     code: int
     data_type: DataType
     value: Value
+
+
+def is_in_full(items: Iterable[ObjectProperty]) -> bool:
+    """Whether any of these is told only by a record in full."""
+    return any(item.code in _COSTLY for item in items)
 
 
 def decode_prop_list(data: bytes) -> list[Element]:
@@ -169,7 +178,7 @@ class PropListSource:
         self._subjects = subjects
         self._columns = [_Column(item) for item in items]
         self._asks_disk = any(item.group != GROUP_IDENTITY for item in items)
-        self._asks_ids = any(item.code == _UNIQUE_ID for item in items)
+        self._in_full = is_in_full(items)
         self._some_images_only = any(item.images_only for item in items)
         self._count, self._length = self._measure()
         self._pieces = self._make()
@@ -231,7 +240,7 @@ class PropListSource:
 
     def _records(self) -> Iterable[ObjectRecord | None]:
         if self._asks_disk:
-            return self._store.records(self._subjects.handles, unique_ids=self._asks_ids)
+            return self._store.records(self._subjects.handles, in_full=self._in_full)
         return (None for _ in range(len(self._subjects)))
 
     def _append(self, parts: list[bytes], index: int, record: ObjectRecord) -> None:

@@ -165,7 +165,12 @@ def _state() -> Iterator[ObjectProperty]:
         set=_set_modified,
         form=DATE_FORM,
     )
-    yield ObjectProperty(_Code.DATE_ADDED, text, lambda s, r: encode_date(r.added), form=DATE_FORM)
+    yield ObjectProperty(
+        _Code.DATE_ADDED,
+        text,
+        lambda s, r: encode_date(s.added(r.handle) if r.added is None else r.added),
+        form=DATE_FORM,
+    )
     yield ObjectProperty(
         _Code.PERSISTENT_UNIQUE_OBJECT_IDENTIFIER,
         DataType.UINT128,

@@ -130,19 +130,23 @@ class Catalogue(Storages):
         with self._flusher.settled():
             return browse(self._lookup, self._lock, storage_id, names)
 
-    def record(self, handle: int) -> ObjectRecord:
-        """Describe an object as it is now; by one look at the disk."""
-        return self._describing.record(handle)
+    def record(self, handle: int, *, in_full: bool = False) -> ObjectRecord:
+        """Describe an object as it is now; by one look at the disk, if not in full."""
+        return self._describing.record(handle, in_full=in_full)
 
     def records(
-        self, handles: Sequence[int], *, unique_ids: bool = False
+        self, handles: Sequence[int], *, in_full: bool = False
     ) -> Iterator[ObjectRecord | None]:
         """Describe many objects, a batch at a time, as they are when it is their turn."""
-        return self._describing.records(handles, unique_ids=unique_ids)
+        return self._describing.records(handles, in_full=in_full)
 
     def unique_id(self, handle: int) -> int:
         """Derive a number from the file system and the kernel's own lasting name of the file."""
         return self._describing.unique_id(handle)
+
+    def added(self, handle: int) -> float:
+        """Tell when an object came to its storage (Unix seconds)."""
+        return self._describing.added(handle)
 
     def open(self, handle: int, offset: int = 0, length: int | None = None) -> FileContent:
         """Open a file's content; beyond its end there is none."""

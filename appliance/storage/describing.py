@@ -28,17 +28,22 @@ class Describing:
         self._table = lookup.table
         self._lock = lock
 
-    def record(self, handle: int) -> ObjectRecord:
+    def record(self, handle: int, *, in_full: bool) -> ObjectRecord:
         """Describe one object."""
         with self._lock:
             status, place = self._lookup.look(handle)
-            return self._record(self._lookup.entry(handle), status, place)
+            known = self._lookup.entry(handle)
+            if not in_full:
+                return _record(known, status)
+            with self._lookup.watching(handle):
+                number = _lasting_number(self._lookup.volume_of(handle), *place)
+                return _record(known, status, _added(status, *place), number)
 
-    def records(self, handles: Sequence[int], *, unique_ids: bool) -> Iterator[ObjectRecord | None]:
+    def records(self, handles: Sequence[int], *, in_full: bool) -> Iterator[ObjectRecord | None]:
         """Describe many, a batch at a time; None for what is gone when it is its turn."""
         for start in range(0, len(handles), _BATCH):
             with self._lock:
-                batch = list(self._batch(handles[start : start + _BATCH], unique_ids))
+                batch = list(self._batch(handles[start : start + _BATCH], in_full))
             yield from batch
 
     def unique_id(self, handle: int) -> int:
@@ -49,18 +54,24 @@ class Describing:
             with self._lookup.watching(handle):
                 return _lasting_number(volume, *self._lookup.lies_at(handle))
 
-    def _batch(self, handles: Sequence[int], unique_ids: bool) -> Iterator[ObjectRecord | None]:
+    def added(self, handle: int) -> float:
+        """Tell when an object came to its storage (Unix seconds)."""
+        with self._lock:
+            status, place = self._lookup.look(handle)
+            return _added(status, *place)
+
+    def _batch(self, handles: Sequence[int], in_full: bool) -> Iterator[ObjectRecord | None]:
         for folder, group in groupby(handles, self._folder):
             if folder is None:
                 yield from (None for _ in group)
             else:
-                yield from self._siblings(folder, group, unique_ids)
+                yield from self._siblings(folder, group, in_full)
 
     def _folder(self, handle: int) -> int | None:
         return self._table.parent(handle) if self._table.is_alive(handle) else None
 
     def _siblings(
-        self, folder: int, handles: Iterable[int], unique_ids: bool
+        self, folder: int, handles: Iterable[int], in_full: bool
     ) -> Iterator[ObjectRecord | None]:
         """Describe objects that lie in one folder, which is opened once."""
         parent = 0 if self._table.is_root(folder) else folder
@@ -78,34 +89,41 @@ class Describing:
             try:
                 status = os.stat(place[1], dir_fd=place[0], follow_symlinks=False)
                 self._lookup.check_kind(each, status)
-                number = _lasting_number(volume, *place) if unique_ids else 0
+                number = _lasting_number(volume, *place) if in_full else 0
+                added = _added(status, *place) if in_full else None
             except (OSError, MtpError):
                 yield None
             else:
-                yield self._record(known, status, place, number)
+                yield _record(known, status, added, number)
 
-    def _record(
-        self,
-        known: Entry,
-        status: os.stat_result,
-        place: tuple[int, bytes],
-        unique_id: int = 0,
-    ) -> ObjectRecord:
-        created = min(status.st_mtime, status.st_ctime)
-        born = syscalls.birth_time(*place)
-        return ObjectRecord(
-            known.handle,
-            known.storage_id,
-            known.parent,
-            known.name,
-            known.is_folder,
-            size=0 if known.is_folder else status.st_size,
-            modified=status.st_mtime,
-            created=created,
-            added=created if born is None else born,
-            protected=is_protected(status),
-            unique_id=unique_id,
-        )
+
+def _record(
+    known: Entry, status: os.stat_result, added: float | None = None, unique_id: int = 0
+) -> ObjectRecord:
+    return ObjectRecord(
+        known.handle,
+        known.storage_id,
+        known.parent,
+        known.name,
+        known.is_folder,
+        size=0 if known.is_folder else status.st_size,
+        modified=status.st_mtime,
+        created=_created(status),
+        added=added,
+        protected=is_protected(status),
+        unique_id=unique_id,
+    )
+
+
+def _created(status: os.stat_result) -> float:
+    """Tell when the content came to be, which a copy takes along."""
+    return min(status.st_mtime, status.st_ctime)
+
+
+def _added(status: os.stat_result, fd: int, name: bytes) -> float:
+    """Tell when a file was made where it lies; as its content, where the file system keeps none."""
+    born = syscalls.birth_time(fd, name)
+    return _created(status) if born is None else born
 
 
 def _lasting_number(volume: Volume, fd: int, name: bytes) -> int:

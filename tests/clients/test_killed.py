@@ -14,7 +14,7 @@ from tests.clients.driver import ClientError
 from tests.clients.victims import kill, start, written
 
 _DOWNLOAD = 300 << 20
-_UPLOAD = 128 << 20
+_UPLOAD = 48 << 20
 _SOME = 1 << 20
 _PATIENCE = 600.0
 #: Uploads under way in the share: a folder for each process that serves it.
@@ -24,8 +24,9 @@ _STAGED = ".mtp-appliance/[0-9]*-*/*"
 def _kill_when(process: subprocess.Popen[bytes], under_way: Callable[[], bool]) -> None:
     """Kill the client and all that it started, once the transfer is seen to be under way."""
     deadline = time.monotonic() + _PATIENCE
-    while not (seen := under_way()) and time.monotonic() < deadline:
+    while not (seen := under_way()) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
+    assert seen or process.poll() is None, "the client ended before the transfer began"
     assert seen, "the transfer did not begin"
     assert process.poll() is None, "the client was done before it could be killed"
     kill(process)

@@ -28,18 +28,24 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
     """Kill it.
 
     Its daemons are first: a file system client would take the end of the program that writes for
-    the end of the file, and send what it has as the whole.
+    the end of the file, and send what it has as the whole. What it had mounted is aborted, for one
+    that waits for an answer of its own file system (go-mtpfs closes a file on it) does not end.
     """
     daemons = {*_victims()} - {process.pid}
     for pid in daemons:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.kill()
-    process.wait()
+    _abort_mounts()
+    process.wait(_PATIENCE)
     _wait_until_ended(daemons)
+
+
+def _abort_mounts() -> None:
+    """Unmount by force, which ends all that waits for an answer."""
     for line in Path("/proc/mounts").read_text().splitlines():
         if f"/{MOUNT_PREFIX}" in line:
-            subprocess.run(["fusermount", "-u", "-z", line.split()[1]], check=False)
+            subprocess.run(["umount", "--force", "--lazy", line.split()[1]], check=False)
 
 
 def _wait_until_ended(pids: set[int]) -> None:

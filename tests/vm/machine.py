@@ -17,7 +17,8 @@ from tests.vm.image import PROJECT, GuestError, Image, find_program
 _MEMORY = 3072
 _KERNEL_OPTIONS = (
     "root=/dev/vda rw init=/usr/local/sbin/guest-init console=ttyS0 quiet loglevel=4 panic=-1 "
-    "oops=panic mitigations=off nokaslr random.trust_cpu=on net.ifnames=0"
+    "oops=panic sysctl.kernel.hung_task_panic=1 mitigations=off nokaslr random.trust_cpu=on "
+    "net.ifnames=0"
 )
 
 

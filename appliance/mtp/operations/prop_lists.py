@@ -18,6 +18,7 @@ from appliance.mtp.prop_lists import (
     Subjects,
     decode_prop_list,
     encode_single,
+    is_in_full,
 )
 from appliance.mtp.properties import (
     GROUP_SLOW,
@@ -69,7 +70,7 @@ def _selected(code: int, group: int) -> Sequence[ObjectProperty]:
 
 
 def _of_one(context: Context, handle: int, form: int, items: Sequence[ObjectProperty]) -> Reply:
-    record = context.store.record(handle)
+    record = context.store.record(handle, in_full=is_in_full(items))
     if not _is_wanted(record, form):
         return data_reply(encode_single(context.store, record, ()))
     actual = format_of_record(record)

@@ -54,7 +54,7 @@ def test_a_file_is_seen_before_it_is_on_the_disk(fast: Catalogue, root: Path) ->
     assert names(fast) == ["file"]
     assert content(fast, handle) == b"12345"
     assert fast.record(handle).size == 5
-    (record,) = fast.records([handle], unique_ids=True)
+    (record,) = fast.records([handle], in_full=True)
     assert record is not None
     assert (record.name, record.size) == ("file", 5)
     number = fast.unique_id(handle)
