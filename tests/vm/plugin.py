@@ -41,8 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--guest-timeout",
         type=float,
-        default=900.0,
-        help="seconds after which a test in the guest is given up (default 900)",
+        default=1800.0,
+        help="seconds after which a test in the guest is given up (default 1800)",
     )
 
 
