@@ -57,6 +57,8 @@ class Bridge:
         self._position = 0
         self._inbox: dict[str, list[Message]] = {}
         self._problem = ""
+        #: What a guest said that was dead before its first test began: the emulator's doing.
+        self.stillborn = ""
 
     def begin(self) -> None:
         """Boot in the background, if that has not been done yet."""
@@ -106,11 +108,20 @@ class Bridge:
                 self._fail(f"no result within {self._timeout:.0f} s")
             elif len(inbox) == given and not self._alive():
                 self._read()
-                if len(self._inbox.get(nodeid, [])) == given:
+                if not self._position and not self.stillborn:
+                    self._boot_again()
+                elif len(self._inbox.get(nodeid, [])) == given:
                     self._fail("the guest ended before this test did")
             time.sleep(_POLL)
         yield {"failure": self._problem}
         self._recover(nodeid)
+
+    def _boot_again(self) -> None:
+        """Replace a guest that has begun with nothing; only once."""
+        assert self._guest is not None
+        self.stillborn = self._guest.last_words() or "it said nothing"
+        self._guest.stop(keep=True)
+        self.start()
 
     def _alive(self) -> bool:
         return self._guest is not None and self._guest.running()

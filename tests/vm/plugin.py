@@ -133,7 +133,11 @@ class HostHalf:
                 each.stop()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what was left out."""
+        """Say what was left out, and what went wrong before a test could."""
+        for kind, each in self._bridges.items():
+            if each.stillborn:
+                text = f"A guest ({kind}) died while it booted; another took its place:"
+                terminalreporter.write_line(f"{text}\n{each.stillborn}")
         if self._left_out:
             terminalreporter.write_line(f"{self._left_out} tests in the guest left out: --no-guest")
 

@@ -88,6 +88,17 @@ def test_a_guest_that_dies_fails_the_test_and_is_booted_again_for_the_rest(
     assert guests[1].wanted == ["f::c"]
 
 
+def test_a_guest_that_dies_while_it_boots_is_replaced_once(new_bridge: NewBridge) -> None:
+    bridge, guests = new_bridge(["f::a", "f::b"], [([], True), (_passed("f::a"), True)])
+    bridge.start()
+    assert [each["report"] for each in bridge.messages("f::a")] == ["r"]
+    assert "Kernel panic" in bridge.stillborn
+    assert guests[0].stopped
+    (failure,) = bridge.messages("f::b")
+    assert "Kernel panic" in failure["failure"]
+    assert len(guests) == 2
+
+
 def test_a_guest_that_always_dies_is_not_booted_for_ever(new_bridge: NewBridge) -> None:
     wanted = [f"f::{number}" for number in range(6)]
     bridge, guests = new_bridge(wanted, [([], True)] * 6)
