@@ -43,14 +43,14 @@ class Entry:
 class ObjectRecord(Entry):
     """An object as it is at this moment: size in bytes (0 for folders), times in Unix seconds.
 
-    `added` is when it came to this storage, None where that was not asked for; `unique_id` is 0
-    then. Each takes one more question to the file system.
+    `added` is when it came to this storage. It and `unique_id` are 0 where they were not asked for:
+    each takes one more question to the file system.
     """
 
     size: int
     modified: float
     created: float
-    added: float | None
+    added: float
     protected: bool
     unique_id: int = 0
 
@@ -186,10 +186,6 @@ class ObjectStore(Protocol):
 
     def unique_id(self, handle: int) -> int:
         """A 128-bit number that stays with the object over restarts and renames."""
-        ...
-
-    def added(self, handle: int) -> float:
-        """When the object came to its storage (Unix seconds)."""
         ...
 
     def open(self, handle: int, offset: int = 0, length: int | None = None) -> FileSource:

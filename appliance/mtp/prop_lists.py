@@ -21,11 +21,11 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from appliance.mtp.codes import DataType, ObjectPropertyCode, ResponseCode
+from appliance.mtp.codes import DataType, ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.formats import format_of
 from appliance.mtp.ports import Entry, ObjectRecord, ObjectStore
-from appliance.mtp.properties import GROUP_IDENTITY, ObjectProperty
+from appliance.mtp.properties import GROUP_IDENTITY, ObjectProperty, needs_full_record
 from appliance.mtp.wire import (
     Reader,
     Value,
@@ -37,11 +37,6 @@ from appliance.mtp.wire import (
 )
 from appliance.values import dataclass, replace
 
-#: What a record has only when it is asked for in full.
-_COSTLY = (
-    ObjectPropertyCode.PERSISTENT_UNIQUE_OBJECT_IDENTIFIER,
-    ObjectPropertyCode.DATE_ADDED,
-)
 _HANDLE = struct.Struct("<I")
 _HEAD = struct.Struct("<HH")
 _PREFIX = _HANDLE.size + _HEAD.size
@@ -61,11 +56,6 @@ class Element:
     code: int
     data_type: DataType
     value: Value
-
-
-def is_in_full(items: Iterable[ObjectProperty]) -> bool:
-    """Whether any of these is told only by a record in full."""
-    return any(item.code in _COSTLY for item in items)
 
 
 def decode_prop_list(data: bytes) -> list[Element]:
@@ -178,7 +168,7 @@ class PropListSource:
         self._subjects = subjects
         self._columns = [_Column(item) for item in items]
         self._asks_disk = any(item.group != GROUP_IDENTITY for item in items)
-        self._in_full = is_in_full(items)
+        self._in_full = needs_full_record(item.code for item in items)
         self._some_images_only = any(item.images_only for item in items)
         self._count, self._length = self._measure()
         self._pieces = self._make()

@@ -9,7 +9,7 @@ Spec: MTP 1.1 section 5.3.2 and appendix B. Kept short on purpose: a widespread 
 description of each property before each upload.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from appliance.mtp.codes import (
     ALL,
@@ -165,12 +165,7 @@ def _state() -> Iterator[ObjectProperty]:
         set=_set_modified,
         form=DATE_FORM,
     )
-    yield ObjectProperty(
-        _Code.DATE_ADDED,
-        text,
-        lambda s, r: encode_date(s.added(r.handle) if r.added is None else r.added),
-        form=DATE_FORM,
-    )
+    yield ObjectProperty(_Code.DATE_ADDED, text, lambda s, r: encode_date(r.added), form=DATE_FORM)
     yield ObjectProperty(
         _Code.PERSISTENT_UNIQUE_OBJECT_IDENTIFIER,
         DataType.UINT128,
@@ -211,6 +206,15 @@ def _slow() -> Iterator[ObjectProperty]:
 OBJECT_PROPERTIES = {
     item.code: item for item in sorted((*_identity(), *_state(), *_slow()), key=lambda p: p.code)
 }
+
+
+#: What only a record in full has.
+_IN_FULL = frozenset({_Code.DATE_ADDED, _Code.PERSISTENT_UNIQUE_OBJECT_IDENTIFIER})
+
+
+def needs_full_record(codes: Iterable[int]) -> bool:
+    """Whether any of these properties is told by a record in full alone."""
+    return not _IN_FULL.isdisjoint(codes)
 
 
 def object_property(code: int) -> ObjectProperty:

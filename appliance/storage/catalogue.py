@@ -144,10 +144,6 @@ class Catalogue(Storages):
         """Derive a number from the file system and the kernel's own lasting name of the file."""
         return self._describing.unique_id(handle)
 
-    def added(self, handle: int) -> float:
-        """Tell when an object came to its storage (Unix seconds)."""
-        return self._describing.added(handle)
-
     def open(self, handle: int, offset: int = 0, length: int | None = None) -> FileContent:
         """Open a file's content; beyond its end there is none."""
         with self._lock:

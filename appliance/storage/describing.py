@@ -54,12 +54,6 @@ class Describing:
             with self._lookup.watching(handle):
                 return _lasting_number(volume, *self._lookup.lies_at(handle))
 
-    def added(self, handle: int) -> float:
-        """Tell when an object came to its storage (Unix seconds)."""
-        with self._lock:
-            status, place = self._lookup.look(handle)
-            return _added(status, *place)
-
     def _batch(self, handles: Sequence[int], in_full: bool) -> Iterator[ObjectRecord | None]:
         for folder, group in groupby(handles, self._folder):
             if folder is None:
@@ -90,7 +84,7 @@ class Describing:
                 status = os.stat(place[1], dir_fd=place[0], follow_symlinks=False)
                 self._lookup.check_kind(each, status)
                 number = _lasting_number(volume, *place) if in_full else 0
-                added = _added(status, *place) if in_full else None
+                added = _added(status, *place) if in_full else 0.0
             except (OSError, MtpError):
                 yield None
             else:
@@ -98,7 +92,7 @@ class Describing:
 
 
 def _record(
-    known: Entry, status: os.stat_result, added: float | None = None, unique_id: int = 0
+    known: Entry, status: os.stat_result, added: float = 0.0, unique_id: int = 0
 ) -> ObjectRecord:
     return ObjectRecord(
         known.handle,

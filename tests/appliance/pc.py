@@ -101,5 +101,4 @@ class Pc:
 
 def _network() -> str:
     """Give what the device's end of the cable looks like, and what networkd has said of it."""
-    words = ("networkctl", "--no-pager", "status", "--lines=40", "usb0")
-    return run("sh", "-c", f"{' '.join(words)} 2>&1; ip -s link; ip address")
+    return run("sh", "-c", "networkctl --no-pager --lines=40 status usb0; ip -s link; ip address")

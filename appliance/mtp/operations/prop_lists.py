@@ -18,7 +18,6 @@ from appliance.mtp.prop_lists import (
     Subjects,
     decode_prop_list,
     encode_single,
-    is_in_full,
 )
 from appliance.mtp.properties import (
     GROUP_SLOW,
@@ -27,6 +26,7 @@ from appliance.mtp.properties import (
     ObjectProperty,
     date_of,
     format_of_record,
+    needs_full_record,
     object_property,
 )
 from appliance.mtp.transaction import Reply, Request, Sink
@@ -70,7 +70,8 @@ def _selected(code: int, group: int) -> Sequence[ObjectProperty]:
 
 
 def _of_one(context: Context, handle: int, form: int, items: Sequence[ObjectProperty]) -> Reply:
-    record = context.store.record(handle, in_full=is_in_full(items))
+    in_full = needs_full_record(item.code for item in items)
+    record = context.store.record(handle, in_full=in_full)
     if not _is_wanted(record, form):
         return data_reply(encode_single(context.store, record, ()))
     actual = format_of_record(record)

@@ -14,6 +14,7 @@ from appliance.mtp.properties import (
     OBJECT_PROPERTIES,
     ObjectProperty,
     format_of_record,
+    needs_full_record,
     object_property,
     property_of,
 )
@@ -37,7 +38,7 @@ def get_object_prop_desc(context: Context, request: Request) -> Reply:
 def get_object_prop_value(context: Context, request: Request) -> Reply:
     """Send the value of a property (parameter 2) of an object (parameter 1)."""
     handle, code = request.parameter(0), request.parameter(1)
-    record = context.store.record(handle)
+    record = context.store.record(handle, in_full=needs_full_record((code,)))
     item = property_of(format_of_record(record), code)
     return data_reply(encode_value(item.data_type, item.get(context.store, record)))
 
