@@ -2,10 +2,11 @@
 """A real browser at real pages over a real responder; only root's helper says what a test wants."""
 
 import shutil
-import threading
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,16 @@ from weakref import WeakSet
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from waitress.server import create_server
 
 from appliance.services.control_socket import ControlServer
+from appliance.services.page_server import PageServer
 from appliance.transports.ptpip_listen import Address
+from tests.unit.services.test_webd import turning
 from tests.unit.test_cli import address, serving
 from tests.web.appliance import PASSWORD, FakeAppliance
 from webui import create_app
 from webui.config import Config
+from webui.limits import body_limit
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 #: Milliseconds after which a test fails instead of waiting on.
@@ -80,15 +83,11 @@ def fill(share: Path) -> None:
 
 @contextmanager
 def _http(config: Config) -> Iterator[str]:
-    server = create_server(create_app(config), host="127.0.0.1", port=0, threads=4)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.effective_port}"
-    finally:
-        server.close()
-        server.task_dispatcher.shutdown()
-        thread.join(10)
+    application = create_app(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = PageServer(application, [listener], limit=partial(body_limit, application))
+        with turning(server):
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @contextmanager
