@@ -19,6 +19,7 @@ _LENGTHS = (0, 20, 20, 500, 5_000, 70_000, 300_000)
 _MOST_HANDLES = 60
 #: An answer that says nothing: for what nobody has foreseen.
 _DEFECTS = (ResponseCode.GENERAL_ERROR, ResponseCode.UNDEFINED)
+_KNOWN = frozenset(ResponseCode)
 _WHOLE = re.compile(rb"\[(\d+)\](\.*)\Z")
 
 
@@ -61,15 +62,32 @@ class Busy:
         if not self._names or self._chance.random() < 0.15:
             self._list()
 
+    def ask(self) -> None:
+        """Ask one of the things that clients ask all day long."""
+        handle, storage = self._some(), self._chance.choice(STORAGES)
+        code, *parameters = self._chance.choice(
+            (
+                (Op.GET_OBJECT_INFO, handle),
+                (Op.GET_OBJECT_PROP_VALUE, handle, _NAME),
+                (Op.GET_OBJECT_PROP_LIST, handle, 0, ALL, 0, 0),
+                (Op.GET_OBJECT_REFERENCES, handle),
+                (Op.GET_OBJECT_HANDLES, storage, 0, handle),
+                (Op.GET_NUM_OBJECTS, storage, 0, ALL),
+                (Op.GET_PARTIAL_OBJECT, handle, 1, 1000),
+                (Op.GET_STORAGE_INFO, storage),
+                (Op.GET_DEVICE_INFO,),
+            )
+        )
+        self.call(code, *parameters)
+
     # Asking
 
     def call(self, code: Op, *parameters: int, data: bytes | None = None) -> Answer:
         """Run an operation, whose answer must be one that the specification knows."""
         answer = self._client.call(code, *parameters, data=data)
-        name = ResponseCode(answer.code).name
-        self.codes[name] += 1
-        said = f"{code.name}{parameters}: {name}"
-        assert answer.code in set(ResponseCode), said
+        said = f"{code.name}{parameters}: {answer.code:#x}"
+        assert answer.code in _KNOWN, said
+        self.codes[ResponseCode(answer.code).name] += 1
         assert answer.code not in _DEFECTS or code is Op.END_EDIT_OBJECT, said
         if answer.data is not None:
             self._check(answer.data)

@@ -28,6 +28,8 @@ from tests.torture.busy import Busy
 from tests.torture.measured import Measured, Sample, measured
 
 _ACTS_A_SESSION = 40
+#: After each act, in the suite and in a long run: there a session has ten thousand transactions.
+_FEW_QUESTIONS, _MANY_QUESTIONS = 5, 250
 #: Growth between the second quarter and the last that is no leak: what an allocator keeps (bytes),
 #: the directories that each storage keeps open, a connection that has not quite ended.
 _SLACK = {"memory": 1 << 20, "descriptors": 2 * 24, "threads": 2}
@@ -57,9 +59,10 @@ def test_nothing_grows(place: Path, budget: Budget) -> None:
         each.mkdir()
     samples: list[Sample] = []
     end, done = time.monotonic() + (budget.seconds or 0), 0
+    questions = _MANY_QUESTIONS if budget.is_long else _FEW_QUESTIONS
     with measured(place, *roots) as served:
         for number in count(budget.seed):
-            done += _session(served, random.Random(number))
+            done += _session(served, random.Random(number), questions)
             samples.append(served.sample())
             _empty(roots)
             if len(samples) >= 24 and time.monotonic() > end:
@@ -73,7 +76,7 @@ def test_nothing_grows(place: Path, budget: Budget) -> None:
     )
 
 
-def _session(served: Measured, chance: random.Random) -> int:
+def _session(served: Measured, chance: random.Random, questions: int) -> int:
     """Begin a session, do this and that; how many transactions. Some just break off."""
     with ExitStack() as held:
         client = TcpClient(served.address, held)
@@ -81,6 +84,8 @@ def _session(served: Measured, chance: random.Random) -> int:
         for _ in range(_ACTS_A_SESSION):
             busy.look_around()
             busy.act()
+            for _ in range(questions):
+                busy.ask()
         if chance.random() < 0.5:
             busy.call(Op.CLOSE_SESSION)
         return sum(busy.codes.values())
