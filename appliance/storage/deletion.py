@@ -19,8 +19,8 @@ from appliance.storage.errors import reporting, translate
 from appliance.storage.lookup import Lookup
 from appliance.storage.removal import Removal, empty
 from appliance.storage.survey import Survey, look_over
-from appliance.storage.trash import Slot, Trash
-from appliance.storage.trash_place import Place
+from appliance.storage.trash import Trash
+from appliance.storage.trash_place import Place, Slot
 from appliance.storage.volume import Volume
 from appliance.values import dataclass
 

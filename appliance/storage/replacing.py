@@ -17,7 +17,8 @@ from appliance.storage.directories import Names, keep
 from appliance.storage.lookup import Lookup
 from appliance.storage.staging import StagedFile
 from appliance.storage.survey import look_over
-from appliance.storage.trash import Slot, Trash
+from appliance.storage.trash import Trash
+from appliance.storage.trash_place import Slot
 from appliance.storage.volume import Volume
 
 

@@ -22,7 +22,7 @@ from appliance.storage.removal import clear_away
 from appliance.storage.scanning import ScanMark
 from appliance.storage.trash_days import DayCounter
 from appliance.storage.trash_info import TrashInfo
-from appliance.storage.trash_place import FILES, TOP, Place, describe
+from appliance.storage.trash_place import FILES, INFO, TOP, Place, Slot, describe
 from appliance.values import dataclass, replace
 
 log = logging.getLogger(__name__)
@@ -47,30 +47,20 @@ class TrashPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A name in the trash that has its note already; bytes of the object that is to come, and when
-    that is, as the note says (Unix seconds).
-    """
-
-    place: Place
-    name: bytes
-    size: int
-    dated: float
-
-    def abandon(self) -> None:
-        """Give the name up."""
-        trash_info.remove(self.place.info, self.name)
-
-
-@dataclass(frozen=True, slots=True)
 class _Kept:
-    """An object in the trash: when it came, by the clock that nobody sets, and its bytes. `dated`
-    is what we have written into its note in this run; None where that is older.
+    """An object in the trash: when it came, by the clock that nobody sets, its bytes, and the
+    number of its deletion. `dated` is what we have written into its note in this run; None where
+    that is older.
     """
 
     since: float
     size: int
+    deletion: bytes
     dated: float | None = None
+
+    def known_as(self, name: bytes) -> bytes:
+        """What it is called where days are counted: no object before or after it is called so."""
+        return b"%s/%s" % (name, self.deletion) if self.deletion else name
 
 
 class Trash:
@@ -123,24 +113,22 @@ class Trash:
 
     def reserve(self, path: Names, size: int, place: Place) -> Slot:
         """Write the note of an object that is to come. Raises OSError, ValueError."""
-        now = time.time()
-        info = TrashInfo(path, now, size)
+        info = TrashInfo(path, time.time(), size, os.urandom(8).hex().encode())
         while True:
             try:
-                name = trash_place.write_note(place, info)
+                return trash_place.write_note(place, info)
             except OSError as error:
                 if error.errno not in NO_SPACE or not self.expunge_oldest():
                     raise
-            else:
-                return Slot(place, name, size, now)
 
     def put(self, slot: Slot, source_fd: int, source: bytes) -> None:
         """Let an object take its slot, in one step. Raises OSError."""
         with self._lock:
             was_current = self._mark is not None and self._mark.is_current(slot.place.files)
             syscalls.rename_new(source_fd, source, slot.place.files, slot.name)
-            self._kept[slot.name] = _Kept(time.monotonic(), slot.size, slot.dated)
-            self._size += slot.size
+            info, size = slot.info, slot.info.size or 0
+            self._kept[slot.name] = _Kept(time.monotonic(), size, info.deletion, info.deleted)
+            self._size += size
             self._settle(slot.place.files, was_current=was_current)
 
     # Out
@@ -236,9 +224,20 @@ class Trash:
         with self._lock, suppress(OSError, MtpError):
             self._refresh()
             if self.policy is not None and self._kept:
-                days = self._days.count(self._directories.get(TOP), self._kept.keys())
-                return {name for name, count in days.items() if count >= self.policy.days}
+                names = {kept.known_as(name): name for name, kept in self._kept.items()}
+                days = self._days.count(self._directories.get(TOP), names)
+                old = {names[each] for each, count in days.items() if count >= self.policy.days}
+                return set(filter(self._is_the_known_one, old))
         return set()
+
+    def _is_the_known_one(self, name: bytes) -> bool:
+        """Whether no other program has put another object there by the same name."""
+        info = trash_info.read(self._directories.get(INFO), name)
+        if info.deletion == self._kept[name].deletion:
+            return True
+        del self._kept[name]
+        self._mark = None
+        return False
 
     def _excess(self, too_old: Collection[bytes] = ()) -> list[bytes]:
         with self._lock:
@@ -296,5 +295,6 @@ def _read_one(place: Place, name: bytes) -> _Kept:
     try:
         info = describe(place, name)
     except OSError:
-        return _Kept(now, 0)
-    return _Kept(now - max(0.0, time.time() - (info.deleted or 0)), info.size or 0)
+        return _Kept(now, 0, b"")
+    age = max(0.0, time.time() - (info.deleted or 0))
+    return _Kept(now - age, info.size or 0, info.deletion)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """For how many days each object has been in the trash, as far as they were seen to pass.
 
-    {"version": 1, "seen": [20785, 20786], "kept": {"holiday.jpg": 2}}
+    {"version": 1, "seen": [20785, 20786], "kept": {"holiday.jpg/0123456789abcdef": 2}}
 
 `.mtp-appliance/trash/days.json`: days that were counted, as the clock called them (since 1970), and
-how many each object has been there for. The dates in the notes are not asked: a board without a
+how many each object has been there for. An object is known by its name there and by the number of
+its deletion, from its note; so what comes later by the same name begins anew, whatever the file
+still says, and whenever the power went. The dates in the notes are not asked: a board without a
 clock of its own starts at any time, and a wrong clock must delete nothing. So a day counts once,
 when the clock names it for the first time, and a start of the program counts one at most, as does
 each day that it runs. A file that cannot be read, or written, only makes the days longer.
@@ -49,7 +51,10 @@ class DayCounter:
         self._not_before = -math.inf
 
     def count(self, trash_fd: int, names: Collection[bytes]) -> dict[bytes, int]:
-        """Say for how many days each object has been there, in the trash whose directory it is."""
+        """Say for how many days each object has been there, in the trash whose directory it is.
+
+        `names` have never been another object's.
+        """
         known, now, today = _read(trash_fd), time.monotonic(), int(time.time()) // _DAY
         if not names or today in known.seen or now < self._not_before:
             return {name: known.kept.get(name, 0) for name in names}

@@ -5,9 +5,12 @@
     Path=holidays/caf%C3%A9.jpg
     DeletionDate=2025-01-31T12:00:00
     X-MTP-Appliance-Size=1048576
+    X-MTP-Appliance-Deletion=0123456789abcdef
 
 The path is relative to the storage's root, its bytes percent-encoded; the date is local time. The
-last line is ours: the bytes that the storage gets back, so that nothing has to be counted again.
+last two lines are ours: the bytes that the storage gets back, so that nothing has to be counted
+again, and a number that no other deletion has, for a name in the trash is given to one object after
+another, and dates are whatever the clock says.
 What a note says is not believed further than it can do harm: a path is a row of plain components.
 """
 
@@ -24,23 +27,28 @@ from appliance.values import dataclass, replace
 
 SUFFIX = b".trashinfo"
 _HEAD = b"[Trash Info]"
-_SIZE = b"X-MTP-Appliance-Size"
+_SIZE, _DELETION = b"X-MTP-Appliance-Size", b"X-MTP-Appliance-Deletion"
 #: Bytes of a note; one that would be longer is not written, and none is read further.
 _MAX_SIZE = 1 << 16
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
 _ESCAPE = rb"%([0-9A-Fa-f]{2})"
 _NUMBER = rb"[0-9]{1,18}"
+_NUMBER_OF_DELETION = rb"[0-9a-f]{16}"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
 class TrashInfo:
-    """Where an object lay (names from the root down; none: not known), when it went, its bytes."""
+    """Where an object lay (names from the root down; none: not known), when it went, its bytes.
+
+    `deletion`: 16 digits that are this deletion's alone; empty where the note is not one of ours.
+    """
 
     path: Names = ()
     deleted: float | None = None
     size: int | None = None
+    deletion: bytes = b""
 
 
 def encode(info: TrashInfo) -> bytes:
@@ -53,6 +61,7 @@ def encode(info: TrashInfo) -> bytes:
         b"Path=" + path,
         b"DeletionDate=" + date.encode(),
         b"%s=%d" % (_SIZE, info.size or 0),
+        *((b"%s=%s" % (_DELETION, info.deletion),) if info.deletion else ()),
     )
     note = b"\n".join(lines) + b"\n"
     if len(note) > _MAX_SIZE:
@@ -70,6 +79,7 @@ def decode(note: bytes) -> TrashInfo:
         _path(values.get(b"Path", b"")),
         _date(values.get(b"DeletionDate", b"")),
         _size(values.get(_SIZE, b"")),
+        _deletion(values.get(_DELETION, b"")),
     )
 
 
@@ -133,3 +143,7 @@ def _date(value: bytes) -> float | None:
 
 def _size(value: bytes) -> int | None:
     return int(value) if re.fullmatch(_NUMBER, value) else None
+
+
+def _deletion(value: bytes) -> bytes:
+    return value if re.fullmatch(_NUMBER_OF_DELETION, value) else b""

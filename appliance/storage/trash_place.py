@@ -36,7 +36,7 @@ from appliance.storage.trash_info import TrashInfo
 from appliance.values import dataclass
 
 TOP = (STAGING, TRASH)
-FILES, _INFO, _EXPUNGED = ((*TOP, name) for name in (b"files", b"info", b"expunged"))
+FILES, INFO, _EXPUNGED = ((*TOP, name) for name in (b"files", b"info", b"expunged"))
 #: Bytes of a name in the trash; room is left for digits and for the note's extension.
 _MAX_NAME = 200
 _ATTEMPTS = 20
@@ -51,9 +51,22 @@ class Place:
     expunged: int
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A name in the trash that has its note already, for an object that is to come."""
+
+    place: Place
+    name: bytes
+    info: TrashInfo
+
+    def abandon(self) -> None:
+        """Give the name up."""
+        trash_info.remove(self.place.info, self.name)
+
+
 def make(root_fd: int) -> bool:
     """Make the directories that are missing; whether that for objects was. Raises OSError."""
-    for path in ((STAGING,), TOP, _INFO, _EXPUNGED):
+    for path in ((STAGING,), TOP, INFO, _EXPUNGED):
         _make(root_fd, path)
     is_new = _make(root_fd, FILES)
     if is_new:  # the workplace was there, but need not be on the disk
@@ -64,7 +77,7 @@ def make(root_fd: int) -> bool:
 def open_all(directories: Directories, held: ExitStack) -> Place:
     """Open the directories; until `held` ends, `clean` leaves them alone. Raises OSError."""
     files, expunged = (keep(directories.get(path), held) for path in (FILES, _EXPUNGED))
-    info = open_directory(b".", directories.get(_INFO))
+    info = open_directory(b".", directories.get(INFO))
     held.callback(os.close, info)
     with suppress(OSError):  # a file system without locks, or another program that starts
         fcntl.flock(info, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -79,6 +92,7 @@ def describe(place: Place, name: bytes) -> TrashInfo:
         info.path or (name,),
         status.st_ctime if info.deleted is None else info.deleted,
         look_over(place.files, name).size if info.size is None else info.size,
+        info.deletion,
     )
 
 
@@ -88,7 +102,7 @@ def clean(root_fd: int) -> None:
         expunged = held.enter_context(opened(root_fd, _EXPUNGED))
         for name, _ in entries(expunged):
             clear_away(expunged, name)
-        info = held.enter_context(opened(root_fd, _INFO))
+        info = held.enter_context(opened(root_fd, INFO))
         files = held.enter_context(opened(root_fd, FILES))
         if lock(info):
             _remove_lonely_notes(info, {name for name, _ in entries(files)})
@@ -100,13 +114,13 @@ def _remove_lonely_notes(info_fd: int, present: set[bytes]) -> None:
             clear_away(info_fd, note)
 
 
-def write_note(place: Place, info: TrashInfo) -> bytes:
-    """Write a note under a name that is free, which is returned. Raises OSError, ValueError."""
+def write_note(place: Place, info: TrashInfo) -> Slot:
+    """Write a note under a name that is free. Raises OSError, ValueError."""
     for name in _possible_names(info.path[-1]):
         with suppress(FileExistsError):
             trash_info.write(place.info, name, info)
             sync(place.info)
-            return name
+            return Slot(place, name, info)
     raise FileExistsError(errno.EEXIST, f"{_ATTEMPTS} names are taken")
 
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -536,6 +536,96 @@ def test_a_run_that_goes_on_counts_its_days(
         monkeypatch.setattr(time, "time", partial(float, true + day * DAY))
         monkeypatch.setattr(time, "monotonic", partial(float, running + day * DAY))
         assert keeping.trash_purge() == (day == 30), day
+
+
+def wait(monkeypatch: pytest.MonkeyPatch, *, days: int) -> None:
+    """Let days pass while the program runs."""
+    wall, running = time.time() + days * DAY, time.monotonic() + days * DAY
+    monkeypatch.setattr(time, "time", partial(float, wall))
+    monkeypatch.setattr(time, "monotonic", partial(float, running))
+
+
+def keep_for(store: Catalogue, monkeypatch: pytest.MonkeyPatch, *, days: int) -> None:
+    """Delete a file, which is in the trash for some days then; the day of its coming is none."""
+    store.delete(put(store, "file", b"old"))
+    for _ in range(days):
+        assert store.trash_purge() == 0
+        wait(monkeypatch, days=1)
+
+
+@pytest.mark.parametrize("end", ["emptied", "restored", "emptied behind its back"])
+def test_what_takes_a_name_that_was_left_has_all_its_days(
+    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """An empty trash is not counted, so that the file says 29 for a long time."""
+    keep_for(keeping, monkeypatch, days=30)
+    if end == "emptied":
+        keeping.trash_empty()
+    elif end == "restored":
+        keeping.trash_restore(FIRST, "file")
+        (root / "file").unlink()
+    else:
+        for each in ("files/file", "info/file.trashinfo"):
+            trash(root, each).unlink()
+    for day in range(31):
+        wait(monkeypatch, days=1 if day else 90)
+        if day == 0:
+            keeping.delete(put(keeping, "file", b"new"))
+        assert [name for name, _ in listed(keeping)] == ["file"]
+        assert keeping.trash_purge() == (day == 30), day
+
+
+def test_what_takes_a_name_on_the_day_on_which_it_was_purged_has_all_its_days(
+    keeping: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_for(keeping, monkeypatch, days=30)
+    assert keeping.trash_purge() == 1
+    for replacing in (b"new", b"newer"):
+        put(keeping, "file", replacing)
+    assert [name for name, _ in listed(keeping)] == ["file"]
+    assert keeping.trash_purge() == 0
+
+
+def test_what_another_program_puts_there_by_a_known_name_has_all_its_days(
+    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_for(keeping, monkeypatch, days=30)
+    with Catalogue([Folder(root, "Again")], trash=KEPT) as other:
+        other.trash_empty()
+        other.delete(put(other, "file", b"new"))
+    for day in range(32):  # the one of its first look counts no more than that of its coming
+        assert keeping.trash_purge() == (day == 31), day
+        wait(monkeypatch, days=1)
+
+
+def test_a_power_cut_makes_no_days_shorter(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was written when it came: the file of the days is the newest, or any older one."""
+    written = set()
+    for cut in (*STEPS, (trash_module, "clear_away"), (trash_info, "remove")):
+        with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+            keep_for(store, monkeypatch, days=30)
+            written.add(trash(root, "days.json").read_text())
+            cut_off(monkeypatch, *cut, store.trash_empty)
+        for said in written:
+            trash(root, "days.json").write_text(said)
+            with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+                store.trash_empty()
+                store.delete(put(store, "file", b"new"))
+                assert store.trash_purge() == 0
+                store.trash_empty()
+
+
+def cut_off(
+    monkeypatch: pytest.MonkeyPatch, module: object, step: str, act: Callable[[], object]
+) -> None:
+    """Let the power go at a step of some work, if it gets there."""
+
+    def cut(*_: object, **__: object) -> None:
+        raise PowerCutError
+
+    with monkeypatch.context() as patch, suppress(PowerCutError):
+        patch.setattr(module, step, cut)
+        act()
 
 
 @pytest.mark.parametrize(
