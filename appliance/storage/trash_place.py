@@ -117,11 +117,22 @@ def _remove_lonely_notes(info_fd: int, present: set[bytes]) -> None:
 def write_note(place: Place, info: TrashInfo) -> Slot:
     """Write a note under a name that is free. Raises OSError, ValueError."""
     for name in _possible_names(info.path[-1]):
+        if _is_taken(place, name):
+            continue
         with suppress(FileExistsError):
             trash_info.write(place.info, name, info)
             sync(place.info)
             return Slot(place, name, info)
     raise FileExistsError(errno.EEXIST, f"{_ATTEMPTS} names are taken")
+
+
+def _is_taken(place: Place, name: bytes) -> bool:
+    """Whether an object has the name already, be it without a note. Raises OSError."""
+    try:
+        os.stat(name, dir_fd=place.files, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _possible_names(name: bytes) -> Iterator[bytes]:

@@ -268,6 +268,26 @@ def test_something_in_its_place_is_not_followed(
     assert keeping.storage(FIRST).free > 0
 
 
+@pytest.mark.parametrize("act", ["delete", "replace"])
+@pytest.mark.parametrize("what", ["file", "folder", "dangling link"])
+def test_what_lies_there_without_a_note_keeps_its_name_and_costs_nothing(
+    keeping: Catalogue, root: Path, act: str, what: str
+) -> None:
+    plant(root, "file").unlink()
+    there = trash(root, "files", "file")
+    if what == "file":
+        there.touch()
+    elif what == "folder":
+        there.mkdir()
+    else:
+        there.symlink_to("nowhere")
+    handle = put(keeping, "file", b"old")
+    keeping.delete(handle) if act == "delete" else put(keeping, "file", b"new")
+    mine = {name for name, _ in listed(keeping)} - {"file"}
+    assert [trash(root, "files", name).read_bytes() for name in mine] == [b"old"]
+    assert len(list(trash(root, "info").iterdir())) == 1
+
+
 @pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
 @pytest.mark.parametrize("call", ["mkdir", "note", "rename"])
 def test_deletion_works_all_the_same(
