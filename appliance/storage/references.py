@@ -251,10 +251,7 @@ class References:
         with ExitStack() as held, reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
             with self._lock:
                 root_fd = keep(volume.directories.get(), held)
-            try:
-                now = reference_file.stamp(root_fd)
-            except OSError:
-                now = NO_FILE
+            now = reference_file.stamp(root_fd)
             known = self._pages.get(volume)
             if known is None or known.stamp != now:
                 book = {} if now == NO_FILE else reference_file.read(root_fd)
