@@ -442,6 +442,22 @@ def failing_pieces(_: int) -> Iterator[bytes]:
     raise OSError(errno.EIO, "bad sector")
 
 
+def test_what_moves_into_a_storage_leaves_what_is_written_there(root: Path, second: Path) -> None:
+    """Nobody has asked for what that storage has."""
+    with Catalogue([Folder(second, "Stick")]) as store:
+        fill(store)
+    folders = [Folder(root, "Card"), Folder(second, "Stick")]
+    with Catalogue(folders) as store:
+        lists = [put(store, "mine.pla"), put(store, "song")]
+        store.set_references(lists[0], lists[1:])
+        store.move(lists[0], SECOND, 0)
+    with Catalogue([Folder(second, "Stick")]) as store:
+        assert shown(store) == ["two", "three", "one"]
+    with Catalogue(folders) as store:
+        handle = find(store, "mine.pla", storage=SECOND)
+        assert [store.entry(each).name for each in store.references(handle)] == ["song"]
+
+
 def test_names_that_are_no_text(root: Path) -> None:
     raw = os.fsencode(root) + b"/na\xefve"
     Path(os.fsdecode(raw)).write_text("1")
