@@ -897,6 +897,28 @@ def test_a_storage_that_is_missing_hides_no_other(
     assert both.trash_empty() == 1
 
 
+def test_a_storage_that_fails_keeps_no_other_from_being_purged(
+    root: Path, second: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = [Folder(root, "Card"), Folder(second, "Stick")]
+    for each in folders:
+        plant(each.path, "file", note=note("file"))
+    with Catalogue(folders, trash=TrashPolicy(days=0)) as store:
+        bad = store._lookup.volumes.present(FIRST).trash
+
+        def failing(one: trash_module.Trash) -> int:
+            if one is bad:
+                raise OSError(errno.EIO, "bad sector")
+            return MIB
+
+        with monkeypatch.context() as patch:
+            patch.setattr(trash_module.Trash, "limit", property(failing))
+            assert store.trash_purge() == 1
+        assert "of Card could not be looked through" in caplog.text
+        assert not trash(second, "files", "file").exists()
+        assert store.trash_purge() == 1
+
+
 def test_hidden_names_come_back_unseen(root: Path) -> None:
     plant(root, "one", note=note(".hidden/one"))
     plant(root, "two", note=note("folder/.two"))
