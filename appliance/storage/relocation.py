@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.storage import removal, syscalls, trees
+from appliance.storage import removal, survey, syscalls, trees
 from appliance.storage.directories import keep, sync
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, creating
-from appliance.storage.trash import NO_SPACE
+from appliance.storage.survey import Survey
 from appliance.storage.volume import Volume
 from appliance.values import dataclass
 
@@ -76,7 +76,8 @@ class Relocation:
             with self._lock:
                 journey = self._begin(handle, storage_id, parent, held)
                 is_folder = self._table.is_folder(handle)
-            with self._staged(journey) as (workplace, staged), self._lock:
+            seen = _look_ahead(journey)
+            with self._staged(journey, seen.size) as (workplace, staged), self._lock:
                 fd = self._arrive(journey, workplace, staged)
                 copied = self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
                 self._lookup.note_own(copied, fd)
@@ -133,8 +134,8 @@ class Relocation:
 
     def _move_by_copy(self, journey: _Journey) -> None:
         """Copy, and only when the copy is there let the object vanish; each in one step."""
-        before = trees.look(journey.origin_fd, journey.name)
-        with self._staged(journey) as (workplace, staged), self._lock:
+        before = _look_ahead(journey)
+        with self._staged(journey, before.size) as (workplace, staged), self._lock:
             target_fd = self._arrive(journey, workplace, staged)
             try:
                 with reporting():
@@ -147,7 +148,9 @@ class Relocation:
                 raise
             self._settle(journey, target_fd)
             self._lookup.renew(journey.handle)
-        if trees.look(leaving, leftover) == before:
+        with reporting():
+            after = survey.look_ahead(leaving, leftover)
+        if after.version == before.version:
             removal.clear_away(leaving, leftover)
         else:
             self._give_back(journey, leaving, leftover)
@@ -165,17 +168,20 @@ class Relocation:
                 self._lookup.scan_anew(journey.origin)
 
     @contextmanager
-    def _staged(self, journey: _Journey) -> Iterator[tuple[int, bytes]]:
-        """Copy into the workplace, without the lock; what is still there at the end is removed."""
-        if stat.S_ISREG(journey.status.st_mode):
-            journey.volume.require_space(journey.status.st_size)
+    def _staged(self, journey: _Journey, size: int) -> Iterator[tuple[int, bytes]]:
+        """Copy into the workplace, without the lock; what is still there at the end is removed.
+
+        `size`: bytes that it takes; where they cannot be had nothing is copied, and no trash lost.
+        """
+        journey.volume.require_space(size)
         with self._lock:
             workplace = keep(self._lookup.workplace(journey.volume), journey.held)
             staged = journey.volume.staging.new_name()
             stay = journey.volume.stay()
         try:
             with reporting():
-                _copy(journey, workplace, staged)
+                make_room = journey.volume.trash.expunge_oldest
+                trees.copy(journey.origin_fd, journey.name, workplace, staged, make_room)
             yield workplace, staged
         except MtpError:
             stay()  # where the storage has gone away, that is why
@@ -218,16 +224,10 @@ class Relocation:
         self._lookup.note_own(handle, target_fd)
 
 
-def _copy(journey: _Journey, workplace: int, staged: bytes) -> None:
-    """Copy; where the disk gets full, anew after room has been made, if there is some to make."""
-    while True:
-        try:
-            trees.copy(journey.origin_fd, journey.name, workplace, staged)
-            return
-        except OSError as error:
-            if error.errno not in NO_SPACE or not journey.volume.trash.expunge_oldest():
-                raise
-        removal.clear_away(workplace, staged)
+def _look_ahead(journey: _Journey) -> Survey:
+    """Look at what is to be copied; for a tree that takes a while, and no lock."""
+    with reporting():
+        return survey.look_ahead(journey.origin_fd, journey.name, block=journey.volume.block)
 
 
 def _version(status: os.stat_result) -> tuple[int, int, int]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
-from appliance.storage import Catalogue, relocation, removal, syscalls, trees
+from appliance.storage import Catalogue, relocation, removal, survey, syscalls, trees
+from appliance.storage.survey import Survey
 from tests.unit.storage.conftest import Mount
 from tests.unit.storage.helpers import (
     AT_REST,
@@ -412,19 +413,19 @@ def test_what_comes_into_a_tree_on_its_way_is_not_lost(
 ) -> None:
     root, handle = tree.parent, find(far, tree.name)
     (tree / "inner").mkdir(exist_ok=True)
-    copy, look = trees.copy, trees.look
+    copy, look = trees.copy, survey.look_ahead
 
     def copying(*arguments: Any) -> None:
         copy(*arguments)
         (tree / "inner" / "late").write_text("precious")
 
-    def looking(*arguments: Any) -> int:
+    def looking(*arguments: Any, **named: Any) -> Survey:
         if taken and not tree.exists():
             tree.mkdir()
-        return look(*arguments)
+        return look(*arguments, **named)
 
     monkeypatch.setattr(trees, "copy", copying)
-    monkeypatch.setattr(trees, "look", looking)
+    monkeypatch.setattr(survey, "look_ahead", looking)
     far.move(handle, SECOND, 0)
     assert far.entry(handle).storage_id == SECOND
     assert (second / tree.name).exists()
