@@ -265,6 +265,7 @@ class Lookup(Served):
         if twin is None:
             return 0
         self.table.drop(twin)
+        self.waiting.pop(twin, None)  # what still waits for the name gets it no more
         return twin
 
     def enter(self, folder: int, name: bytes, *, is_folder: bool) -> int:
