@@ -246,13 +246,21 @@ class Flusher:
         """Tell that a file of which a PC was told that it is written is not."""
         with self._lock:
             home, is_wanted = upload.home, upload.handle in self._lookup.waiting
+            self._forget(upload)
             if home is not None and is_wanted:
                 log.error("LOST    %a, which was not on the disk yet: %s", home.name, error)
-                if self._lookup.table.is_alive(upload.handle):
-                    self._lookup.table.drop(upload.handle)
-                    self._lookup.announcements.tell(ChangeKind.REMOVED, upload.handle)
-            self._forget(upload)
+                self._drop(upload.handle)
         upload.staged.remove()
+
+    def _drop(self, handle: int) -> None:
+        """Forget a file that did not get its name; an older one that has it is seen again."""
+        table = self._lookup.table
+        if table.is_alive(handle):
+            folder, name = table.parent(handle), table.name(handle)
+            table.drop(handle)
+            self._lookup.announcements.tell(ChangeKind.REMOVED, handle)
+            self._lookup.doubt(folder)
+            self._lookup.watcher.look_again(folder, name)
 
     def _forget(self, upload: StagedUpload) -> None:
         del self._uploads[upload.handle]

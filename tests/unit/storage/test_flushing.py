@@ -18,6 +18,7 @@ from appliance.storage.replacing import Replacing
 from tests.unit.storage.ear import PATIENCE, Ear
 from tests.unit.storage.helpers import (
     FIRST,
+    at_rest,
     begin,
     content,
     find,
@@ -247,6 +248,44 @@ def test_what_does_not_reach_the_disk_is_told(
         fast.record(handles[0])
     assert names(fast) == ["0"]
     assert fast.unsafe() == Unsafe()
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no file's content reach the disk."""
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "bad sector")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+
+
+@pytest.mark.usefixtures("failing")
+@pytest.mark.parametrize("serving", ["fast", "watched"])
+def test_what_was_to_be_replaced_is_seen_again(
+    request: pytest.FixtureRequest, root: Path, serving: str
+) -> None:
+    store: Catalogue = request.getfixturevalue(serving)
+    (root / "old").write_bytes(b"as it was")
+    at_rest(root)
+    store.children(FIRST, 0)
+    new = put(store, "old", b"lost")
+    store.settle()
+    (old,) = store.children(FIRST, 0)
+    assert old != new
+    assert content(store, old) == b"as it was"
+
+
+@pytest.mark.usefixtures("failing")
+def test_what_was_to_be_replaced_is_told_of(watched: Catalogue, root: Path) -> None:
+    (root / "old").write_bytes(b"as it was")
+    watched.children(FIRST, 0)
+    ear = Ear(watched, root)
+    new = put(watched, "old", b"lost")
+    watched.settle()
+    removed, added = ear.all()
+    assert removed == (ChangeKind.REMOVED, new)
+    assert added == (ChangeKind.ADDED, find(watched, "old"))
 
 
 def test_a_folder_that_goes_on_the_device_takes_along_what_waits(
