@@ -31,6 +31,8 @@ NOBODY_ELSE: Allowed = {}
 
 #: Seconds; one who connects and says nothing is in nobody's way for longer.
 _PATIENCE = 5.0
+#: Seconds between two attempts to accept where there are no descriptors left.
+_PAUSE = 0.2
 #: Bytes of a question: a settings file, and more.
 _LONGEST = 1 << 20
 _CREDENTIALS = struct.Struct("3i")
@@ -45,6 +47,7 @@ class ControlServer:
         self._is_shared = bool(allowed)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
 
     def __enter__(self) -> Self:
         try:
@@ -61,6 +64,7 @@ class ControlServer:
         if self._thread is None:
             self._listener.close()
             return
+        self._closing.set()
         with suppress(OSError):
             self._path.unlink()
         with suppress(OSError):
@@ -83,12 +87,15 @@ class ControlServer:
         self._listener.listen(4)
 
     def _serve(self) -> None:
-        while True:
+        while not self._closing.is_set():
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return  # closed
-            self._answers.to(connection)
+            except OSError as error:
+                if not self._closing.is_set():
+                    log.warning("CONTROL cannot accept: %s", error.strerror)
+                    self._closing.wait(_PAUSE)
+            else:
+                self._answers.to(connection)
 
 
 class Answers:

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from contextlib import suppress
+from errno import ENOSPC
 from pathlib import Path
 from typing import Self
 
@@ -55,11 +56,10 @@ class StatusFile:
     def write(self, status: Status) -> None:
         """Replace the content; where that fails, the old one stays."""
         try:
-            fd = _open(self._new, os.O_TRUNC)
-            try:
-                os.write(fd, encode(status))
-            finally:
-                os.close(fd)
+            with os.fdopen(_open(self._new, os.O_TRUNC), "wb", buffering=0) as file:
+                data = encode(status)
+                if file.write(data) < len(data):
+                    raise OSError(ENOSPC, os.strerror(ENOSPC))
             self._new.replace(self.path)
         except OSError as error:
             log.warning("STATUS  cannot be written: %s", error)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.mtp.codes import EventCode, OperationCode, ResponseCode
+from appliance.mtp.codes import EventCode, FormatCode, OperationCode, ResponseCode
+from appliance.mtp.datasets import ObjectInfo
 from appliance.storage import Catalogue, Folder
 from tests.fakes.client import Client, ConnectClient
 from tests.protocol.initiator import ROOT, STORAGE, Initiator
@@ -51,6 +52,22 @@ def test_storages_come_and_go(share: Path, more: Path, connect: ConnectClient) -
         assert pc.names() == before
         again = device(client).add_storage(Folder(more, "Card 2"))
         assert again != added
+
+
+@pytest.mark.parametrize("unnamed", [0, ROOT])
+def test_what_names_no_storage_goes_into_one_that_is_there(
+    share: Path, more: Path, connect: ConnectClient, unnamed: int
+) -> None:
+    with connect(share, more) as client:
+        pc = Initiator(client).open()
+        share.rename(share.with_name("elsewhere"))
+        pc.put("new", b"new", storage=unnamed)
+        assert (more / "new").read_bytes() == b"new"
+        assert pc.mkdir("folder", storage=unnamed).ok
+        more.rename(more.with_name("gone"))
+        data = ObjectInfo(0, FormatCode.UNDEFINED, 1, 0, "none").encode()
+        refused = pc.refused(Op.SEND_OBJECT_INFO, unnamed, ROOT, data=data)
+        assert refused == Response.STORE_NOT_AVAILABLE
 
 
 def test_the_only_storage_may_go(share: Path, connect: ConnectClient) -> None:

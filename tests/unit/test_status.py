@@ -3,6 +3,8 @@
 
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
 from dataclasses import fields
@@ -175,6 +177,25 @@ def test_a_status_is_true_while_its_writer_lives(tmp_path: Path) -> None:
     file.close()
     assert not_running(path)
     assert not path.exists()
+
+
+def test_where_there_is_no_room_the_old_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "status.json"
+    file = StatusFile.claim(path)
+    assert file is not None
+    file.write(Status(name="old"))
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+        file.write(Status(name="new"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert read(path).name == "old"
+    file.close()
 
 
 def test_a_writer_that_was_killed_is_seen_at_once(tmp_path: Path) -> None:

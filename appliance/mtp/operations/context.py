@@ -134,12 +134,23 @@ def destination(context: Context, storage_id: int, parent: int) -> tuple[int, in
         return folder.storage_id, parent
     if storage_id not in (0, ALL):
         return storage_id, 0
-    ids = store.storage_ids()
-    writable = (each for each in ids if not store.storage(each).read_only)
-    default = next(writable, ids[0] if ids else None)
-    if default is None:
+    return _default_storage(context), 0
+
+
+def _default_storage(context: Context) -> int:
+    """Choose the first storage that can be written to; one whose disk is missing cannot."""
+    found = None
+    for each in context.store.storage_ids():
+        try:
+            is_read_only = context.store.storage(each).read_only
+        except MtpError:
+            continue
+        if not is_read_only:
+            return each
+        found = found or each
+    if found is None:
         raise MtpError(ResponseCode.STORE_NOT_AVAILABLE)
-    return default, 0
+    return found
 
 
 def _folder(context: Context, parent: int) -> Entry:

@@ -4,15 +4,17 @@
 import errno
 import json
 import logging
+import resource
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.control import ask, socket_path
+from appliance.control import ask, encode, socket_path
 from appliance.errors import ApplianceError, ExitStatus
 from appliance.services import control_socket
 from appliance.services.control_socket import ControlServer
@@ -48,6 +50,23 @@ def test_asking(path: Path) -> None:
     text = "\n\0ümläut" * 10_000
     assert ask(path, "echo", text=text) == text
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_want_of_descriptors_gets_over(path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    question = encode({"verb": "add", "arguments": {"a": 1, "b": 2}})
+    with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+            for each in (first, second):  # for the second there is none on the other side
+                each.settimeout(10)
+                each.connect(str(path))
+                each.sendall(question)
+            assert json.loads(first.recv(1000)) == {"result": 3}
+            time.sleep(0.1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert json.loads(second.recv(1000)) == {"result": 3}
 
 
 def test_others_may_ask_for_what_they_are_allowed(
