@@ -126,7 +126,6 @@ def destination(context: Context, storage_id: int, parent: int) -> tuple[int, in
 
     Storage 0 and 0xFFFFFFFF are the parent's storage, or else the first that can be written to.
     """
-    store = context.store
     if not is_root(parent):
         folder = _folder(context, parent)
         if storage_id not in (0, ALL, folder.storage_id):
