@@ -62,8 +62,9 @@ the other way round.
 A shell, for who builds upon this: in config.txt say enable_uart=1, and add to
 the line in cmdline.txt
     console=ttyS1,115200 systemd.debug_shell=ttyS1
-Then there is a root shell at GPIO 14 and 15 (115200 baud). Nobody can log in
-in any other way: root has no password, and there is no SSH.
+(on a Zero without W ttyAMA0, with Raspberry Pi OS's kernel ttyS0). Then there
+is a root shell at GPIO 14 and 15 (115200 baud). Nobody can log in in any other
+way: root is locked, and there is no SSH.
 """
 
 

@@ -45,9 +45,9 @@ inside() {
 }
 
 # Readable by all, whatever the umask here; what is there already keeps its place and its mode.
-copy_tree() { # copy_tree FROM TO
+copy_tree() { # copy_tree FROM TO [WITHOUT]
     mkdir -p "$2"
-    tar -C "$1" --exclude=__pycache__ --owner=0 --group=0 --mode=u=rwX,go=rX -cf - . |
+    tar -C "$1" --exclude=__pycache__ ${3:+"--exclude=$3"} --owner=0 --group=0 --mode=u=rwX,go=rX -cf - . |
         tar -C "$2" --no-overwrite-dir -xpf -
 }
 
@@ -73,9 +73,10 @@ copy_packages() {
 }
 
 copy_overlay() {
-    for top in etc usr; do
-        copy_tree "$here/$top" "$root/$top"
-    done
+    settings=./mtp-appliance/settings.toml kept=''
+    [ ! -e "$root/etc/$settings" ] || kept=$settings # somebody's own
+    copy_tree "$here/etc" "$root/etc" "$kept"
+    copy_tree "$here/usr" "$root/usr"
 }
 
 settle() {

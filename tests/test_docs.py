@@ -151,7 +151,7 @@ def test_the_settings_for_the_card_are_good() -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", text("docs/flash.md"), re.DOTALL)
     settings, findings = interpret(tomllib.loads(example))
     assert (findings.errors, findings.warnings) == ([], [])
-    assert settings.wifi_ptpip
+    assert settings.wifi_page
 
 
 def test_the_man_page_has_the_table_of_lights() -> None:

@@ -74,9 +74,13 @@ def test_installed_offline_and_again(tmp_path: Path) -> None:
     target.mkdir()
     make_wheels(wheels)
     overlay = copy_overlay(tmp_path, wheels)
-    for _ in range(2):
+    settings = target / "etc/mtp-appliance/settings.toml"
+    for content in (OVERLAY / "etc/mtp-appliance/settings.toml").read_text(), "somebody's own":
+        if settings.exists():
+            settings.write_text(content)
         done = install(target, overlay=overlay, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
         assert done.returncode == 0, done.stderr
+        assert settings.read_text() == content
     library = target / "usr/lib/mtp-appliance"
     for each in ("functionfs", "ioctl_opt", "libaio", "appliance"):
         assert (library / each / "__init__.py").exists()

@@ -56,7 +56,7 @@ def _web(arguments: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         raise ApplianceError(
             f"the settings page needs {error.name}",
-            hint="pip install 'mtp-appliance[web]'",
+            hint="pip install '.[web]', where the project lies",
             status=ExitStatus.FAILURE,
         ) from None
     webd.serve(

@@ -25,8 +25,8 @@ def software(machine: Machine) -> Iterator[Finding]:
         advice = "apt install libaio1t64, on Debian 12 libaio1"
         yield warning("software", "libaio is missing, which USB needs", advice)
     for module, package, what in (
-        ("functionfs", "mtp-appliance[usb]", "which USB needs"),
-        ("PIL", "mtp-appliance[thumbnails]", "so there are no thumbnails"),
+        ("functionfs", "functionfs", "which USB needs"),
+        ("PIL", "pillow", "so there are no thumbnails"),
     ):
         if find_spec(module) is None:
             yield warning("software", f"{module} is missing, {what}", f"pip install {package}")

@@ -70,7 +70,8 @@ def _opened(mountpoint: Path, responder: Responder) -> Iterator["FunctionFsTrans
         from appliance.transports.functionfs import FunctionFsTransport  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ApplianceError(
-            f"the Python package {error.name} is missing", hint="pip install mtp-appliance[usb]"
+            f"the Python package {error.name} is missing",
+            hint="pip install '.[usb]', where the project lies",
         ) from error
     except OSError as error:
         raise ApplianceError(

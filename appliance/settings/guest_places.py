@@ -4,7 +4,7 @@
 from appliance.values import dataclass
 
 _CALLS = "connect:"
-_HINT = "unix:/run/mtp-appliance/share.sock or tcp:127.0.0.1:4000, with connect: before it"
+_HINT = "unix:/run/user/1000/share.sock or tcp:127.0.0.1:4000, with connect: before it"
 #: Bytes of a socket's path that the kernel takes.
 _LONGEST_PATH = 107
 

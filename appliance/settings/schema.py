@@ -160,7 +160,7 @@ class Settings:
         Setting(
             "USB network",
             "What the PC sees beside the files: ncm for any PC of today, ecm for older ones, "
-            "rndis for Windows before 10, or none.",
+            "rndis for Windows older than 10 20H2, or none.",
             Effect.REPLUG,
             choices=("ncm", "ecm", "rndis", "none"),
         ),

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What comes new from the PC: files by way of the workplace, and folders."""
 
+import errno
 import os
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import partial
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.storage.directories import keep
-from appliance.storage.errors import reporting
+from appliance.storage.errors import is_gone, reporting
 from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.replacing import Replacing, put_in_place
@@ -117,9 +118,9 @@ class Arrivals:
                 return False
             self._lookup.volume_above(folder).require_writable()
             self._lookup.replaces(folder, raw)
+            self._flusher.put(upload, self._lookup.fd(folder), raw)
             upload.replaced = self._lookup.forget_twin(folder, raw)
             self._table.enter(upload.handle, folder, raw, is_folder=False)
-            self._flusher.put(upload)
         self._flusher.told()
         return True
 
@@ -127,18 +128,18 @@ class Arrivals:
         self, upload: StagedUpload, *, volume: Volume, folder: int, raw: bytes
     ) -> list[int]:
         """Rename a staged file to its name; descriptors of the folders that are to be synced."""
-        with self._lock:
-            if was_deferred := upload.handle in self._lookup.waiting:
-                self._table.check(upload.handle)  # its folder may have gone, or been moved
-                folder = self._table.parent(upload.handle)
+        if upload.home is not None:
+            with self._lock:
+                self._lookup.watcher.catch_up()  # its folder may have been moved
+                folder = self._folder_now(upload, folder)
         with ExitStack() as held:
             slot = self._replacing.reserve(volume, folder, raw, held)
             with self._lock, creating(), ExitStack() as on_error:
-                self._lookup.volume_above(folder).require_writable()
-                fd = keep(self._lookup.fd(folder), on_error)
-                with self._lookup.own_change(folder, fd):
+                folder = self._folder_now(upload, folder)
+                fd = keep(self._lend(upload, volume, folder), on_error)
+                with self._lookup.own_change(folder, fd) if folder else nullcontext():
                     put_in_place(upload.staged, raw, fd, volume.trash, slot)
-                if not was_deferred:
+                if upload.home is None:
                     upload.replaced = self._lookup.forget_twin(folder, raw)
                     self._table.enter(upload.handle, folder, raw, is_folder=False)
                 self._lookup.waiting.pop(upload.handle, None)
@@ -148,3 +149,29 @@ class Arrivals:
         if slot is not None:
             volume.trash.keep_within_policy()
         return [*into_trash, fd]
+
+    def _folder_now(self, upload: StagedUpload, folder: int) -> int:
+        """Find the row of a file's folder; 0 where it has waited, and the table has lost it."""
+        if upload.home is None:
+            return folder
+        if upload.handle not in self._lookup.waiting:
+            raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, "a newer one has come meanwhile")
+        alive = self._table.is_alive(upload.handle)
+        return self._table.parent(upload.handle) if alive else 0
+
+    def _lend(self, upload: StagedUpload, volume: Volume, folder: int) -> int:
+        """Lend the descriptor of the folder that a file belongs into. Raises OSError, MtpError.
+
+        What has waited goes where its folder has gone, as far as that is still in the storage.
+        """
+        if folder:
+            self._lookup.volume_above(folder).require_writable()
+            try:
+                return self._lookup.fd(folder)
+            except OSError as error:
+                if upload.home is None or not is_gone(error):
+                    raise
+        volume.require_writable()
+        if upload.home is None or not volume.directories.holds(upload.home.folder_fd):
+            raise FileNotFoundError(errno.ENOENT, "its folder is gone")
+        return upload.home.folder_fd

@@ -25,7 +25,7 @@ from appliance.storage import trees
 from appliance.storage.directories import sync
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup
-from appliance.storage.upload import StagedUpload
+from appliance.storage.upload import Home, StagedUpload
 from appliance.storage.write_safety import Unsafe, WriteSafety
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 #: Seconds that something may wait before its sync begins; the promise is one second until the end.
 _PAUSE = 0.3
 _PROMISED = 1.0
-#: What may wait at once: changes (each holds two descriptors), and bytes of files.
+#: What may wait at once: changes (each holds three descriptors), and bytes of files.
 _MOST = 128
 _MOST_BYTES = 4 << 20
 #: A larger file (bytes) is synced before the OK: that takes little beside its way over the cable,
@@ -111,8 +111,9 @@ class Flusher:
             if not has_room:
                 self.settle()
 
-    def put(self, upload: StagedUpload) -> None:
-        """Take a whole file that is in the table already; with the lock held."""
+    def put(self, upload: StagedUpload, folder_fd: int, name: bytes) -> None:
+        """Take a whole file that the table is about to have; with the lock held. Raises OSError."""
+        upload.home = Home(os.dup(folder_fd), name)
         self._begin()
         self._uploads[upload.handle] = upload
         self._lookup.waiting[upload.handle] = upload.staged
@@ -244,17 +245,29 @@ class Flusher:
     def _lose(self, upload: StagedUpload, error: MtpError) -> None:
         """Tell that a file of which a PC was told that it is written is not."""
         with self._lock:
+            home, is_wanted = upload.home, upload.handle in self._lookup.waiting
             self._forget(upload)
-            if self._lookup.table.is_alive(upload.handle):
-                name = self._lookup.table.name(upload.handle)
-                log.error("LOST    %a, which was not on the disk yet: %s", name, error)
-                self._lookup.table.drop(upload.handle)
-                self._lookup.announcements.tell(ChangeKind.REMOVED, upload.handle)
+            if home is not None and is_wanted:
+                log.error("LOST    %a, which was not on the disk yet: %s", home.name, error)
+                self._drop(upload.handle)
         upload.staged.remove()
+
+    def _drop(self, handle: int) -> None:
+        """Forget a file that did not get its name; an older one that has it is seen again."""
+        table = self._lookup.table
+        if table.is_alive(handle):
+            folder, name = table.parent(handle), table.name(handle)
+            table.drop(handle)
+            self._lookup.announcements.tell(ChangeKind.REMOVED, handle)
+            self._lookup.doubt(folder)
+            self._lookup.watcher.look_again(folder, name)
 
     def _forget(self, upload: StagedUpload) -> None:
         del self._uploads[upload.handle]
         self._lookup.waiting.pop(upload.handle, None)
+        if upload.home is not None:
+            os.close(upload.home.folder_fd)
+            upload.home = None
 
 
 def _sync_all(uploads: list[StagedUpload]) -> bool:

@@ -143,6 +143,12 @@ class Lookup(Served):
         self.watcher.follow(folder, fd)
         self._scan(folder, fd)
 
+    def doubt(self, folder: int) -> None:
+        """Have a folder scanned when it is asked for next, whatever it looks like."""
+        mark = self.table.marks.get(folder)
+        if mark is not None:
+            self.table.marks[folder] = mark.doubted()
+
     def _scan(self, folder: int, fd: int) -> None:
         """Scan a folder; if it was known, what is different is told."""
         was_known = folder in self.table.marks
@@ -265,6 +271,7 @@ class Lookup(Served):
         if twin is None:
             return 0
         self.table.drop(twin)
+        self.waiting.pop(twin, None)  # what still waits for the name gets it no more
         return twin
 
     def enter(self, folder: int, name: bytes, *, is_folder: bool) -> int:

@@ -38,7 +38,7 @@ class Reconciler:
         try:
             seen = self._seen(place)
         except (OSError, MtpError):
-            self._doubt(place[0])  # it is gone, which is another place's business, or away
+            self._lookup.doubt(place[0])  # it is gone, which is another place's business, or away
             return
         row = self._table.find(*place)
         if row is not None and self._lookup.own.is_leaving((row,)):
@@ -82,13 +82,7 @@ class Reconciler:
             for row in known:
                 self._compare(row, since)
         except (OSError, MtpError):
-            self._doubt(folder)
-
-    def _doubt(self, folder: int) -> None:
-        """Have a folder scanned when it is asked for next, whatever it looks like."""
-        mark = self._table.marks.get(folder)
-        if mark is not None:
-            self._table.marks[folder] = mark.doubted()
+            self._lookup.doubt(folder)
 
     def _is_ours(self, folder: int) -> bool:
         """Whether somebody has seen a folder, and it is not we who are emptying it."""

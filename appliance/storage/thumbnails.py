@@ -125,7 +125,7 @@ def is_possible() -> bool:
     if _is_possible is None:
         _is_possible = importlib.util.find_spec("PIL") is not None
         if not _is_possible:
-            log.info("THUMB   none without Pillow: pip install 'mtp-appliance[thumbnails]'")
+            log.info("THUMB   none without Pillow: pip install pillow")
     return _is_possible
 
 

@@ -18,9 +18,18 @@ from appliance.storage.directories import sync
 from appliance.storage.errors import reporting
 from appliance.storage.room import with_room
 from appliance.storage.staging import StagedFile
+from appliance.values import dataclass
 
 #: So many bytes have come when the kernel is asked to begin writing them out.
 _PIECE = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a file belongs that waits for its name: the folder, open, wherever that goes."""
+
+    folder_fd: int
+    name: bytes
 
 
 class StagedUpload:
@@ -50,6 +59,8 @@ class StagedUpload:
         self.replaces = replaces
         self.replaced = 0
         self.size = 0
+        #: While it waits; whoever lets it wait closes it.
+        self.home: Home | None = None
         self._begun = 0
         self._modified = modified
         self._release = release

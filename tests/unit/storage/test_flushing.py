@@ -7,15 +7,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
 from appliance.mtp.ports import ChangeKind
 from appliance.storage import Catalogue, Folder, TrashPolicy, Unsafe, WriteSafety, flushing, trees
+from appliance.storage.replacing import Replacing
 from tests.unit.storage.ear import PATIENCE, Ear
 from tests.unit.storage.helpers import (
     FIRST,
+    at_rest,
     begin,
     content,
     find,
@@ -217,7 +220,7 @@ def test_more_than_may_wait_does_not(fast: Catalogue, root: Path) -> None:
     for number in range(3 * flushing._MOST):
         put(fast, f"{number}", b"1")
         assert fast.unsafe().files <= flushing._MOST
-    assert open_descriptors() - before < 3 * flushing._MOST
+    assert open_descriptors() - before < 4 * flushing._MOST
     fast.settle()
     assert len(list(root.iterdir())) == 3 * flushing._MOST + 1
     assert open_descriptors() - before < 8  # directories may stay open
@@ -247,6 +250,44 @@ def test_what_does_not_reach_the_disk_is_told(
     assert fast.unsafe() == Unsafe()
 
 
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no file's content reach the disk."""
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "bad sector")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+
+
+@pytest.mark.usefixtures("failing")
+@pytest.mark.parametrize("serving", ["fast", "watched"])
+def test_what_was_to_be_replaced_is_seen_again(
+    request: pytest.FixtureRequest, root: Path, serving: str
+) -> None:
+    store: Catalogue = request.getfixturevalue(serving)
+    (root / "old").write_bytes(b"as it was")
+    at_rest(root)
+    store.children(FIRST, 0)
+    new = put(store, "old", b"lost")
+    store.settle()
+    (old,) = store.children(FIRST, 0)
+    assert old != new
+    assert content(store, old) == b"as it was"
+
+
+@pytest.mark.usefixtures("failing")
+def test_what_was_to_be_replaced_is_told_of(watched: Catalogue, root: Path) -> None:
+    (root / "old").write_bytes(b"as it was")
+    watched.children(FIRST, 0)
+    ear = Ear(watched, root)
+    new = put(watched, "old", b"lost")
+    watched.settle()
+    removed, added = ear.all()
+    assert removed == (ChangeKind.REMOVED, new)
+    assert added == (ChangeKind.ADDED, find(watched, "old"))
+
+
 def test_a_folder_that_goes_on_the_device_takes_along_what_waits(
     fast: Catalogue, root: Path
 ) -> None:
@@ -257,6 +298,90 @@ def test_a_folder_that_goes_on_the_device_takes_along_what_waits(
     assert names(fast) == []
     assert leftovers(root) == []
     assert fast.unsafe() == Unsafe()
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["unseen", "seen"])
+@pytest.mark.parametrize("target", ["renamed", "other/renamed"])
+@pytest.mark.parametrize("serving", ["fast", "watched"])
+def test_what_waits_goes_along_with_its_folder(
+    request: pytest.FixtureRequest, root: Path, serving: str, target: str, *, listed: bool
+) -> None:
+    """Its folder is renamed on the device, or goes to where nobody has looked yet."""
+    store: Catalogue = request.getfixturevalue(serving)
+    (root / "other").mkdir()
+    folder = store.make_folder(FIRST, 0, "folder", modified=None)
+    store.children(FIRST, 0)
+    put(store, "file", b"12345", parent=folder)
+    (root / "folder").rename(root / target)
+    if listed:
+        store.children(FIRST, 0)
+    store.settle()
+    assert (root / target / "file").read_bytes() == b"12345"
+    assert leftovers(root) == []
+    assert content(store, find(store, f"{target}/file")) == b"12345"
+
+
+def test_what_waits_stays_where_the_pc_put_it(watched: Catalogue, root: Path) -> None:
+    """Its folder is renamed on the device, and another one made in its place."""
+    folder = watched.make_folder(FIRST, 0, "folder", modified=None)
+    watched.children(FIRST, 0)
+    handle = put(watched, "file", b"12345", parent=folder)
+    (root / "folder").rename(root / "renamed")
+    (root / "folder").mkdir()
+    watched.settle()
+    assert (root / "renamed" / "file").read_bytes() == b"12345"
+    assert find(watched, "renamed/file") == handle
+    assert names(watched, find(watched, "folder")) == []
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["unseen", "seen"])
+def test_what_waits_does_not_follow_its_folder_out_of_the_storage(
+    fast: Catalogue,
+    root: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    listed: bool,
+) -> None:
+    folder = fast.make_folder(FIRST, 0, "folder", modified=None)
+    put(fast, "file", b"12345", parent=folder)
+    before = open_descriptors()
+    (root / "folder").rename(tmp_path / "outside")
+    if listed:
+        assert names(fast) == []
+    fast.settle()
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert leftovers(root) == []
+    assert names(fast) == []
+    assert "LOST    b'file'" in caplog.text
+    assert open_descriptors() < before
+
+
+def test_an_older_upload_does_not_replace_a_newer_one(
+    fast: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The newer one of another initiator comes while room for what is replaced is being made."""
+    (root / "file").write_bytes(b"oldest")
+    older, newer = begin(fast, "file", b"older"), begin(fast, "file", b"newer")
+    reserve = Replacing.reserve
+
+    def overtaken(*arguments: Any) -> Any:
+        slot = reserve(*arguments)
+        monkeypatch.setattr(Replacing, "reserve", reserve)
+        newer.commit()
+        return slot
+
+    older.commit()
+    monkeypatch.setattr(Replacing, "reserve", overtaken)
+    fast.settle()
+    assert (root / "file").read_bytes() == b"newer"
+    assert newer.replaced == older.handle
+    assert list(fast.children(FIRST, 0)) == [newer.handle]
+    assert content(fast, newer.handle) == b"newer"
+    assert [each for each in leftovers(root) if "/trash/" not in each] == []
+    assert [path.read_bytes() for path in root.glob(".mtp-appliance/trash/files/*")] == [b"oldest"]
+    assert fast.unsafe() == Unsafe()
+    assert "LOST" not in caplog.text
 
 
 def test_the_watch_leaves_alone_what_waits(watched: Catalogue, root: Path) -> None:
