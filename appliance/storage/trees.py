@@ -161,10 +161,14 @@ def _copy_content(
 
 def _copy_piece(origin: int, made: int, make_room: Callable[[], bool]) -> int:
     try:
-        return with_room(make_room, partial(os.copy_file_range, origin, made, _PIECE))
+        count = with_room(make_room, partial(os.copy_file_range, origin, made, _PIECE))
     except OSError as error:
         if error.errno not in _NO_COPY_RANGE:
             raise
+        count = 0
+    if count:
+        return count
+    # Some file systems end a copy where the file does not; reading tells.
     data = os.read(origin, _READ_PIECE)
     view = memoryview(data)
     while view:

@@ -459,6 +459,25 @@ def test_a_copy_of_many_pieces(
     assert content(store, store.copy(find(store, "file"), FIRST, target)) == data
 
 
+@pytest.mark.parametrize("pieces", [0, 1])
+def test_a_file_system_that_says_the_end_where_it_is_not(
+    far: Catalogue, root: Path, second: Path, monkeypatch: pytest.MonkeyPatch, pieces: int
+) -> None:
+    """As some do that make their files up: the original goes when the copy is there."""
+    data = os.urandom(10_500)
+    (root / "file").write_bytes(data)
+    calls = []
+
+    def ending(source: int, target: int, _: int) -> int:
+        calls.append(source)
+        return os.write(target, os.read(source, 1000)) if len(calls) <= pieces else 0
+
+    monkeypatch.setattr(os, "copy_file_range", ending)
+    far.move(find(far, "file"), SECOND, 0)
+    assert (second / "file").read_bytes() == data
+    assert len(calls) >= pieces + 1
+
+
 def test_a_protected_object_is_copied_with_its_protection(store: Catalogue, root: Path) -> None:
     (root / "folder").mkdir()
     (root / "folder" / "file").touch(0o444)
