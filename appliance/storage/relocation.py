@@ -14,6 +14,7 @@ from appliance.storage import removal, survey, syscalls, trees
 from appliance.storage.directories import keep, sync
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, creating
+from appliance.storage.parting import move_parts
 from appliance.storage.survey import Survey
 from appliance.storage.volume import Volume
 from appliance.values import dataclass
@@ -133,14 +134,17 @@ class Relocation:
         return target_fd, origin_fd
 
     def _move_by_copy(self, journey: _Journey) -> None:
-        """Copy, and only when the copy is there let the object vanish; each in one step."""
+        """Copy, and only when the copy is there let the object vanish; each in one step.
+
+        Of a folder in which something is not copied there stays what lies above that.
+        """
         before = _look_ahead(journey)
         with self._staged(journey, before.size) as (workplace, staged), self._lock:
             target_fd = self._arrive(journey, workplace, staged)
             try:
                 with reporting():
                     sync(target_fd)
-                leaving, leftover = self._depart(journey)
+                leaving, leftover = self._depart(journey, before)
             except MtpError:
                 self._table.marks.pop(journey.target, None)
                 with reporting():
@@ -148,9 +152,14 @@ class Relocation:
                 raise
             self._settle(journey, target_fd)
             self._lookup.renew(journey.handle)
+            if before.stays:
+                log.warning("KEPT    %a too: not all in it can be copied", journey.name)
+                self._look_again(journey)
         with reporting():
+            if before.stays:
+                trees.sync_all(leaving)
             after = survey.look_ahead(leaving, leftover)
-        if after.version == before.version:
+        if after.version == before.version and not after.stays:
             removal.clear_away(leaving, leftover)
         else:
             self._give_back(journey, leaving, leftover)
@@ -164,6 +173,11 @@ class Relocation:
             except FileExistsError:
                 other = b"%s~%s" % (journey.name[:200], os.urandom(4).hex().encode())
                 syscalls.rename_new(leaving, leftover, journey.origin_fd, other)
+            self._look_again(journey)
+
+    def _look_again(self, journey: _Journey) -> None:
+        """Find what has stayed in the folder from which an object was moved."""
+        with reporting():
             if journey.origin in self._table.marks:
                 self._lookup.scan_anew(journey.origin)
 
@@ -199,8 +213,11 @@ class Relocation:
                 syscalls.rename_new(workplace, staged, fd, journey.name)
         return fd
 
-    def _depart(self, journey: _Journey) -> tuple[int, bytes]:
-        """Rename what has been copied into its own storage's workplace, to be removed there."""
+    def _depart(self, journey: _Journey, seen: Survey) -> tuple[int, bytes]:
+        """Rename what has been copied into its own storage's workplace, to be removed there.
+
+        What was not copied never comes there, where a power cut would be its end.
+        """
         origin_fd, name = journey.origin_fd, journey.name
         volume = self._lookup.volume_above(journey.origin)
         workplace = keep(self._lookup.workplace(volume), journey.held)
@@ -209,7 +226,10 @@ class Relocation:
             status = os.stat(name, dir_fd=origin_fd, follow_symlinks=False)
             if _version(status) != _version(journey.status):
                 raise MtpError(ResponseCode.DEVICE_BUSY, "changed while it was copied")
-            syscalls.rename_new(origin_fd, name, workplace, leftover)
+            if seen.stays:
+                _part(journey, seen, workplace, leftover)
+            else:
+                syscalls.rename_new(origin_fd, name, workplace, leftover)
         return workplace, leftover
 
     def _settle(self, journey: _Journey, target_fd: int) -> None:
@@ -228,6 +248,15 @@ def _look_ahead(journey: _Journey) -> Survey:
     """Look at what is to be copied; for a tree that takes a while, and no lock."""
     with reporting():
         return survey.look_ahead(journey.origin_fd, journey.name, block=journey.volume.block)
+
+
+def _part(journey: _Journey, seen: Survey, workplace: int, leftover: bytes) -> None:
+    """Take what was copied out of a folder whose rest stays. Raises OSError where nothing goes."""
+    os.mkdir(leftover, 0o700, dir_fd=workplace)
+    moved = move_parts(journey.origin_fd, seen, workplace, leftover)
+    if moved.error is not None and not moved.removed:
+        removal.clear_away(workplace, leftover)
+        raise moved.error
 
 
 def _version(status: os.stat_result) -> tuple[int, int, int]:
