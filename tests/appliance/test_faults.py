@@ -274,7 +274,7 @@ def test_another_program_takes_the_controller(share: Path, home: Home) -> None:
             os.kill(responder, signal.SIGCONT)
             wait_until_warned("controller-taken")
             wait_until_lit(Pattern.ERROR)
-            assert not cable.is_on_the_bus()
+            units.wait_until(lambda: not cable.is_on_the_bus(), "it is off the bus")
             assert "in use by foreign" in units.run("mtp-appliance", "status")
     finally:
         os.kill(responder, signal.SIGCONT)
