@@ -61,7 +61,10 @@ class Pc:
         wait_until(self._take, "the PC sees a network card at the cable")
         self.run("ip", "link", "set", self.interface, "up")
         once = ("-n", "-q", "-f", "-t", "30", "-T", "1")
-        self.run("udhcpc", "-i", self.interface, "-s", str(_LEASE), *once)
+        try:
+            self.run("udhcpc", "-i", self.interface, "-s", str(_LEASE), *once)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{_network()}") from None
         return self.address()
 
     def _take(self) -> bool:
@@ -94,3 +97,9 @@ class Pc:
     def _ask(self, *words: str) -> list[Any]:
         text = run("ip", "-n", self._name, "-j", *words)
         return [each for each in json.loads(text or "[]") if each]
+
+
+def _network() -> str:
+    """Give what the device's end of the cable looks like, and what networkd has said of it."""
+    words = ("networkctl", "--no-pager", "status", "--lines=40", "usb0")
+    return run("sh", "-c", f"{' '.join(words)} 2>&1; ip -s link; ip address")

@@ -94,7 +94,7 @@ def _is_on_the_bus() -> bool:
 def _wait_until(is_so: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
-        with contextlib.suppress(FileNotFoundError):  # it goes while it is looked at
+        with contextlib.suppress(OSError):  # it goes while it is looked at
             if is_so():
                 return
         time.sleep(0.05)
