@@ -3,7 +3,7 @@
 
 `python3 -m tests.power.exfat --cuts 300 --seed 1`. One run is recorded, of a PC in memory that
 works on a card by NBD (`tests/power/card.py`); what may be left before each of its writes and
-flushes is mounted and looked at, as a start does, which checks and repairs nothing.
+flushes is repaired, as a PC would, mounted and looked at.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.mtp.codes import OperationCode as Op
+from appliance.mtp.wire import WireError
 from tests.fakes.client import Answer, Client
 from tests.fakes.memory_client import connect_memory
 from tests.power import looking
@@ -29,6 +30,8 @@ from tests.power.worker import Worker
 
 _CARD_SIZE = 64 << 20
 _DEVICE = "/dev/nbd0"
+#: fsck.exfat(8): errors were corrected.
+_REPAIRED = 1
 
 
 def main() -> int:
@@ -100,6 +103,11 @@ class Judge:
 
     def look(self, edited: str | None) -> dict[str, Any]:
         """Say what is on it after a start; of the file named `edited` all that is in it."""
+        repaired = subprocess.run(
+            ("fsck.exfat", "-y", str(self.card)), capture_output=True, check=False
+        )
+        if repaired.returncode > _REPAIRED:
+            return {"unusable": repaired.stdout.decode()}
         try:
             with _mounted(str(self.card), self._share, "-o", "loop"):
                 with connect_memory(self._share) as client:
@@ -107,6 +115,8 @@ class Judge:
                 return looking.look(edited, self._below) | {"seen": seen}
         except subprocess.CalledProcessError as error:
             return {"unusable": error.stderr.decode()}
+        except WireError as error:
+            return {"unusable": f"an object without ObjectInfo: {error}"}
 
 
 @contextmanager
