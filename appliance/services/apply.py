@@ -100,7 +100,7 @@ class Applier:
         self._starting = before is None
         failed = {action: error for action in wanted if (error := self._try(action))}
         # Secrets are in it.
-        text = json.dumps(in_force(before, after, failed), indent=1) + "\n"
+        text = json.dumps(in_force(after, failed), indent=1) + "\n"
         write_if_changed(path, text, mode=0o600)
         if not wanted:
             log.info("APPLIED already")
