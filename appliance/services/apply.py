@@ -20,7 +20,7 @@ from appliance.gadget.identity import device_identity, network_addresses
 from appliance.network.plan import FILE_NAME, File, cable_network, networkd_files
 from appliance.services import gadget
 from appliance.services.apply_wifi import apply_wifi
-from appliance.services.changes import Action, Snapshot, actions, in_force, snapshot
+from appliance.services.changes import Action, Snapshot, actions, half_done, in_force, snapshot
 from appliance.services.root_files import put, read, write_if_changed
 from appliance.services.system import NETWORK_FILES, Run, System, run
 from appliance.settings.schema import Settings
@@ -86,6 +86,7 @@ class Applier:
         self._root = root
         self._system = System(root, run)
         self._starting = True
+        self._half_done: frozenset[Action] = frozenset()
 
     def apply(self, *, boot: bool) -> None:
         """Do what there is to do; ApplianceError where some of it failed.
@@ -94,10 +95,12 @@ class Applier:
         succeeds, and each time the responder with it. Light and page tell of the rest.
         """
         path = self._system.place(_APPLIED)
-        before = None if boot else _read_snapshot(path)
+        last = _read_snapshot(path)
+        before = None if boot else last
         after = snapshot(self._settings, self._errors)
         wanted = actions(before, after)
         self._starting = before is None
+        self._half_done = half_done(last, after)
         failed = {action: error for action in wanted if (error := self._try(action))}
         # Secrets are in it.
         text = json.dumps(in_force(after, failed), indent=1) + "\n"
@@ -128,7 +131,7 @@ class Applier:
             Action.RELOAD_RESPONDER: lambda: self._reload(_RESPONDER),
             Action.NETWORK: self._tell_networkd,
             Action.HOST_NAME: self._set_host_name,
-            Action.WIFI: lambda: apply_wifi(self._settings, self._system, starting=self._starting),
+            Action.WIFI: self._set_up_wifi,
             Action.RELOAD_LEDS: lambda: self._reload(_LEDS),
         }
         return table[action]
@@ -141,7 +144,7 @@ class Applier:
         gadget.up(wanted, gadget.owner_named(self._user), self._root)
 
     def _tell_networkd(self) -> None:
-        changed = False
+        changed = Action.NETWORK in self._half_done
         texts = {each.name: each.text for each in self._network_files()}
         for suffix in ("link", "network"):
             path = self._system.place(NETWORK_FILES) / f"{FILE_NAME}.{suffix}"
@@ -155,6 +158,10 @@ class Applier:
         serial = device_identity(self._root).serial_number
         network = cable_network(serial, self._settings.network_address)
         return networkd_files(network, network_addresses(serial).device)
+
+    def _set_up_wifi(self) -> None:
+        again = Action.WIFI in self._half_done
+        apply_wifi(self._settings, self._system, starting=self._starting, again=again)
 
     def _set_host_name(self) -> None:
         name = self._settings.network_host_name

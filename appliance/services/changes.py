@@ -65,6 +65,12 @@ def in_force(after: Snapshot, failed: Iterable[Action]) -> Snapshot:
     return {key: value for key, value in after.items() if not again & set(_wanted_by(key))}
 
 
+def half_done(last: Snapshot | None, after: Snapshot) -> frozenset[Action]:
+    """Say which actions failed last: their files may be written, and nobody told of them."""
+    keys = () if last is None else after.keys() - last.keys()
+    return frozenset(action for key in keys for action in _wanted_by(key))
+
+
 def _wanted_by(key: str) -> tuple[Action, ...]:
     """Say what a change of one setting asks for."""
     effect = _EFFECTS.get(key, Effect.RELOAD)

@@ -206,6 +206,32 @@ def test_what_fails_at_a_start_is_told_of_and_does_not_start_all_anew(kernel: Fa
     assert read_failures(kernel.root / "run/mtp-appliance-failures") == ()
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "networkctl reload",
+        "restart mtp-appliance-wifi.service",
+        "stop mtp-appliance-web-wifi.socket",
+        "try-restart avahi-daemon.service",
+    ],
+)
+def test_who_was_not_told_is_told_the_next_time(kernel: FakeSys, told: str) -> None:
+    """The files are written by then: from them it looks as if nothing were left to be done."""
+    (kernel.root / "sys/class/net/wlan0").mkdir(parents=True)
+    home = Settings(wifi_network="Home", wifi_passphrase="correct horse", wifi_page=True)
+    apply(kernel.root, Manager(), replace(home, web_password="scrypt$..."), boot=True)
+    changed = replace(home, wifi_passphrase="another horse", network_address="10.9.0.1/29")
+    with pytest.raises(ApplianceError):
+        apply(kernel.root, Manager(broken=told), changed)
+    assert told in apply(kernel.root, Manager(), changed)
+    assert apply(kernel.root, Manager(), changed) == []
+
+
+def test_who_was_not_told_at_a_start_is_told_by_the_next(kernel: FakeSys) -> None:
+    apply(kernel.root, Manager(broken="networkctl"), boot=True)
+    assert "networkctl reload" in apply(kernel.root, Manager(), boot=True)
+
+
 def test_what_fails_later_fails_its_command(kernel: FakeSys) -> None:
     apply(kernel.root, Manager(), boot=True)
     with pytest.raises(ApplianceError, match="could not set up the Wi-Fi"):
