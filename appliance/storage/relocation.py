@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.mtp.ports import ChangeKind
 from appliance.storage import removal, syscalls, trees
 from appliance.storage.directories import keep, sync
 from appliance.storage.errors import reporting
@@ -61,12 +62,15 @@ class Relocation:
             sync(fd)
 
     def _rename(self, handle: int, fd: int, name: bytes) -> None:
-        with self._lookup.own_change(self._table.parent(handle), fd):
+        folder = self._table.parent(handle)
+        with self._lookup.own_change(folder, fd):
             try:
                 _rename_in_place(fd, self._table.name(handle), name)
             except FileExistsError:
                 refusal = ResponseCode.INVALID_OBJECT_PROP_VALUE
                 raise MtpError(refusal, "the name is taken") from None
+        if gone := self._lookup.forget_twin(folder, name):
+            self._lookup.announcements.tell(ChangeKind.REMOVED, gone)
         self._table.rename(handle, name)
         self._lookup.note_own(handle, fd)
 

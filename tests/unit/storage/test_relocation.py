@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
+from appliance.mtp.ports import ChangeKind
 from appliance.storage import Catalogue, relocation, removal, syscalls, trees
 from tests.unit.storage.conftest import Mount
+from tests.unit.storage.ear import Ear
 from tests.unit.storage.helpers import (
     AT_REST,
     FIRST,
@@ -76,6 +78,18 @@ def test_the_same_name_again_is_no_change(
     monkeypatch.setattr(syscalls, "rename_new", None)
     store.rename(handle, "file")
     assert (root / "file").exists()
+
+
+def test_the_name_of_what_is_gone_from_the_device(store: Catalogue, root: Path) -> None:
+    for name in ("a gone one", "file"):
+        (root / name).write_text(name)
+    gone, handle = store.children(FIRST, 0)
+    ear = Ear(store, root)
+    (root / "a gone one").unlink()
+    store.rename(handle, "a gone one")
+    assert list(store.children(FIRST, 0)) == [handle]
+    assert content(store, handle) == b"file"
+    assert ear.told == [(ChangeKind.REMOVED, gone)]
 
 
 @pytest.mark.parametrize("taken", ["file", "folder", "link"])
