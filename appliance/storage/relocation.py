@@ -12,7 +12,7 @@ from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind
 from appliance.storage import removal, syscalls, trees
-from appliance.storage.directories import keep, sync
+from appliance.storage.directories import is_same, keep, sync
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.trash import NO_SPACE
@@ -243,7 +243,7 @@ def _rename_in_place(fd: int, old: bytes, new: bytes) -> None:
     try:
         syscalls.rename_new(fd, old, fd, new)
     except FileExistsError:
-        if not _is_same(fd, old, new):
+        if not is_same(fd, old, new):
             raise
         between = b"%s~%s" % (new[:200], os.urandom(4).hex().encode())
         syscalls.rename_new(fd, old, fd, between)
@@ -252,11 +252,3 @@ def _rename_in_place(fd: int, old: bytes, new: bytes) -> None:
         except OSError:
             syscalls.rename_new(fd, between, fd, old)
             raise
-
-
-def _is_same(fd: int, old: bytes, new: bytes) -> bool:
-    """Whether two names are one and the same, rather than two links to a file."""
-    before, after = (os.stat(each, dir_fd=fd, follow_symlinks=False) for each in (old, new))
-    if before.st_ino != after.st_ino:
-        return False
-    return before.st_nlink == 1 or stat.S_ISDIR(before.st_mode)
