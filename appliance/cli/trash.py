@@ -9,7 +9,8 @@ from appliance.cli.output import print_json, print_table, say, size
 
 _HELP = """\
 What a PC deletes or replaces is kept in its storage for a while, hidden from
-the PC. NAME is what `list` shows in its first column.
+the PC. NAME is what `list` shows in its first column; where two storages
+have it, say which one is meant.
 """
 
 

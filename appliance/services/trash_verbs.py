@@ -39,33 +39,22 @@ class TrashVerbs:
 
     def restore(self, name: str, storage: str) -> str:
         """Put something back to where it lay; the name of the storage."""
-        for found in self._storages(storage):
-            if not self._is_there(found, name):
-                continue
-            try:
-                changes = self._catalogue.trash_restore(found.storage_id, name)
-            except MtpError as error:
-                raise ApplianceError(f"{name} cannot be put back: {error}") from None
-            for change in changes:
-                self._responder.changed(change)
-            return found.name
-        raise ApplianceError(
-            f"{name} is not in the trash", hint="see what is: mtp-appliance trash list"
-        )
+        found = self._holder(name, storage)
+        try:
+            changes = self._catalogue.trash_restore(found.storage_id, name)
+        except MtpError as error:
+            raise ApplianceError(f"{name} cannot be put back: {error}") from None
+        for change in changes:
+            self._responder.changed(change)
+        return found.name
 
     def empty(self, name: str, storage: str) -> int:
         """Delete for good one object, all of a storage, or all; how many objects went."""
-        if not name and not storage:
-            return self._catalogue.trash_empty()
-        count = 0
-        for found in self._storages(storage):
-            if not name or self._is_there(found, name):
-                count += self._empty(found, name or None)
-        if name and not count:
-            raise ApplianceError(
-                f"{name} is not in the trash", hint="see what is: mtp-appliance trash list"
-            )
-        return count
+        if name:
+            return self._empty(self._holder(name, storage), name)
+        if storage:
+            return self._empty(find(self._catalogue, storage), None)
+        return self._catalogue.trash_empty()
 
     def _empty(self, storage: StorageState, name: str | None) -> int:
         try:
@@ -73,11 +62,18 @@ class TrashVerbs:
         except MtpError as error:
             raise ApplianceError(f"{storage.name} cannot be emptied: {error}") from None
 
-    def _is_there(self, storage: StorageState, name: str) -> bool:
-        return any(
-            (each.storage_id, each.name) == (storage.storage_id, name)
-            for each in self._catalogue.trash_list()
-        )
-
-    def _storages(self, word: str) -> list[StorageState]:
-        return [find(self._catalogue, word)] if word else self._catalogue.storages()
+    def _holder(self, name: str, word: str) -> StorageState:
+        """Find the one storage that has a name in its trash; `word` says which, if not empty."""
+        asked = [find(self._catalogue, word)] if word else self._catalogue.storages()
+        having = {each.storage_id for each in self._catalogue.trash_list() if each.name == name}
+        found = [each for each in asked if each.storage_id in having]
+        if not found:
+            raise ApplianceError(
+                f"{name} is not in the trash", hint="see what is: mtp-appliance trash list"
+            )
+        if len(found) > 1:
+            places = ", ".join(each.name for each in found)
+            raise ApplianceError(
+                f"{name} is in the trash of {places}", hint="say of which: --storage NAME"
+            )
+        return found[0]

@@ -3,7 +3,6 @@
 
 import logging
 
-from appliance.mtp.errors import MtpError
 from appliance.services.background import Background
 from appliance.storage import Catalogue
 
@@ -30,10 +29,6 @@ class Upkeep(Background):
         pause = self._first
         while not self._over.wait(pause):
             pause = self._every
-            try:
-                count = self._catalogue.trash_purge()
-            except MtpError as error:
-                log.warning("TRASH   could not be looked through: %s", error)
-            else:
-                if count:
-                    log.info("TRASH   %d deleted for good, having been there long enough", count)
+            count = self._catalogue.trash_purge()
+            if count:
+                log.info("TRASH   %d deleted for good, having been there long enough", count)

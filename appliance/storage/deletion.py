@@ -8,15 +8,15 @@ Whenever the trash does not work, the object is deleted for good.
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.storage import syscalls, trees
-from appliance.storage.directories import Names, entries, keep, opened, sync
+from appliance.storage import trees
+from appliance.storage.directories import Names, keep, sync
 from appliance.storage.errors import reporting, translate
 from appliance.storage.lookup import Lookup
+from appliance.storage.parting import move_parts
 from appliance.storage.removal import Removal, empty
 from appliance.storage.survey import Survey, look_over
 from appliance.storage.trash import Trash
@@ -158,36 +158,9 @@ def _put_empty_folder(trash: Trash, slot: Slot) -> None:
 
 
 def _move_parts(victim: Victim, seen: Survey, slot: Slot) -> Removal:
-    """Move all but what stays into the folder in the trash, each part to where it lay."""
-    removal = Removal(error=seen.error)
-    for path in sorted(seen.around):  # a folder before what lies in it
-        try:
-            with (
-                opened(victim.folder_fd, path) as origin,
-                _likeness(slot, path) as target,
-            ):
-                for name in _leaving(origin, path, seen):
-                    syscalls.rename_new(origin, name, target, name)
-                    removal.removed += 1
-        except OSError as error:
-            removal.fail(error)
+    """Move all but what stays into the folder in the trash."""
+    removal = move_parts(victim.folder_fd, seen, slot.place.files, slot.name)
+    removal.error = seen.error or removal.error
     if not removal.removed:
         victim.volume.trash.expunge(slot.name)
     return removal
-
-
-def _leaving(origin: int, path: Names, seen: Survey) -> list[bytes]:
-    staying = seen.stays | seen.around
-    return [name for name, _ in entries(origin) if (*path, name) not in staying]
-
-
-@contextmanager
-def _likeness(slot: Slot, path: Names) -> Iterator[int]:
-    """Open the folder in the trash that stands for one of the tree; made, but for the top."""
-    with opened(slot.place.files, (slot.name, *path[1:-1])) as above:
-        if len(path) == 1:
-            yield above
-            return
-        os.mkdir(path[-1], 0o700, dir_fd=above)
-        with opened(above, (path[-1],)) as fd:
-            yield fd

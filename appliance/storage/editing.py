@@ -15,7 +15,7 @@ from appliance.storage.directories import closed_if_refused
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup
 from appliance.storage.removal import is_protected
-from appliance.storage.trash import NO_SPACE
+from appliance.storage.room import with_room
 from appliance.storage.volume import Volume
 
 log = logging.getLogger(__name__)
@@ -88,12 +88,7 @@ class InPlaceEdit:
 
     def _write(self, fd: int, data: memoryview, offset: int) -> int:
         """Write what fits; a full disk is given room first, as long as there is some to give."""
-        while True:
-            try:
-                return os.pwrite(fd, data, offset)
-            except OSError as error:
-                if error.errno not in NO_SPACE or not self._volume.trash.expunge_oldest():
-                    raise
+        return with_room(self._volume.trash.expunge_oldest, partial(os.pwrite, fd, data, offset))
 
     def _require_room(self, end: int) -> int:
         """Refuse what the storage cannot hold, holes included; the descriptor."""

@@ -14,9 +14,10 @@ import logging
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 
 from appliance.storage.directories import opened, sync
+from appliance.storage.errors import is_gone
 from appliance.storage.names import STAGING, STATE
 from appliance.storage.staging import StagedFile
 from appliance.values import dataclass
@@ -77,22 +78,25 @@ def stamp(root_fd: int) -> Stamp:
         with opened(root_fd, _DIRECTORY) as fd:
             status = os.stat(_NAME, dir_fd=fd, follow_symlinks=False)
             return status.st_ino, status.st_mtime_ns, status.st_size
-    except FileNotFoundError:
-        return NO_FILE
+    except OSError as error:
+        if is_gone(error):
+            return NO_FILE
+        raise
 
 
 def read(root_fd: int) -> Book:
-    """Read the file; empty where there is none, or none that can be read."""
-    with ExitStack() as held:
-        try:
-            fd = held.enter_context(opened(root_fd, _DIRECTORY))
-        except OSError:
-            return {}
+    """Read the file; empty where there is none, or a damaged one, which is put aside.
+
+    Raises OSError where it cannot be read now: what is in it may not be written over.
+    """
+    with opened(root_fd, _DIRECTORY) as fd:
         try:
             return decode(_content(fd))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, RecursionError) as error:
+            if isinstance(error, OSError) and not is_gone(error):
+                raise
             why = error.strerror if isinstance(error, OSError) else str(error)
             log.warning("cannot read what objects refer to, starting without it: %s", why)
             with suppress(OSError):

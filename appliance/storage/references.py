@@ -81,6 +81,7 @@ class References:
             targets = tuple(self._target(volume, each) for each in references)
             self._load(volume)
             home = self._find_source(handle, volume)
+            self._load_homes()
             pages = self._renewed(leaving_out=home)
             page = pages[volume]
             if targets:
@@ -93,6 +94,7 @@ class References:
     def close(self) -> None:
         """Write down what has been renamed and moved since it was written."""
         with self._guard, suppress(MtpError):
+            self._load_homes()
             self._write(self._renewed())
 
     # Marks
@@ -251,14 +253,18 @@ class References:
         with ExitStack() as held, reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
             with self._lock:
                 root_fd = keep(volume.directories.get(), held)
-            try:
-                now = reference_file.stamp(root_fd)
-            except OSError:
-                now = NO_FILE
+            now = reference_file.stamp(root_fd)
             known = self._pages.get(volume)
             if known is None or known.stamp != now:
                 book = {} if now == NO_FILE else reference_file.read(root_fd)
                 self._pages[volume] = _Page(book, now)
+
+    def _load_homes(self) -> None:
+        """Read the files of storages that objects have moved to, of which nobody may have asked."""
+        with self._lock:
+            homes = {self._home(page, each) for page in self._pages.values() for each in page.book}
+        for volume in filter(None, homes - self._pages.keys()):
+            self._load(volume)
 
     def _write(self, pages: dict[Volume, _Page]) -> None:
         """Write what has changed; from then on it is what is known."""

@@ -11,11 +11,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind
-from appliance.storage import removal, syscalls, trees
+from appliance.storage import removal, survey, syscalls, trees
 from appliance.storage.directories import is_same, keep, sync
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, creating
-from appliance.storage.trash import NO_SPACE
+from appliance.storage.parting import move_parts
+from appliance.storage.survey import Survey
 from appliance.storage.volume import Volume
 from appliance.values import dataclass
 
@@ -80,7 +81,8 @@ class Relocation:
             with self._lock:
                 journey = self._begin(handle, storage_id, parent, held)
                 is_folder = self._table.is_folder(handle)
-            with self._staged(journey) as (workplace, staged), self._lock:
+            seen = _look_ahead(journey)
+            with self._staged(journey, seen.size) as (workplace, staged), self._lock:
                 fd = self._arrive(journey, workplace, staged)
                 copied = self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
                 self._lookup.note_own(copied, fd)
@@ -136,14 +138,17 @@ class Relocation:
         return target_fd, origin_fd
 
     def _move_by_copy(self, journey: _Journey) -> None:
-        """Copy, and only when the copy is there let the object vanish; each in one step."""
-        before = trees.look(journey.origin_fd, journey.name)
-        with self._staged(journey) as (workplace, staged), self._lock:
+        """Copy, and only when the copy is there let the object vanish; each in one step.
+
+        Of a folder in which something is not copied there stays what lies above that.
+        """
+        before = _look_ahead(journey)
+        with self._staged(journey, before.size) as (workplace, staged), self._lock:
             target_fd = self._arrive(journey, workplace, staged)
             try:
                 with reporting():
                     sync(target_fd)
-                leaving, leftover = self._depart(journey)
+                leaving, leftover = self._depart(journey, before)
             except MtpError:
                 self._table.marks.pop(journey.target, None)
                 with reporting():
@@ -151,7 +156,14 @@ class Relocation:
                 raise
             self._settle(journey, target_fd)
             self._lookup.renew(journey.handle)
-        if trees.look(leaving, leftover) == before:
+            if before.stays:
+                log.warning("KEPT    %a too: not all in it can be copied", journey.name)
+                self._look_again(journey)
+        with reporting():
+            if before.stays:
+                trees.sync_all(leaving)
+            after = survey.look_ahead(leaving, leftover)
+        if after.version == before.version and not after.stays:
             removal.clear_away(leaving, leftover)
         else:
             self._give_back(journey, leaving, leftover)
@@ -165,21 +177,29 @@ class Relocation:
             except FileExistsError:
                 other = b"%s~%s" % (journey.name[:200], os.urandom(4).hex().encode())
                 syscalls.rename_new(leaving, leftover, journey.origin_fd, other)
+            self._look_again(journey)
+
+    def _look_again(self, journey: _Journey) -> None:
+        """Find what has stayed in the folder from which an object was moved."""
+        with reporting():
             if journey.origin in self._table.marks:
                 self._lookup.scan_anew(journey.origin)
 
     @contextmanager
-    def _staged(self, journey: _Journey) -> Iterator[tuple[int, bytes]]:
-        """Copy into the workplace, without the lock; what is still there at the end is removed."""
-        if stat.S_ISREG(journey.status.st_mode):
-            journey.volume.require_space(journey.status.st_size)
+    def _staged(self, journey: _Journey, size: int) -> Iterator[tuple[int, bytes]]:
+        """Copy into the workplace, without the lock; what is still there at the end is removed.
+
+        `size`: bytes that it takes; where they cannot be had nothing is copied, and no trash lost.
+        """
+        journey.volume.require_space(size)
         with self._lock:
             workplace = keep(self._lookup.workplace(journey.volume), journey.held)
             staged = journey.volume.staging.new_name()
             stay = journey.volume.stay()
         try:
             with reporting():
-                _copy(journey, workplace, staged)
+                make_room = journey.volume.trash.expunge_oldest
+                trees.copy(journey.origin_fd, journey.name, workplace, staged, make_room)
             yield workplace, staged
         except MtpError:
             stay()  # where the storage has gone away, that is why
@@ -197,8 +217,11 @@ class Relocation:
                 syscalls.rename_new(workplace, staged, fd, journey.name)
         return fd
 
-    def _depart(self, journey: _Journey) -> tuple[int, bytes]:
-        """Rename what has been copied into its own storage's workplace, to be removed there."""
+    def _depart(self, journey: _Journey, seen: Survey) -> tuple[int, bytes]:
+        """Rename what has been copied into its own storage's workplace, to be removed there.
+
+        What was not copied never comes there, where a power cut would be its end.
+        """
         origin_fd, name = journey.origin_fd, journey.name
         volume = self._lookup.volume_above(journey.origin)
         workplace = keep(self._lookup.workplace(volume), journey.held)
@@ -207,7 +230,10 @@ class Relocation:
             status = os.stat(name, dir_fd=origin_fd, follow_symlinks=False)
             if _version(status) != _version(journey.status):
                 raise MtpError(ResponseCode.DEVICE_BUSY, "changed while it was copied")
-            syscalls.rename_new(origin_fd, name, workplace, leftover)
+            if seen.stays:
+                _part(journey, seen, workplace, leftover)
+            else:
+                syscalls.rename_new(origin_fd, name, workplace, leftover)
         return workplace, leftover
 
     def _settle(self, journey: _Journey, target_fd: int) -> None:
@@ -222,16 +248,19 @@ class Relocation:
         self._lookup.note_own(handle, target_fd)
 
 
-def _copy(journey: _Journey, workplace: int, staged: bytes) -> None:
-    """Copy; where the disk gets full, anew after room has been made, if there is some to make."""
-    while True:
-        try:
-            trees.copy(journey.origin_fd, journey.name, workplace, staged)
-            return
-        except OSError as error:
-            if error.errno not in NO_SPACE or not journey.volume.trash.expunge_oldest():
-                raise
-        removal.clear_away(workplace, staged)
+def _look_ahead(journey: _Journey) -> Survey:
+    """Look at what is to be copied; for a tree that takes a while, and no lock."""
+    with reporting():
+        return survey.look_ahead(journey.origin_fd, journey.name, block=journey.volume.block)
+
+
+def _part(journey: _Journey, seen: Survey, workplace: int, leftover: bytes) -> None:
+    """Take what was copied out of a folder whose rest stays. Raises OSError where nothing goes."""
+    os.mkdir(leftover, 0o700, dir_fd=workplace)
+    moved = move_parts(journey.origin_fd, seen, workplace, leftover)
+    if moved.error is not None and not moved.removed:
+        removal.clear_away(workplace, leftover)
+        raise moved.error
 
 
 def _version(status: os.stat_result) -> tuple[int, int, int]:

@@ -103,9 +103,11 @@ class Restoring:
         return count
 
     def purge(self) -> int:
-        """Remove for good what the policy does not keep any longer; how many objects went."""
-        with reporting():
-            return sum(volume.trash.purge() for volume in self._volumes())
+        """Remove for good what the policy does not keep any longer; how many objects went.
+
+        A storage whose trash cannot be looked through is logged, and keeps none of the others'.
+        """
+        return sum(map(_purge, self._volumes()))
 
     def _volumes(self) -> list[Volume]:
         with self._lock:
@@ -181,6 +183,15 @@ def _is_writable(volume: Volume) -> bool:
     with suppress(MtpError):
         return volume.is_present and not volume.read_only
     return False
+
+
+def _purge(volume: Volume) -> int:
+    try:
+        with reporting():
+            return volume.trash.purge()
+    except MtpError as error:
+        log.warning("TRASH   of %s could not be looked through: %s", volume.name, error)
+        return 0
 
 
 def _path(place: Place, name: bytes) -> Names:

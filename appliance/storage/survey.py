@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A look at a whole tree before it goes as one: what it weighs, and what of it has to stay.
 
-What stays is what deleting would leave: what has no write bit, folders that cannot be emptied, a
-disk that is mounted in the tree.
+Deleting has to leave what has no write bit, folders that cannot be emptied, and a disk that is
+mounted in the tree. A copy on another disk leaves out what a PC is not shown: links, special files,
+a workplace, and such a disk.
 """
 
 import errno
@@ -10,6 +11,7 @@ import os
 import stat
 
 from appliance.storage.directories import Names, opened
+from appliance.storage.names import STAGING
 from appliance.storage.removal import is_protected
 from appliance.values import dataclass, field
 
@@ -18,12 +20,14 @@ _BLOCK = 512
 
 @dataclass(slots=True)
 class Survey:
-    """What was seen: bytes on the disk that nobody else has, and what stays, with the first reason.
+    """What was seen: how many bytes go, and what stays, with the first reason.
 
     Names lead from the folder in which the tree lies. `around` are the folders above what stays.
+    `version` is another number when what goes has changed, be it taken apart from what stays.
     """
 
     size: int = 0
+    version: int = 0
     stays: set[Names] = field(default_factory=set)
     around: set[Names] = field(default_factory=set)
     error: OSError | None = None
@@ -41,7 +45,10 @@ class Survey:
 
 
 def look_over(parent_fd: int, name: bytes) -> Survey:
-    """Look at a file or a whole tree. Raises OSError where it is not there."""
+    """Look at what is to be deleted, and count bytes on the disk that nobody else has.
+
+    Raises OSError where it is not there.
+    """
     seen = Survey()
     status = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
     seen.weigh(status)
@@ -82,3 +89,37 @@ def _look_into(fd: int, path: Names, seen: Survey) -> list[Names]:
             if is_folder:
                 folders.append((*path, os.fsencode(entry.name)))
     return folders
+
+
+def look_ahead(parent_fd: int, name: bytes, *, block: int = 1) -> Survey:
+    """Look at what is to be copied, and count bytes where a disk gives them out in blocks.
+
+    Raises OSError where it is not there.
+    """
+    seen = Survey()
+    pending = _foresee((name,), os.stat(name, dir_fd=parent_fd, follow_symlinks=False), seen, block)
+    while pending:
+        path = pending.pop()
+        try:
+            with opened(parent_fd, path) as fd, os.scandir(fd) as found:
+                seen.size += block
+                seen.version += hash(path[1:])
+                for entry in found:
+                    below = (*path, os.fsencode(entry.name))
+                    status = entry.stat(follow_symlinks=False)
+                    pending.extend(_foresee(below, status, seen, block))
+        except OSError as error:
+            seen.keep(path, error)
+    return seen
+
+
+def _foresee(path: Names, status: os.stat_result, seen: Survey, block: int) -> list[Names]:
+    """Take in one name that is to be copied; itself, where it is a folder to look into."""
+    if stat.S_ISDIR(status.st_mode) and path[-1] != STAGING:
+        return [path]
+    if stat.S_ISREG(status.st_mode):
+        seen.size += -(-status.st_size // block) * block
+        seen.version += hash((path[1:], status.st_ino, status.st_mtime_ns, status.st_size))
+    else:
+        seen.keep(path, OSError(errno.EXDEV, "it is nothing that is copied"))
+    return []

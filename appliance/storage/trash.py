@@ -7,18 +7,19 @@ without an object is removed at the next start, and an object without a note has
 Of each object a number and a time are in memory, read anew when another program has been there.
 """
 
-import errno
 import logging
 import os
 import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager, ExitStack, suppress
+from functools import partial
 
 from appliance.mtp.errors import MtpError
 from appliance.storage import syscalls, trash_info, trash_place
 from appliance.storage.directories import Directories, Names, entries, sync
 from appliance.storage.names import is_component
 from appliance.storage.removal import clear_away
+from appliance.storage.room import with_room
 from appliance.storage.scanning import ScanMark
 from appliance.storage.trash_days import DayCounter
 from appliance.storage.trash_info import TrashInfo
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds by which the clock must have been set for a note to get another date.
 _CLOCK_SET = 3600.0
-#: What file systems say when they are full.
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +113,7 @@ class Trash:
     def reserve(self, path: Names, size: int, place: Place) -> Slot:
         """Write the note of an object that is to come. Raises OSError, ValueError."""
         info = TrashInfo(path, time.time(), size, os.urandom(8).hex().encode())
-        while True:
-            try:
-                return trash_place.write_note(place, info)
-            except OSError as error:
-                if error.errno not in NO_SPACE or not self.expunge_oldest():
-                    raise
+        return with_room(self.expunge_oldest, partial(trash_place.write_note, place, info))
 
     def put(self, slot: Slot, source_fd: int, source: bytes) -> None:
         """Let an object take its slot, in one step. Raises OSError."""

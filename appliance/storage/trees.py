@@ -11,11 +11,14 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from appliance.storage import syscalls
 from appliance.storage.directories import Names, descend, entries, open_directory, opened, sync
 from appliance.storage.names import STAGING
 from appliance.storage.removal import is_folder
+from appliance.storage.room import with_room
+from appliance.values import dataclass
 
 _PIECE = 8 << 20
 _READ_PIECE = 1 << 20
@@ -26,16 +29,19 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def copy(source_fd: int, source: bytes, target_fd: int, target: bytes) -> None:
+def copy(
+    source_fd: int, source: bytes, target_fd: int, target: bytes, make_room: Callable[[], bool]
+) -> None:
     """Copy a file, or a directory with all files and directories in it, onto the disk.
 
-    Dates and permissions are kept; folders stay writable for their owner. Raises OSError.
+    Dates and permissions are kept; folders stay writable for their owner. Where the disk gets full,
+    `make_room` is asked to make some, and says whether there was any. Raises OSError.
     """
     if is_folder(source, source_fd):
-        done = _TreeCopy(source_fd, target_fd).run((source,), (target,))
+        done = _TreeCopy(source_fd, target_fd, make_room).run((source,), (target,))
         sync_all(target_fd)
     else:
-        done = _copy_file(source, source_fd, target, target_fd, finish=os.fsync)
+        done = _copy_file(source, source_fd, target, target_fd, _Manner(make_room, os.fsync))
     if not done:
         raise FileNotFoundError(errno.ENOENT, "gone meanwhile")
 
@@ -49,31 +55,21 @@ def sync_all(fd: int) -> None:
     sync(fd)  # with some file systems, only this empties the disk's cache
 
 
-def look(parent_fd: int, name: bytes) -> int:
-    """Reduce a tree to a number that is another one when something in it has changed."""
-    seen = 0
-    pending: list[Names] = [(name,)]
-    while pending:
-        path = pending.pop()
-        try:
-            with opened(parent_fd, path) as fd, os.scandir(fd) as found:
-                for entry in found:
-                    below = (*path[1:], os.fsencode(entry.name))
-                    status = entry.stat(follow_symlinks=False)
-                    if stat.S_ISDIR(status.st_mode):
-                        pending.append((name, *below))
-                    seen += hash((below, status.st_ino, status.st_mtime_ns, status.st_size))
-        except OSError as error:
-            seen += hash((path[1:], error.errno))
-    return seen
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How files are copied: where room comes from, and what is done at the end to each, open."""
+
+    make_room: Callable[[], bool]
+    finish: Callable[[int], None]
 
 
 class _TreeCopy:
     """The work on one tree: from below one directory's descriptor to below another's."""
 
-    def __init__(self, source_fd: int, target_fd: int) -> None:
+    def __init__(self, source_fd: int, target_fd: int, make_room: Callable[[], bool]) -> None:
         self._source_fd = source_fd
         self._target_fd = target_fd
+        self._manner = _Manner(make_room, _nothing)
 
     def run(self, source: Names, target: Names) -> bool:
         """Copy; False where there was nothing."""
@@ -106,7 +102,8 @@ class _TreeCopy:
     def _copy_folder(self, origin: int, target: Names) -> list[bytes]:
         """Make a directory and copy the files into it; the directories that are to follow."""
         with opened(self._target_fd, target[:-1]) as parent:
-            os.mkdir(target[-1], 0o700, dir_fd=parent)
+            make = partial(os.mkdir, target[-1], 0o700, dir_fd=parent)
+            with_room(self._manner.make_room, make)
             made = open_directory(target[-1], parent)
         folders: list[bytes] = []
         try:
@@ -114,7 +111,7 @@ class _TreeCopy:
                 if folder and name != STAGING:
                     folders.append(name)
                 elif not folder:
-                    _copy_file(name, origin, name, made, finish=_nothing)
+                    _copy_file(name, origin, name, made, self._manner)
         finally:
             os.close(made)
         return folders
@@ -129,9 +126,9 @@ def _nothing(fd: int) -> None:
 
 
 def _copy_file(
-    source: bytes, source_fd: int, target: bytes, target_fd: int, *, finish: Callable[[int], None]
+    source: bytes, source_fd: int, target: bytes, target_fd: int, manner: _Manner
 ) -> bool:
-    """Copy a regular file, which `finish` is given open at the end; False where there is none."""
+    """Copy a regular file; False where there is none."""
     try:
         origin = os.open(source, _READ, dir_fd=source_fd)
     except OSError as error:
@@ -142,39 +139,40 @@ def _copy_file(
         status = os.fstat(origin)
         if not stat.S_ISREG(status.st_mode):
             return False
-        _copy_content(origin, status, target, target_fd, finish)
+        _copy_content(origin, status, target, target_fd, manner)
         return True
     finally:
         os.close(origin)
 
 
 def _copy_content(
-    origin: int,
-    status: os.stat_result,
-    target: bytes,
-    target_fd: int,
-    finish: Callable[[int], None],
+    origin: int, status: os.stat_result, target: bytes, target_fd: int, manner: _Manner
 ) -> None:
-    made = os.open(target, _CREATE, 0o600, dir_fd=target_fd)
+    make = partial(os.open, target, _CREATE, 0o600, dir_fd=target_fd)
+    made = with_room(manner.make_room, make)
     try:
-        while _copy_piece(origin, made):
+        while _copy_piece(origin, made, manner.make_room):
             pass
         _keep_status(status, made)
-        finish(made)
+        manner.finish(made)
     finally:
         os.close(made)
 
 
-def _copy_piece(origin: int, made: int) -> int:
+def _copy_piece(origin: int, made: int, make_room: Callable[[], bool]) -> int:
     try:
-        return os.copy_file_range(origin, made, _PIECE)
+        count = with_room(make_room, partial(os.copy_file_range, origin, made, _PIECE))
     except OSError as error:
         if error.errno not in _NO_COPY_RANGE:
             raise
+        count = 0
+    if count:
+        return count
+    # Some file systems end a copy where the file does not; reading tells.
     data = os.read(origin, _READ_PIECE)
     view = memoryview(data)
     while view:
-        view = view[os.write(made, view) :]
+        view = view[with_room(make_room, partial(os.write, made, view)) :]
     return len(data)
 
 

@@ -9,14 +9,15 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.storage import syscalls
 from appliance.storage.directories import sync
 from appliance.storage.errors import reporting
+from appliance.storage.room import with_room
 from appliance.storage.staging import StagedFile
-from appliance.storage.trash import NO_SPACE
 from appliance.values import dataclass
 
 #: So many bytes have come when the kernel is asked to begin writing them out.
@@ -129,15 +130,9 @@ class StagedUpload:
 
     def _write(self, data: memoryview) -> int:
         """Write what fits; a full disk is given room first, as long as there is some to give."""
-        while True:
-            try:
-                count = os.write(self.staged.fd, data)
-            except OSError as error:
-                if error.errno not in NO_SPACE or not self._make_room():
-                    raise
-            else:
-                self._start_writing_out(self.size + count)
-                return count
+        count = with_room(self._make_room, partial(os.write, self.staged.fd, data))
+        self._start_writing_out(self.size + count)
+        return count
 
     def _start_writing_out(self, size: int) -> None:
         """Let a large file go to the disk while more of it comes."""

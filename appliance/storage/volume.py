@@ -268,6 +268,12 @@ class Volume:
         with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
             return os.fstatvfs(self.directories.get())
 
+    @property
+    def block(self) -> int:
+        """Bytes in which the file system gives out space."""
+        with self._lock:
+            return self._space().f_frsize
+
     def _really_free(self) -> int:
         with self._lock:
             space = self._space()

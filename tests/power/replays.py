@@ -6,12 +6,21 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
 
 from tests.power.cuts import Run
-from tests.power.judge import Judge
 from tests.power.model import Expected
 from tests.power.recording import Replay
 from tests.power.verdicts import complaints
+
+
+class Looks(Protocol):
+    """Who looks at the card that lies at `card`, and says what is on it after a start."""
+
+    card: Path
+
+    def look(self, edited: str | None) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,7 @@ class Tally:
 
 
 def replay(
-    run: Run, judge: Judge, count: int, rng: random.Random, *, flushes: bool = True
+    run: Run, judge: Looks, count: int, rng: random.Random, *, flushes: bool = True
 ) -> Iterator[Verdict]:
     """Cut the power of a recorded run at so many of its steps, by `rng`.
 

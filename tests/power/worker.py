@@ -6,11 +6,13 @@ is there before what follows it begins. `asked.json` names a file whose content 
 `go.json` says that the host is content, and what there is to do.
 """
 
+import itertools
 import json
 import random
 import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from appliance.mtp.codes import FormatCode
 from appliance.mtp.codes import OperationCode as Op
@@ -22,6 +24,7 @@ from tests.power.looking import (
     SETTINGS,
     SHARE,
     SHARED,
+    HasData,
     asked,
     kernel_complaints,
     listed,
@@ -48,7 +51,8 @@ def main() -> None:
         time.sleep(0.1)
     files = {name: (SHARE / name).read_bytes() for name in found["files"]}
     state = State(files, frozenset(found["folders"]), found["days"])
-    Worker(Host(_PATIENCE).open(), state, random.Random(go["seed"])).work(go["next"])
+    worker = Worker(Host(_PATIENCE).open(), state, random.Random(go["seed"]))
+    worker.work(itertools.count(go["next"]), SHARED / "done.jsonl")
 
 
 def troubles() -> dict[str, Any]:
@@ -59,25 +63,43 @@ def troubles() -> dict[str, Any]:
     }
 
 
-class Worker:
-    """A PC that does one thing after another, and writes down what was answered."""
+class Answered(HasData, Protocol):
+    """An answer, whatever road it took."""
 
-    def __init__(self, host: Host, state: State, rng: random.Random) -> None:
-        self._host = host
+    @property
+    def code(self) -> int: ...
+    @property
+    def parameters(self) -> tuple[int, ...]: ...
+
+
+class Asks(Protocol):
+    """A PC with an open session."""
+
+    def ask(self, code: int, *parameters: int) -> Answered: ...
+    def send(self, code: int, *parameters: int, data: bytes) -> Answered: ...
+
+
+class Worker:
+    """A PC that does one thing after another, of all kinds but some."""
+
+    def __init__(
+        self, pc: Asks, state: State, rng: random.Random, without: Collection[str] = ()
+    ) -> None:
+        self._pc = pc
         self._state = state
         self._rng = rng
-        self._handles = {each.path: each.handle for each in listed(host.ask)}
+        self._without = without
+        self._handles = {each.path: each.handle for each in listed(pc.ask)}
 
-    def work(self, number: int) -> None:
-        """Work for ever."""
-        with (SHARED / "done.jsonl").open("ab", buffering=0) as log:
-            while True:
-                operation = next_operation(self._state, number, self._rng)
+    def work(self, numbers: Iterable[int], journal: Path) -> None:
+        """Do something for each number, and write down what was answered."""
+        with journal.open("ab", buffering=0) as log:
+            for number in numbers:
+                operation = next_operation(self._state, number, self._rng, self._without)
                 log.write(json.dumps(operation).encode() + b"\n")
                 self._do(operation)
                 log.write(b'"done"\n')
                 self._state = self._state.after(operation)
-                number += 1
 
     def _do(self, operation: Operation) -> None:
         match operation:
@@ -121,11 +143,11 @@ class Worker:
         self._send(Op.SET_OBJECT_PROP_VALUE, handle, _NAME, data=name)
 
     def _must(self, code: int, *parameters: int) -> None:
-        answer = self._host.ask(code, *parameters)
+        answer = self._pc.ask(code, *parameters)
         assert answer.code == OK, hex(answer.code)
 
     def _send(self, code: int, *parameters: int, data: bytes) -> tuple[int, ...]:
-        answer = self._host.send(code, *parameters, data=data)
+        answer = self._pc.send(code, *parameters, data=data)
         assert answer.code == OK, hex(answer.code)
         return answer.parameters
 

@@ -12,9 +12,9 @@ ROOT = 0xFFFFFFFF
 STORAGE = 0x00010001
 
 
-def handles(host: Host) -> list[int]:
+def handles(host: Host, storage: int = STORAGE) -> list[int]:
     """Handles of the root's objects."""
-    data = host.ask(Op.GET_OBJECT_HANDLES, STORAGE, 0, ROOT).data
+    data = host.ask(Op.GET_OBJECT_HANDLES, storage, 0, ROOT).data
     assert data is not None
     (count,) = struct.unpack_from("<I", data)
     return list(struct.unpack_from(f"<{count}I", data, 4))

@@ -12,7 +12,7 @@ from appliance.mtp.responder import Responder
 from appliance.services.trash_verbs import TrashVerbs
 from appliance.storage import Catalogue, Folder, TrashPolicy
 from tests.fakes.device import IDENTITY, ForgetfulState, TestHost
-from tests.unit.storage.helpers import FIRST, SECOND, put
+from tests.unit.storage.helpers import FIRST, SECOND, find, put
 
 
 @pytest.fixture
@@ -49,3 +49,19 @@ def test_the_trash_of_the_others_while_one_is_read_only(
         person.empty("", "Card")
     store.set_read_only(FIRST, read_only=False)
     assert person.restore("file", "") == "Card"
+
+
+@pytest.mark.parametrize("act", ["restore", "empty"])
+def test_a_name_in_two_storages_has_to_be_told_apart(
+    store: Catalogue, person: TrashVerbs, tmp_path: Path, act: str
+) -> None:
+    for name, storage in (("Card", FIRST), ("Stick", SECOND)):
+        (tmp_path / name / "file").write_text(name)
+        store.delete(find(store, "file", storage=storage))
+    with pytest.raises(ApplianceError, match="file is in the trash of Card, Stick"):
+        getattr(person, act)("file", "")
+    assert [each["storage"] for each in person.listed()] == ["Card", "Stick"]
+    assert getattr(person, act)("file", "Stick") == ("Stick" if act == "restore" else 1)
+    assert getattr(person, act)("file", "") == ("Card" if act == "restore" else 1)
+    with pytest.raises(ApplianceError, match="file is not in the trash"):
+        getattr(person, act)("file", "")

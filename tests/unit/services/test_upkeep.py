@@ -4,14 +4,12 @@
 import threading
 from pathlib import Path
 
-from appliance.mtp.codes import ResponseCode
-from appliance.mtp.errors import MtpError
 from appliance.services.upkeep import Upkeep
 from appliance.storage import Catalogue, Folder
 
 
 class Trash(Catalogue):
-    """Counts how often it is looked through; the first time it cannot be."""
+    """Counts how often it is looked through."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__([Folder(folder, "Card")])
@@ -20,8 +18,6 @@ class Trash(Catalogue):
 
     def trash_purge(self) -> int:
         self.looks += 1
-        if self.looks == 1:
-            raise MtpError(ResponseCode.STORE_NOT_AVAILABLE)
         if self.looks == 3:
             self.often.set()
         return 1

@@ -8,14 +8,24 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
-from appliance.storage import Catalogue, Folder, TrashPolicy, staging, syscalls
+from appliance.mtp.errors import MtpError
+from appliance.storage import (
+    Catalogue,
+    Folder,
+    TrashPolicy,
+    reference_file,
+    staging,
+    syscalls,
+)
+from tests.unit.storage.faults import Faults
 from tests.unit.storage.helpers import FIRST, SECOND, WORKPLACE, at_rest, find, names, put, refused
 
 PROJECT = Path(__file__).parents[3]
@@ -388,6 +398,64 @@ def test_a_power_cut_while_writing(root: Path, monkeypatch: pytest.MonkeyPatch) 
     store._lookup.volumes.present(FIRST).staging._release()
     with Catalogue([Folder(root, "Card")]) as again:
         assert shown(again) == ["two", "three", "one"]
+
+
+@pytest.mark.parametrize("fault", [errno.EIO, errno.EMFILE])
+def test_a_card_that_fails_while_they_are_read_costs_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    """At each call of the system that is made for new references, one after the other."""
+    faults, first, calls = Faults(), 0, 1
+    while first <= calls:
+        root = tmp_path / str(first)
+        root.mkdir()
+        with Catalogue([Folder(root, "Card")]) as store:
+            fill(store)
+        with Catalogue([Folder(root, "Card")]) as store:
+            lists = [find(store, "list.pla"), put(store, "other.pla")]
+            faults.plan(first, fault, stays=False)
+            with faults.at_work(monkeypatch), suppress(MtpError):
+                store.set_references(lists[1], [lists[0]])
+                assert list(store.references(lists[1])) == lists[:1]
+        calls = calls if first else faults.count
+        with Catalogue([Folder(root, "Card")]) as store:
+            assert shown(store) == ["two", "three", "one"], f"call {first}: {faults.where}"
+        assert not state(root, "references.json.damaged").exists()
+        first += 1
+    assert calls > 10
+
+
+def test_a_card_that_cannot_be_read_is_told_of(store: Catalogue, root: Path) -> None:
+    made = fill(store)
+    with Catalogue([Folder(root, "Again")]) as other, pytest.MonkeyPatch.context() as patch:
+        handle = find(other, "list.pla")
+        patch.setattr(reference_file, "_pieces", failing_pieces)
+        with refused(Code.GENERAL_ERROR):
+            other.references(handle)
+        with refused(Code.GENERAL_ERROR):
+            other.set_references(handle, [])
+    assert shown(store) == ["two", "three", "one"]
+    assert list(store.references(made["list.pla"]))
+
+
+def failing_pieces(_: int) -> Iterator[bytes]:
+    raise OSError(errno.EIO, "bad sector")
+
+
+def test_what_moves_into_a_storage_leaves_what_is_written_there(root: Path, second: Path) -> None:
+    """Nobody has asked for what that storage has."""
+    with Catalogue([Folder(second, "Stick")]) as store:
+        fill(store)
+    folders = [Folder(root, "Card"), Folder(second, "Stick")]
+    with Catalogue(folders) as store:
+        lists = [put(store, "mine.pla"), put(store, "song")]
+        store.set_references(lists[0], lists[1:])
+        store.move(lists[0], SECOND, 0)
+    with Catalogue([Folder(second, "Stick")]) as store:
+        assert shown(store) == ["two", "three", "one"]
+    with Catalogue(folders) as store:
+        handle = find(store, "mine.pla", storage=SECOND)
+        assert [store.entry(each).name for each in store.references(handle)] == ["song"]
 
 
 def test_names_that_are_no_text(root: Path) -> None:

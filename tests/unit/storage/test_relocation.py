@@ -9,7 +9,8 @@ import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
 from appliance.mtp.ports import ChangeKind
-from appliance.storage import Catalogue, relocation, removal, syscalls, trees
+from appliance.storage import Catalogue, Folder, relocation, removal, survey, syscalls, trees
+from appliance.storage.survey import Survey
 from tests.unit.storage.conftest import Mount
 from tests.unit.storage.ear import Ear
 from tests.unit.storage.helpers import (
@@ -426,25 +427,172 @@ def test_what_comes_into_a_tree_on_its_way_is_not_lost(
 ) -> None:
     root, handle = tree.parent, find(far, tree.name)
     (tree / "inner").mkdir(exist_ok=True)
-    copy, look = trees.copy, trees.look
+    copy, look = trees.copy, survey.look_ahead
 
     def copying(*arguments: Any) -> None:
         copy(*arguments)
         (tree / "inner" / "late").write_text("precious")
 
-    def looking(*arguments: Any) -> int:
+    def looking(*arguments: Any, **named: Any) -> Survey:
         if taken and not tree.exists():
             tree.mkdir()
-        return look(*arguments)
+        return look(*arguments, **named)
 
     monkeypatch.setattr(trees, "copy", copying)
-    monkeypatch.setattr(trees, "look", looking)
+    monkeypatch.setattr(survey, "look_ahead", looking)
     far.move(handle, SECOND, 0)
     assert far.entry(handle).storage_id == SECOND
     assert (second / tree.name).exists()
     (kept,) = root.glob(f"{tree.name}*/inner/late")
     assert kept.read_text() == "precious"
     assert kept.parent.parent.name in names(far)
+
+
+@pytest.fixture
+def odd(tree: Path) -> Path:
+    """The tree, with things in it that no copy has."""
+    (tree / "link").symlink_to("one")
+    (tree / "a" / "dangling").symlink_to("/nowhere")
+    os.mkfifo(tree / "a" / "b" / "pipe")
+    (tree / "c" / WORKPLACE / "trash" / "files").mkdir(parents=True)
+    (tree / "c" / WORKPLACE / "trash" / "files" / "precious").write_text("precious")
+    return tree
+
+
+ODD = ["a/b/pipe", "a/dangling", f"c/{WORKPLACE}/trash/files/precious", "link"]
+
+
+def found(folder: Path) -> list[str]:
+    """All in a tree but folders."""
+    paths = folder.rglob("*")
+    return sorted(
+        str(each.relative_to(folder)) for each in paths if each.is_symlink() or not each.is_dir()
+    )
+
+
+def test_what_is_not_copied_to_another_disk_stays_where_it_was(
+    far: Catalogue, odd: Path, second: Path
+) -> None:
+    handle, inner = find(far, "tree"), find(far, "tree/a/two")
+    far.move(handle, SECOND, 0)
+    assert found(second / "tree") == [".hidden", "a/b/three", "a/two", "one"]
+    assert found(odd) == ODD
+    assert (odd / "link").readlink() == Path("one")
+    assert find(far, "tree", storage=SECOND) == handle
+    assert find(far, "tree/a/two", storage=SECOND) == inner
+    assert content(far, inner) == b"a/two"
+    assert names(far) == ["tree"]
+    assert find(far, "tree") not in (0, handle)
+    assert names(far, find(far, "tree")) == ["a", "c"]
+    assert leftovers(odd.parent) == leftovers(second) == []
+    (odd / "a" / "b" / "pipe").unlink()
+    far.delete(find(far, "tree/a/b"))
+    assert names(far, find(far, "tree/a")) == []
+
+
+def test_a_disk_that_is_mounted_in_a_folder_stays_when_that_is_moved(
+    far: Catalogue, tree: Path, second: Path, mounted: Mount
+) -> None:
+    (tree / "a" / "disk").mkdir()
+    mounted(tree / "a" / "disk")
+    far.move(find(far, "tree"), SECOND, 0)
+    assert found(second / "tree") == [".hidden", "a/b/three", "a/two", "one"]
+    assert found(tree) == []
+    assert (tree / "a" / "disk").exists()
+    assert leftovers(tree.parent) == leftovers(second) == []
+
+
+def test_a_folder_of_nothing_that_is_copied(far: Catalogue, root: Path, second: Path) -> None:
+    (root / "tree").mkdir()
+    (root / "tree" / "link").symlink_to("nowhere")
+    far.move(find(far, "tree"), SECOND, 0)
+    assert found(root / "tree") == ["link"]
+    assert list((second / "tree").iterdir()) == []
+    assert leftovers(root) == leftovers(second) == []
+
+
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_what_comes_into_a_folder_that_is_taken_apart(
+    far: Catalogue, odd: Path, second: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    copy = trees.copy
+
+    def copying(*arguments: Any) -> None:
+        copy(*arguments)
+        late = odd / "a" / "late"
+        late.write_text("precious") if what == "file" else late.symlink_to("/")
+
+    monkeypatch.setattr(trees, "copy", copying)
+    far.move(find(far, "tree"), SECOND, 0)
+    (late,) = odd.parent.glob("tree*/a/late")
+    assert late.read_text() == "precious" if what == "file" else late.readlink() == Path("/")
+    assert found(odd) == ODD
+    assert found(second / "tree") == [".hidden", "a/b/three", "a/two", "one"]
+    assert late.parent.parent.name in names(far)
+
+
+def test_a_link_that_comes_into_a_plain_folder_on_its_way(
+    far: Catalogue, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = trees.copy
+
+    def copying(*arguments: Any) -> None:
+        copy(*arguments)
+        (tree / "a" / "late").symlink_to("precious")
+
+    monkeypatch.setattr(trees, "copy", copying)
+    far.move(find(far, "tree"), SECOND, 0)
+    assert (tree / "a" / "late").is_symlink()
+
+
+@pytest.mark.parametrize("step", range(1, 12))
+def test_a_power_cut_while_a_folder_is_taken_apart(
+    far: Catalogue, odd: Path, second: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Before each rename, and before what was copied is removed."""
+    rename, count = syscalls._renameat2, [0]
+
+    class PowerCutError(BaseException):
+        pass
+
+    def cut(*arguments: Any) -> int:
+        count[0] += 1
+        if count[0] == step:
+            raise PowerCutError
+        return rename(*arguments)
+
+    def no_more(*_: object) -> int:
+        raise PowerCutError
+
+    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+        patch.setattr(syscalls, "_renameat2", cut)
+        patch.setattr(removal, "clear_away", no_more)
+        far.move(find(far, "tree"), SECOND, 0)
+    for folder in (odd.parent, second):
+        Catalogue([Folder(folder, "Again")]).close()
+    assert set(found(odd)) >= set(ODD)
+    whole = [".hidden", "a/b/three", "a/two", "one"]
+    assert set(whole) <= set(found(odd)) or found(second / "tree") == whole
+
+
+def test_what_is_left_of_a_folder_is_told_and_followed(
+    far: Catalogue, odd: Path, root: Path, second: Path
+) -> None:
+    far.close()
+    folders = [Folder(root, "Card"), Folder(second, "Stick")]
+    with Catalogue(folders, watch=True) as store:
+        ear = Ear(store, root)
+        handle, inner = find(store, "tree"), find(store, "tree/a")
+        names(store, inner)
+        names(store, storage=SECOND)
+        store.move(handle, SECOND, 0)
+        left = find(store, "tree")
+        assert (ChangeKind.ADDED, left) in ear.all()
+        assert names(store, left) == ["a", "c"]
+        (odd / "new").touch()
+        (second / "tree" / "a" / "new too").touch()
+        ear.until(lambda: len([kind for kind, _ in ear.told if kind is ChangeKind.ADDED]) == 2)
+        assert {store.entry(row).parent for _, row in ear.told} == {left, inner}
 
 
 def test_a_copy_to_another_file_system(far: Catalogue, tree: Path, second: Path) -> None:
@@ -470,6 +618,25 @@ def test_a_copy_of_many_pieces(
 
     monkeypatch.setattr(os, "copy_file_range", failing)
     assert content(store, store.copy(find(store, "file"), FIRST, target)) == data
+
+
+@pytest.mark.parametrize("pieces", [0, 1])
+def test_a_file_system_that_says_the_end_where_it_is_not(
+    far: Catalogue, root: Path, second: Path, monkeypatch: pytest.MonkeyPatch, pieces: int
+) -> None:
+    """As some do that make their files up: the original goes when the copy is there."""
+    data = os.urandom(10_500)
+    (root / "file").write_bytes(data)
+    calls = []
+
+    def ending(source: int, target: int, _: int) -> int:
+        calls.append(source)
+        return os.write(target, os.read(source, 1000)) if len(calls) <= pieces else 0
+
+    monkeypatch.setattr(os, "copy_file_range", ending)
+    far.move(find(far, "file"), SECOND, 0)
+    assert (second / "file").read_bytes() == data
+    assert len(calls) >= pieces + 1
 
 
 def test_a_protected_object_is_copied_with_its_protection(store: Catalogue, root: Path) -> None:

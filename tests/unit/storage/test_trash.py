@@ -7,17 +7,28 @@ import os
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from appliance.errors import ApplianceError
 from appliance.mtp.codes import ResponseCode as Code
 from appliance.mtp.ports import Change, ChangeKind
-from appliance.storage import Catalogue, Folder, TrashPolicy, syscalls, trash_info, trash_place
+from appliance.storage import (
+    Catalogue,
+    Folder,
+    TrashPolicy,
+    syscalls,
+    trash_info,
+    trash_place,
+    trees,
+)
 from appliance.storage import trash as trash_module
 from tests.unit.storage.conftest import Mount
 from tests.unit.storage.helpers import (
@@ -464,6 +475,67 @@ def test_a_copy_of_a_folder_makes_room_too(small: Path) -> None:
         assert store.trash_list() == []
 
 
+@pytest.mark.parametrize("what", ["a large file", "many small files"])
+def test_a_folder_that_cannot_fit_costs_no_trash(
+    small: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """What a thousand files of a byte take is blocks."""
+    with Catalogue([Folder(small, "Card")], trash=TrashPolicy(share=1)) as store:
+        for name in ("first", "second", "third"):
+            store.delete(put(store, name, bytes(MIB // 4)))
+        folder, target = small / "folder", small / "target"
+        folder.mkdir()
+        target.mkdir()
+        if what == "a large file":
+            (folder / "file").write_bytes(bytes(5 * MIB // 2))
+        else:
+            for number in range(600):
+                (folder / str(number)).write_bytes(b"1")
+        monkeypatch.setattr(trees, "copy", None)  # it is not even tried
+        with refused(Code.STORE_FULL):
+            store.copy(find(store, "folder"), FIRST, find(store, "target"))
+        assert [path for _, path in listed(store)] == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("call", ["mkdir", "open", "copy_file_range", "write"])
+def test_a_disk_that_gets_full_in_a_copy_is_given_room_and_nothing_is_written_twice(
+    keeping: Catalogue, root: Path, tree: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    for name in ("first", "second", "third"):
+        keeping.delete(put(keeping, name, b"1"))
+    target = keeping.make_folder(FIRST, 0, "target", modified=None)
+    handle, calls = find(keeping, "tree"), Counter[str]()
+
+    def full_once(*arguments: Any, **named: Any) -> object:
+        if call != "open" or arguments[1] & os.O_CREAT:
+            calls[call] += 1
+            if calls[call] == 2:
+                raise OSError(errno.ENOSPC, "full")
+        return getattr(os, call)(*arguments, **named)
+
+    def no_range(*_: object) -> int:
+        raise OSError(errno.EXDEV, "not here")
+
+    def counted(*arguments: Any) -> None:
+        calls["copies"] += 1
+        copy(*arguments)
+
+    copy = trees.copy
+    ways = {"copy_file_range": no_range} if call == "write" else {}
+    with monkeypatch.context() as patch:
+        patch.setattr(trees, "copy", counted)
+        patch.setattr(trees, "os", SimpleNamespace(**(vars(os) | ways | {call: full_once})))
+        keeping.copy(handle, FIRST, target)
+    assert calls["copies"] == 1
+    assert calls[call] > 2
+    assert [path for _, path in listed(keeping)] == ["second", "third"]
+    copied = root / "target" / "tree"
+    assert {str(each.relative_to(copied)) for each in copied.rglob("*")} == {
+        str(each.relative_to(tree)) for each in tree.rglob("*")
+    }
+    assert (copied / "a/b/file").read_text() == "a/b"
+
+
 def test_on_a_full_disk_things_can_be_deleted(small: Path) -> None:
     with Catalogue([Folder(small, "Card")], trash=TrashPolicy(share=1)) as store:
         handle = put(store, "first", bytes(MIB))
@@ -895,6 +967,28 @@ def test_a_storage_that_is_missing_hides_no_other(
     assert listed(both) == [("file", "file")]
     assert both.trash_purge() == 0
     assert both.trash_empty() == 1
+
+
+def test_a_storage_that_fails_keeps_no_other_from_being_purged(
+    root: Path, second: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = [Folder(root, "Card"), Folder(second, "Stick")]
+    for each in folders:
+        plant(each.path, "file", note=note("file"))
+    with Catalogue(folders, trash=TrashPolicy(days=0)) as store:
+        bad = store._lookup.volumes.present(FIRST).trash
+
+        def failing(one: trash_module.Trash) -> int:
+            if one is bad:
+                raise OSError(errno.EIO, "bad sector")
+            return MIB
+
+        with monkeypatch.context() as patch:
+            patch.setattr(trash_module.Trash, "limit", property(failing))
+            assert store.trash_purge() == 1
+        assert "of Card could not be looked through" in caplog.text
+        assert not trash(second, "files", "file").exists()
+        assert store.trash_purge() == 1
 
 
 def test_hidden_names_come_back_unseen(root: Path) -> None:

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A share on exFAT, which has no journal, and whose power goes: in the virtual Pi, which mounts it.
+
+`python3 -m tests.power.exfat --cuts 300 --seed 1`. One run is recorded, of a PC in memory that
+works on a card by NBD (`tests/power/card.py`); what may be left before each of its writes and
+flushes is repaired, as a PC would, mounted and looked at.
+"""
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from appliance.mtp.codes import OperationCode as Op
+from appliance.mtp.wire import WireError
+from tests.fakes.client import Answer, Client
+from tests.fakes.memory_client import connect_memory
+from tests.power import looking
+from tests.power.card import Card
+from tests.power.cuts import Cut, Run
+from tests.power.model import State
+from tests.power.recording import Recording
+from tests.power.replays import Tally, replay
+from tests.power.worker import Worker
+
+_CARD_SIZE = 64 << 20
+_DEVICE = "/dev/nbd0"
+#: fsck.exfat(8): errors were corrected.
+_REPAIRED = 1
+
+
+def main() -> int:
+    """Do what the command line says; 1 where something was lost."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cuts", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--operations", type=int, default=60)
+    arguments = parser.parse_args()
+    rng = random.Random(arguments.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        run = record(Path(folder), rng, arguments.operations)
+        tally = Tally()
+        for verdict in replay(run, Judge(Path(folder)), arguments.cuts, rng):
+            tally.add(verdict)
+            if verdict.wrong:
+                print(f"step {verdict.point}, {verdict.under_way} under way:", *verdict.wrong)
+    print(f"{tally.cuts} cuts. Under way: {dict(tally.under_way)}. Wrong: {dict(tally.wrong)}.")
+    return 1 if tally.wrong else 0
+
+
+def record(folder: Path, rng: random.Random, operations: int) -> Run:
+    """Let a PC do so many things on a new card."""
+    card, socket, share = folder / "card", folder / "socket", folder / "share"
+    share.mkdir()
+    with card.open("wb") as file:
+        file.truncate(_CARD_SIZE)
+    _run("mkfs.exfat", str(card))
+    before = folder / "before"
+    before.write_bytes(card.read_bytes())
+    recording = Recording(folder / "done.jsonl")
+    served = Card(card, socket, rng, recording.note)
+    _run("nbd-client", "-unix", str(socket), _DEVICE)
+    with _mounted(_DEVICE, share), connect_memory(share) as client:
+        worker = Worker(_Pc(client), State(), rng, without=("days",))
+        worker.work(range(operations), folder / "done.jsonl")
+    served.cut(lambda: _run("nbd-client", "-d", _DEVICE))
+    recording.end()
+    return Run(Cut(1, served.writes, operations, 0.0), before, State(), recording)
+
+
+class _Pc:
+    """A client in memory, with an open session."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.ask(Op.OPEN_SESSION, 1)
+
+    def ask(self, code: int, *parameters: int) -> Answer:
+        return self._client.call(code, *parameters)
+
+    def send(self, code: int, *parameters: int, data: bytes) -> Answer:
+        return self._client.call(code, *parameters, data=data)
+
+
+class Judge:
+    """Looks at the card that lies at `card`, and changes it."""
+
+    def __init__(self, folder: Path) -> None:
+        _run("modprobe", "loop")
+        self.card = folder / "judged"
+        self.card.touch()
+        self._below = folder / "below"
+        self._share = self._below / looking.SHARE.relative_to("/")
+        self._share.mkdir(parents=True)
+        settings = self._below / looking.SETTINGS.relative_to("/")
+        settings.parent.mkdir(parents=True)
+        settings.touch()
+
+    def look(self, edited: str | None) -> dict[str, Any]:
+        """Say what is on it after a start; of the file named `edited` all that is in it."""
+        repaired = subprocess.run(
+            ("fsck.exfat", "-y", str(self.card)), capture_output=True, check=False
+        )
+        if repaired.returncode > _REPAIRED:
+            return {"unusable": repaired.stdout.decode()}
+        try:
+            with _mounted(str(self.card), self._share, "-o", "loop"):
+                with connect_memory(self._share) as client:
+                    seen = looking.seen(client.call)
+                return looking.look(edited, self._below) | {"seen": seen}
+        except subprocess.CalledProcessError as error:
+            return {"unusable": error.stderr.decode()}
+        except WireError as error:
+            return {"unusable": f"an object without ObjectInfo: {error}"}
+
+
+@contextmanager
+def _mounted(what: str, where: Path, *options: str) -> Iterator[None]:
+    _run("mount", "-t", "exfat", *options, what, str(where))
+    try:
+        yield
+    finally:
+        _run("umount", str(where))
+
+
+def _run(*argv: str) -> None:
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
