@@ -572,7 +572,7 @@ def test_without_pillow_there_are_none(
     none_of(store, root, saved(halves(64, 64)))
     none_of(store, root, saved(halves(64, 64)), "other")
     assert store.image_size(find(store, "image")) == (0, 0)
-    hints = [record for record in caplog.records if "mtp-appliance[thumbnails]" in record.message]
+    hints = [record for record in caplog.records if "pip install pillow" in record.message]
     assert len(hints) == 1
 
 
