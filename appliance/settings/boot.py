@@ -7,6 +7,7 @@ What is wrong with it is written beside it in words, and then nothing of it coun
 
 import hashlib
 import logging
+import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -16,7 +17,12 @@ from typing import Any
 
 from appliance.errors import ApplianceError
 from appliance.settings import examples, passwords
-from appliance.settings.files import write_atomically
+from appliance.settings.files import (
+    IrregularFileError,
+    leads_to,
+    open_regular,
+    write_atomically,
+)
 from appliance.settings.interpretation import interpret
 from appliance.settings.migrations import migrate
 from appliance.settings.schema import Settings, declared
@@ -219,12 +225,12 @@ def _write_over(file: SettingsFile, values: Mapping[str, Any], storages: Setting
 
 
 def _is_broken(file: SettingsFile) -> bool:
-    """Whether the settings are there to read, and make no sense; a failing card is no reason."""
+    """Whether what lies there makes no settings; a card that cannot be read is no reason."""
     try:
-        with file.path.open("rb") as source:
+        with os.fdopen(open_regular(leads_to(file.path)), "rb") as source:
             data = source.read(_MAX_SIZE + 1)
         return len(data) > _MAX_SIZE or bool(understand(data.decode())[1].errors)
-    except UnicodeDecodeError:
+    except (ValueError, IrregularFileError):
         return True
     except OSError:
         return False

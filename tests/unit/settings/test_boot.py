@@ -223,6 +223,15 @@ def test_broken_settings_are_repaired_by_it(card: Card, broken: bytes) -> None:
     assert card.settings.name == "x"
 
 
+def test_what_is_no_file_in_the_place_of_the_settings_is_replaced_by_it(card: Card) -> None:
+    card.start()
+    card.settings_path.unlink()
+    os.mkfifo(card.settings_path)
+    card.file.write_text('name = "x"')
+    assert card.start()
+    assert card.settings.name == "x"
+
+
 @pytest.mark.parametrize(
     ("step", "number"),
     [
