@@ -4,8 +4,12 @@
 | the appliance is         | seen without logging in        | done without logging in |
 |--------------------------|--------------------------------|-------------------------|
 | not claimed yet          | home, help                     | claiming it             |
+| that, seen from the Wi-Fi| help                           | nothing                 |
 | claimed                  | help                           | logging in              |
 | in doubt: settings broken, nothing to fall back on | home, help | nothing          |
+
+The page comes to the Wi-Fi once it is somebody's. When its password is forgotten it is still there
+for a moment, and nobody in that network is to be quicker than the owner at the cable.
 """
 
 import threading
@@ -20,6 +24,7 @@ from werkzeug.wrappers import Response
 from appliance.settings import passwords
 from webui import languages
 from webui.attempts import Attempts
+from webui.config import OVER_WIFI
 from webui.machine import machine
 from webui.sessions import Sessions
 
@@ -38,6 +43,7 @@ class Claim(Enum):
     """Whether the appliance is somebody's."""
 
     NOBODYS = "nobody's"
+    OUT_OF_REACH = "nobody's, and not to be claimed from here"
     SOMEBODYS = "somebody's"
     IN_DOUBT = "in doubt"
 
@@ -67,7 +73,9 @@ def claim() -> Claim:
     reading = machine().reading
     if reading.settings.web_password:
         return Claim.SOMEBODYS
-    return Claim.IN_DOUBT if reading.findings.errors else Claim.NOBODYS
+    if reading.findings.errors:
+        return Claim.IN_DOUBT
+    return Claim.OUT_OF_REACH if request.environ.get(OVER_WIFI) else Claim.NOBODYS
 
 
 def is_logged_in() -> bool:
@@ -127,7 +135,7 @@ def _check_access() -> Response | None:
         abort(403)
     if now is Claim.NOBODYS:
         return redirect(url_for("access.claim_page"))
-    return redirect(url_for("access.index" if now is Claim.SOMEBODYS else "home.index"))
+    return redirect(url_for("home.index" if now is Claim.IN_DOUBT else "access.index"))
 
 
 def _sessions() -> Sessions:

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+#: In a request's environment: whether it came over the Wi-Fi, where others are too.
+OVER_WIFI = "mtp_appliance.over_wifi"
+
 
 @dataclass(frozen=True, slots=True)
 class Config:

@@ -169,6 +169,10 @@ class ObjectStore(Protocol):
         """What is known without asking the file system."""
         ...
 
+    def current(self, handle: int) -> int:
+        """The handle that an object is listed by, which a former one means too."""
+        ...
+
     def record(self, handle: int, *, in_full: bool = False) -> ObjectRecord:
         """The object as it is now; `in_full`: with `added` and `unique_id`."""
         ...

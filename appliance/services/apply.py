@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from appliance import places
@@ -20,8 +20,8 @@ from appliance.gadget.identity import device_identity, network_addresses
 from appliance.network.plan import FILE_NAME, File, cable_network, networkd_files
 from appliance.services import gadget
 from appliance.services.apply_wifi import apply_wifi
-from appliance.services.changes import Action, Snapshot, actions, in_force, snapshot
-from appliance.services.root_files import put, read, remove_if_there, write_if_changed
+from appliance.services.changes import Action, Snapshot, actions, half_done, in_force, snapshot
+from appliance.services.root_files import put, read, write_if_changed
 from appliance.services.system import NETWORK_FILES, Run, System, run
 from appliance.settings.schema import Settings
 
@@ -34,6 +34,7 @@ _AVAHI = "avahi-daemon.service"
 _APPLIED = places.FUNCTIONFS.with_name("applied.json")
 _LOOKED = places.FUNCTIONFS.with_name("looked-at")
 _REFUSAL = places.FAILURES / "card-settings"
+_NOT_IN_FORCE = places.FAILURES / "card-not-in-force"
 _HOSTS_ADDRESS = "127.0.1.1"
 
 
@@ -57,12 +58,11 @@ def _look_of(path: Path) -> str:
 
 def note_refusal(words: str, root: Path = gadget.ROOT) -> None:
     """Write down, for light and page, why the boot partition's settings do not count; "" if so."""
-    note = root / _REFUSAL.relative_to("/")
-    if not words:
-        remove_if_there(note)
-        return
-    what = f"{places.BOOT_SETTINGS.name} on the card does not count: {words.splitlines()[0]}"
-    write_if_changed(note, f"{what} | mend it on any PC; all that is wrong is written beside it\n")
+    text = None
+    if words:
+        what = f"{places.BOOT_SETTINGS.name} on the card does not count: {words.splitlines()[0]}"
+        text = f"{what} | mend it on any PC; all that is wrong is written beside it\n"
+    put(root / _REFUSAL.relative_to("/"), text)
 
 
 class Applier:
@@ -86,37 +86,42 @@ class Applier:
         self._root = root
         self._system = System(root, run)
         self._starting = True
+        self._half_done: frozenset[Action] = frozenset()
 
     def apply(self, *, boot: bool) -> None:
-        """Do what there is to do; ApplianceError where some of it failed."""
+        """Do what there is to do; ApplianceError where some of it failed.
+
+        At a start only where that is the gadget: for an error systemd starts the unit anew until it
+        succeeds, and each time the responder with it. Light and page tell of the rest.
+        """
         path = self._system.place(_APPLIED)
-        before = None if boot else _read_snapshot(path)
+        last = _read_snapshot(path)
+        before = None if boot else last
         after = snapshot(self._settings, self._errors)
         wanted = actions(before, after)
         self._starting = before is None
-        failed = [action for action in wanted if not self._try(action)]
+        self._half_done = half_done(last, after)
+        failed = {action: error for action in wanted if (error := self._try(action))}
         # Secrets are in it.
-        text = json.dumps(in_force(before, after, failed), indent=1) + "\n"
+        text = json.dumps(in_force(after, failed), indent=1) + "\n"
         write_if_changed(path, text, mode=0o600)
         if not wanted:
             log.info("APPLIED already")
-        if failed:
+        put(self._system.place(_NOT_IN_FORCE), _told(failed))
+        if failed and (not boot or Action.MAKE_GADGET in failed):
             raise ApplianceError(
                 f"not all of the settings are in force: could not {', '.join(failed)}",
                 hint="the log has the reasons",
             )
 
-    def _try(self, action: Action) -> bool:
+    def _try(self, action: Action) -> ApplianceError | OSError | None:
         log.info("APPLY   %s", action)
         try:
             self._work(action)()
-        except ApplianceError as error:
+        except (ApplianceError, OSError) as error:
             log.error("FAILED  %s: %s", action, error)
-        except OSError as error:
-            log.error("FAILED  %s: %s", action, error)
-        else:
-            return True
-        return False
+            return error
+        return None
 
     def _work(self, action: Action) -> Callable[[], None]:
         table: dict[Action, Callable[[], None]] = {
@@ -126,7 +131,7 @@ class Applier:
             Action.RELOAD_RESPONDER: lambda: self._reload(_RESPONDER),
             Action.NETWORK: self._tell_networkd,
             Action.HOST_NAME: self._set_host_name,
-            Action.WIFI: lambda: apply_wifi(self._settings, self._system, starting=self._starting),
+            Action.WIFI: self._set_up_wifi,
             Action.RELOAD_LEDS: lambda: self._reload(_LEDS),
         }
         return table[action]
@@ -139,7 +144,7 @@ class Applier:
         gadget.up(wanted, gadget.owner_named(self._user), self._root)
 
     def _tell_networkd(self) -> None:
-        changed = False
+        changed = Action.NETWORK in self._half_done
         texts = {each.name: each.text for each in self._network_files()}
         for suffix in ("link", "network"):
             path = self._system.place(NETWORK_FILES) / f"{FILE_NAME}.{suffix}"
@@ -153,6 +158,10 @@ class Applier:
         serial = device_identity(self._root).serial_number
         network = cable_network(serial, self._settings.network_address)
         return networkd_files(network, network_addresses(serial).device)
+
+    def _set_up_wifi(self) -> None:
+        again = Action.WIFI in self._half_done
+        apply_wifi(self._settings, self._system, starting=self._starting, again=again)
 
     def _set_host_name(self) -> None:
         name = self._settings.network_host_name
@@ -172,6 +181,17 @@ class Applier:
         except OSError as error:
             if error.errno != errno.EROFS:
                 raise
+
+
+def _told(failed: Mapping[Action, ApplianceError | OSError]) -> str | None:
+    """Say, for light and page, what is not in force, why, and what to do; None: all of it is."""
+    if not failed:
+        return None
+    what, hints = [], []
+    for action, error in failed.items():
+        what.append(f"could not {action}: {getattr(error, 'message', error)}")
+        hints += [error.hint] if isinstance(error, ApplianceError) and error.hint else []
+    return f"{'; '.join(what)} | {', '.join(hints) or 'the log has the reasons'}\n"
 
 
 def with_host(text: str, name: str) -> str:

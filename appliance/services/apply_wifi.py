@@ -33,20 +33,23 @@ _PAGE_SERVICE = "mtp-appliance-web.service"
 _AVAHI = "avahi-daemon.service"
 
 
-def apply_wifi(settings: Settings, system: System, *, starting: bool) -> None:
-    """Write the files; where the services may be running already, have them know of it."""
+def apply_wifi(settings: Settings, system: System, *, starting: bool, again: bool = False) -> None:
+    """Write the files; where the services may be running already, have them know of it.
+
+    `again`: it failed before, so they may not know of what the files say already.
+    """
     network = settings.wifi_network
     if network and settings.wifi_passphrase == HIDDEN:
         hint = "mtp-appliance settings passphrase"
         raise ApplianceError("the passphrase of the Wi-Fi cannot be read", hint=hint)
     secret = supplicant_file(network, settings.wifi_passphrase, settings.wifi_country)
-    joined = put(system.place(SUPPLICANT), secret if network else None, mode=0o600)
+    joined = put(system.place(SUPPLICANT), secret if network else None, mode=0o600) or again
     address = wifi_networkd_file().text if network else None
-    if put(system.place(NETWORK_FILES / NETWORK_FILE), address):
+    if put(system.place(NETWORK_FILES / NETWORK_FILE), address) or again:
         system.reload_networkd()
     served = is_page_served(settings)
     told = put(system.place(AVAHI), "AVAHI=avahi-daemon-wifi.conf\n" if served else None)
-    told |= put(system.place(PAGE), "" if served else None)
+    told |= put(system.place(PAGE), "" if served else None) or again
     if starting:
         return
     if joined:

@@ -55,15 +55,20 @@ def actions(before: Snapshot | None, after: Snapshot) -> tuple[Action, ...]:
     return tuple(action for action in Action if action in wanted)
 
 
-def in_force(before: Snapshot | None, after: Snapshot, failed: Iterable[Action]) -> Snapshot:
-    """Say what is in force now; a setting whose action failed is to be tried again."""
+def in_force(after: Snapshot, failed: Iterable[Action]) -> Snapshot:
+    """Say what is in force now. A setting whose action failed is not among it: what was in force
+    before may be so no more, and so any value of it, the old one too, is to be tried.
+    """
     again = set(failed)
     if Action.MAKE_GADGET in again:
         again.add(Action.REMAKE_GADGET)
-    return {
-        key: value if not again & set(_wanted_by(key)) else (before or {}).get(key)
-        for key, value in after.items()
-    }
+    return {key: value for key, value in after.items() if not again & set(_wanted_by(key))}
+
+
+def half_done(last: Snapshot | None, after: Snapshot) -> frozenset[Action]:
+    """Say which actions failed last: their files may be written, and nobody told of them."""
+    keys = () if last is None else after.keys() - last.keys()
+    return frozenset(action for key in keys for action in _wanted_by(key))
 
 
 def _wanted_by(key: str) -> tuple[Action, ...]:

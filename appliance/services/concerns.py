@@ -16,7 +16,8 @@
 | `clock-not-set`       | dates of files will be wrong                                  |
 | `unit-failed`         | a part of the appliance has ended and will not come back      |
 | `update-taken-back`   | a new version did not come up, and the one before runs again  |
-| `card`                | the start found something wrong with the card or the board    |
+| `card`                | something is wrong with the card or the board, or not all of  |
+|                       | the settings could be put into force                          |
 """
 
 import logging
@@ -39,7 +40,7 @@ _LEAST_STATE = 64 << 10
 #: When this was written (Unix seconds): 2024. A clock that is behind has not been set.
 _SURELY_PAST = 1_704_067_200
 _LINE = 300
-#: What the start of an image leaves among the failures, as "what is wrong | what to do".
+#: What a start, and `apply`, leave among the failures, as "what is wrong | what to do".
 _CARD = "card-"
 
 

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 def factory_reset(root: Path = Path("/")) -> None:
     """Write the shipped settings, and forget what a person has set elsewhere; `root`: a prefix.
 
+    The settings first, which end the Wi-Fi: if power goes before the password does, the page is
+    somebody's still, and is reset again.
     What the boot partition said stays known, so that an old file there is not taken over again.
     """
     settings, secrets, kept, page = (
@@ -25,8 +27,8 @@ def factory_reset(root: Path = Path("/")) -> None:
     )
     log.warning("RESET   to the settings of a new appliance")
     file = SettingsFile(settings, kept, keeps=False, secrets=secrets)
-    file.forget_secrets()
     file.replace(examples.shipped())
+    file.forget_secrets()
     file.forget()
     (kept / state.FILE_NAME).unlink(missing_ok=True)
     _empty(page)

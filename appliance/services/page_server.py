@@ -3,7 +3,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from socket import socket
@@ -32,6 +32,10 @@ _MOST_HEADERS = 32 << 10
 
 #: How many bytes the body of a request may have: by its path and its Cookie header.
 Limit = Callable[[str, str], int]
+#: What answers requests, as WSGI has it.
+Application = Callable[..., Iterable[bytes]]
+#: What requests that come by a socket that listens have in their environment besides.
+Environment = Callable[[socket], Mapping[str, object]]
 
 
 class PageServer:
@@ -42,10 +46,11 @@ class PageServer:
 
     def __init__(
         self,
-        application: Callable[..., Iterable[bytes]],
+        application: Application,
         sockets: Sequence[socket],
         *,
         limit: Limit,
+        environment: Environment = lambda _: {},
     ) -> None:
         self._map: dict[int, Any] = {}
         self._server = waitress.create_server(
@@ -62,6 +67,7 @@ class PageServer:
         )
         for each in self._listeners():
             each.channel_class = _channel_class(limit)
+            each.application = _within(environment(each.socket), application)
         self._used = time.monotonic()
 
     @property
@@ -164,6 +170,11 @@ def _channel_class(limit: Limit) -> Callable[..., HTTPChannel | None]:
         return None
 
     return admit
+
+
+def _within(more: Mapping[str, object], application: Application) -> Application:
+    """Give an application more in its environment, which no request can say."""
+    return lambda environ, respond: application({**environ, **more}, respond)
 
 
 def _is_busy(channel: Any) -> bool:

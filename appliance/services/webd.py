@@ -8,7 +8,7 @@ and what it took is free again. Elsewhere it listens by itself until a signal.
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from appliance import places
 from appliance.control import SOCKET_NAME
 from appliance.errors import ApplianceError
+from appliance.network.wifi import INTERFACE
 from appliance.services.activation import listening_sockets
 from appliance.services.announced import Announced
 from appliance.services.notify import notify
@@ -28,10 +29,13 @@ from appliance.settings.boot import separate_secrets
 from appliance.settings.state import state_directory
 from appliance.values import dataclass
 from webui import create_app
-from webui.config import Config
+from webui.config import OVER_WIFI, Config
 from webui.limits import body_limit
 
 log = logging.getLogger(__name__)
+
+#: Bytes of an interface's name, with its end. Spec: netdevice(7).
+_NAME_SIZE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,23 @@ def serve(options: Options, announce: Callable[[str], None]) -> None:
         sockets = given or [_listen(*each) for each in options.listen]
         hosts = _hosts()
         application = create_app(_config(options, hosts))
-        server = PageServer(application, sockets, limit=partial(body_limit, application))
+        limit = partial(body_limit, application)
+        server = PageServer(application, sockets, limit=limit, environment=environment_of)
         stack.callback(server.close)
         stack.callback(notify, "STOPPING=1")
         for each in sockets:
             announce(f"The settings page is at {_url(each)}")
         notify("READY=1")
         _turn(server, stop, options.idle, lambda: bool(given) and _hosts() != hosts)
+
+
+def environment_of(listener: socket.socket) -> Mapping[str, object]:
+    """Say whether who comes by a socket comes over the Wi-Fi: it hears that interface alone."""
+    try:
+        name = listener.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, _NAME_SIZE)
+    except OSError:
+        return {OVER_WIFI: True}  # its interface is gone, and nobody is to come
+    return {OVER_WIFI: name.rstrip(b"\0") == INTERFACE.encode()}
 
 
 def _listen(host: str, port: int) -> socket.socket:

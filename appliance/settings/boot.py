@@ -21,7 +21,7 @@ from appliance.settings.interpretation import interpret
 from appliance.settings.migrations import migrate
 from appliance.settings.schema import Settings, declared
 from appliance.settings.secret_files import SECRETS, said_in
-from appliance.settings.store import SettingsFile
+from appliance.settings.store import SettingsFile, understand
 
 log = logging.getLogger(__name__)
 
@@ -211,9 +211,23 @@ def _write_over(file: SettingsFile, values: Mapping[str, Any], storages: Setting
     try:
         file.edit(change)
     except ApplianceError as error:
-        # The settings themselves are broken: what a person writes on the card repairs them.
+        if not _is_broken(file):
+            raise
+        # The settings themselves are: what a person writes on the card repairs them.
         log.warning("BOOT    %s", error)
         file.replace(change(examples.shipped()))
+
+
+def _is_broken(file: SettingsFile) -> bool:
+    """Whether the settings are there to read, and make no sense; a failing card is no reason."""
+    try:
+        with file.path.open("rb") as source:
+            data = source.read(_MAX_SIZE + 1)
+        return len(data) > _MAX_SIZE or bool(understand(data.decode())[1].errors)
+    except UnicodeDecodeError:
+        return True
+    except OSError:
+        return False
 
 
 def _take_away(path: Path, data: bytes) -> tuple[bytes, list[str]]:

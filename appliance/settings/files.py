@@ -4,6 +4,7 @@
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -40,11 +41,44 @@ def locked(path: Path) -> Iterator[None]:
     OSError where another one does not come to its end: nobody is kept from work for ever.
     """
     lock = path.with_name(f".{path.name}.lock")
-    flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(lock, flags, 0o644)
+    try:
+        fd = open_regular(lock, os.O_CREAT | os.O_NOFOLLOW)
+    except IrregularFileError:
+        lock.unlink()
+        fd = open_regular(lock, os.O_CREAT | os.O_NOFOLLOW)
     try:
         _lock(fd)
         yield
+    finally:
+        os.close(fd)
+
+
+class IrregularFileError(OSError):
+    """What has the name is a pipe, a device or a directory."""
+
+
+def open_regular(path: Path, flags: int = 0) -> int:
+    """Open a regular file for reading; a pipe that somebody has put there keeps nobody waiting."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags, 0o644)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise IrregularFileError("is no regular file")
+    return fd
+
+
+def leads_to(path: Path) -> Path:
+    """Follow a link; root only one that root has made, for others may exchange theirs meanwhile.
+
+    Raises OSError, ValueError.
+    """
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISLNK(status.st_mode):
+            return path
+        if os.geteuid() == 0 and status.st_uid != 0:
+            raise ValueError("is a link that somebody else has made")
+        return (path.parent / os.readlink("", dir_fd=fd)).resolve()
     finally:
         os.close(fd)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import ApplianceError, ExitStatus
-from appliance.settings.files import locked, write_atomically
+from appliance.settings.files import leads_to, locked, open_regular, write_atomically
 from appliance.settings.interpretation import Findings, interpret
 from appliance.settings.migrations import VERSION, migrate
 from appliance.settings.schema import Settings, StorageSetting
@@ -173,7 +173,7 @@ class SettingsFile:
                 changed = change(text)
                 settings = _require_good(changed)
                 if changed != text:
-                    write_atomically(self._leads_to(), changed.encode())
+                    write_atomically(leads_to(self.path), changed.encode())
         except (OSError, ValueError) as error:
             raise self._explain(error) from None
         return self._secrets.fill(settings, Findings())
@@ -194,15 +194,6 @@ class SettingsFile:
             raise self._explain(error) from None
         return self._secrets.fill(settings, Findings())
 
-    def _leads_to(self) -> Path:
-        """Follow a link; root does not where its maker has no right to what it leads to."""
-        target = self.path.resolve()
-        if os.geteuid() == 0 and self.path.is_symlink():
-            maker = self.path.lstat().st_uid
-            if maker not in (0, target.stat().st_uid):
-                raise ValueError(f"is a link to {target}, which is somebody else's")
-        return target
-
     def _strip(self, path: Path) -> None:
         text = _read(path).decode()
         without, said = part(text)
@@ -219,8 +210,8 @@ class SettingsFile:
     def _keep(self, data: bytes, settings: Settings) -> None:
         """Keep what is good, and what was good before if that said anything else."""
         try:
-            kept = self._good_copy.read_bytes()
-        except OSError:
+            kept = _read(self._good_copy)
+        except (OSError, ValueError):
             kept = b""
         if kept == data:
             return
@@ -271,7 +262,7 @@ def _document() -> Any:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         data = file.read(_MAX_SIZE + 1)
     if len(data) > _MAX_SIZE:
         raise ValueError(f"is longer than {_MAX_SIZE} bytes")

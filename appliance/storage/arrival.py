@@ -36,7 +36,9 @@ class Arrivals:
         self._settle_if_waiting(storage_id, parent, name)
         with self._lock:
             folder, volume, raw = self._target(storage_id, parent, name)
-            replaces = self._lookup.replaces(folder, raw)
+            if replaces := self._lookup.replaces(folder, raw):
+                with creating():
+                    raw = self._lookup.listed_as(folder, raw)
         volume.require_space(size)
         with self._lock, ExitStack() as on_error:
             handle = self._table.reserve()
@@ -108,7 +110,7 @@ class Arrivals:
         status = os.stat(raw, dir_fd=fd, follow_symlinks=False)
         if not self._lookup.is_folder_of(folder, status):
             raise MtpError(ResponseCode.ACCESS_DENIED, "the name is taken")
-        return self._lookup.enter(folder, raw, is_folder=True)
+        return self._lookup.enter(folder, self._lookup.listed_as(folder, raw), is_folder=True)
 
     def _defer(self, upload: StagedUpload, *, folder: int, raw: bytes) -> bool:
         """Enter a file whose content still has to reach the disk; False where it has to first."""

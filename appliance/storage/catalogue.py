@@ -125,6 +125,11 @@ class Catalogue(Storages):
         with self._lock:
             return self._lookup.entry(handle)
 
+    def current(self, handle: int) -> int:
+        """Find the handle that an object is listed by; what is no former one stays as it is."""
+        with self._lock:
+            return self._table.current(handle)
+
     def browse(self, storage_id: int, names: Sequence[str]) -> list[Listed]:
         """List a folder for a person, by the names that lead to it; nothing is entered."""
         with self._flusher.settled():

@@ -8,6 +8,7 @@ moved out of the storage meanwhile, or replaced, is not reached through an old d
 
 import errno
 import os
+import stat
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -80,6 +81,18 @@ def entries(fd: int) -> list[tuple[bytes, bool]]:
     """List all that is in a directory: names, and whether they are directories. Raises OSError."""
     with os.scandir(fd) as found:
         return [(os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in found]
+
+
+def is_same(fd: int, one: bytes, other: bytes) -> bool:
+    """Whether two names in a directory are one and the same, rather than two links to a file.
+
+    Where one of them is gone they are not.
+    """
+    try:
+        seen, also = (os.stat(each, dir_fd=fd, follow_symlinks=False) for each in (one, other))
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(seen, also) and (seen.st_nlink == 1 or stat.S_ISDIR(seen.st_mode))
 
 
 def sync(fd: int) -> None:

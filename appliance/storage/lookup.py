@@ -12,6 +12,7 @@ from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind, Entry
 from appliance.storage.announcing import Announcements
+from appliance.storage.directories import is_same
 from appliance.storage.errors import is_gone, reporting, translate
 from appliance.storage.names import may_be_made_up, to_pc
 from appliance.storage.own import OwnChanges
@@ -240,6 +241,20 @@ class Lookup(Served):
                 if to_pc(self.table.name(each)) == name:
                     return self.table.name(each)
         return raw
+
+    def listed_as(self, folder: int, name: bytes) -> bytes:
+        """Find the name by which a folder lists what is there by a name. Raises OSError, MtpError.
+
+        It is another one where the file system takes both for the same: `dcim`, `DCIM`.
+        """
+        if self.table.find(folder, name) is None:
+            self.refresh(folder)
+        if self.table.find(folder, name) is None:
+            fd = self.fd(folder)
+            for each in map(self.table.name, self.table.children(folder)):
+                if is_same(fd, each, name):
+                    return each
+        return name
 
     def replaces(self, folder: int, name: bytes) -> bool:
         """Whether a file of that name is there; what is no file is not replaced."""

@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.mtp.ports import ChangeKind
 from appliance.storage import removal, survey, syscalls, trees
-from appliance.storage.directories import keep, sync
+from appliance.storage.directories import is_same, keep, sync
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.parting import move_parts
@@ -62,12 +63,15 @@ class Relocation:
             sync(fd)
 
     def _rename(self, handle: int, fd: int, name: bytes) -> None:
-        with self._lookup.own_change(self._table.parent(handle), fd):
+        folder = self._table.parent(handle)
+        with self._lookup.own_change(folder, fd):
             try:
                 _rename_in_place(fd, self._table.name(handle), name)
             except FileExistsError:
                 refusal = ResponseCode.INVALID_OBJECT_PROP_VALUE
                 raise MtpError(refusal, "the name is taken") from None
+        if gone := self._lookup.forget_twin(folder, name):
+            self._lookup.announcements.tell(ChangeKind.REMOVED, gone)
         self._table.rename(handle, name)
         self._lookup.note_own(handle, fd)
 
@@ -268,7 +272,7 @@ def _rename_in_place(fd: int, old: bytes, new: bytes) -> None:
     try:
         syscalls.rename_new(fd, old, fd, new)
     except FileExistsError:
-        if not _is_same(fd, old, new):
+        if not is_same(fd, old, new):
             raise
         between = b"%s~%s" % (new[:200], os.urandom(4).hex().encode())
         syscalls.rename_new(fd, old, fd, between)
@@ -277,11 +281,3 @@ def _rename_in_place(fd: int, old: bytes, new: bytes) -> None:
         except OSError:
             syscalls.rename_new(fd, between, fd, old)
             raise
-
-
-def _is_same(fd: int, old: bytes, new: bytes) -> bool:
-    """Whether two names are one and the same, rather than two links to a file."""
-    before, after = (os.stat(each, dir_fd=fd, follow_symlinks=False) for each in (old, new))
-    if before.st_ino != after.st_ino:
-        return False
-    return before.st_nlink == 1 or stat.S_ISDIR(before.st_mode)

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds of silence after which an initiator that has cancelled sends no more data.
 SETTLE = 0.5
+#: Seconds in which data may still begin where none was announced.
+BEGINS_IN = 0.1
 
 _DATA_TYPES = {PacketType.START_DATA, PacketType.DATA, PacketType.END_DATA}
 _ASIDE_TYPES = {PacketType.CANCEL, PacketType.PROBE_REQUEST, PacketType.PROBE_RESPONSE}
@@ -194,14 +196,11 @@ class CommandConnection:
         return sink.finish()
 
     def _receive(self, request: Request, sink: Sink) -> bool:
-        """Move the data into the sink; whether all of it came.
-
-        libgphoto2 sends no End Data where the total is 0.
-        """
+        """Move the data into the sink; whether all of it came."""
         self._await(request, {PacketType.START_DATA})
         transaction_id, total = decode_start_data(self._channel.payload())
         _check(request, transaction_id)
-        if total == 0 and not self._channel.ready():
+        if total == 0 and not self._begins():
             return True
         received, kind = 0, PacketType.START_DATA
         while kind != PacketType.END_DATA:
@@ -212,6 +211,20 @@ class CommandConnection:
                 sink.write(piece)
                 received += len(piece)
         return is_whole(received, total)
+
+    def _begins(self) -> bool:
+        """Whether there is data although none was announced.
+
+        libgphoto2 sends no End Data where it sends none; and announces modulo 2^32, so 4 GiB as 0.
+        """
+        self._channel.acknowledge()
+        while self._channel.ready(BEGINS_IN):
+            head = self._channel.head()
+            if head.type in _DATA_TYPES:
+                return True
+            self._aside(head)
+            self._cancellation.check(data_over=head.type == PacketType.CANCEL)
+        return False
 
     def _await(self, request: Request, kinds: set[PacketType]) -> PacketType:
         """Wait for a packet of one of these types; which one came."""

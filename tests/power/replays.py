@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tests.power.cuts import Run
-from tests.power.model import Expected
+from tests.power.model import Expected, Operation
 from tests.power.recording import Replay
 from tests.power.verdicts import complaints
 
@@ -29,8 +29,13 @@ class Verdict:
 
     point: int
     answered: int
-    under_way: str
+    operation: Operation | None
     wrong: list[str]
+
+    @property
+    def under_way(self) -> str:
+        """What sort of thing was under way."""
+        return str(self.operation[0]) if self.operation else "nothing"
 
 
 @dataclass(slots=True)
@@ -63,5 +68,4 @@ def replay(
         expected = Expected(run.state)
         expected.follow(run.recording.lines(point))
         wrong = complaints(expected, judge.look(expected.edited))
-        under_way = str(expected.under_way[0]) if expected.under_way else "nothing"
-        yield Verdict(point, expected.answered, under_way, wrong)
+        yield Verdict(point, expected.answered, expected.under_way, wrong)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.power.exfat import Judge, record
+from tests.power.exfat import Judge, lenient, record
 from tests.power.replays import Tally, replay
 
 pytestmark = pytest.mark.guest
@@ -17,8 +17,8 @@ def test_nothing_that_was_answered_is_lost(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     run, judge = record(tmp_path, rng, operations=40), Judge(tmp_path)
     for verdict in replay(run, judge, 8, rng):
-        assert verdict.wrong == [], verdict
+        assert lenient(verdict).wrong == [], verdict
     liar = Tally()
     for verdict in replay(run, judge, 6, rng, flushes=False):
-        liar.add(verdict)
+        liar.add(lenient(verdict))
     assert liar.wrong, "a card that does not flush loses nothing"

@@ -282,6 +282,32 @@ def test_an_old_handle_is_still_good_after_it_was_used(pc: Initiator, share: Pat
     assert pc.data(Op.GET_OBJECT, old) == b"changed"
 
 
+def test_what_is_done_by_an_old_handle_is_told_by_the_listed_one(
+    pc: Initiator, other: Initiator, share: Path
+) -> None:
+    old = pc.names()["root.bin"]
+    folder = pc.names()["Docs"]
+    (share / "root.bin").rename(share / "moved on")
+    new = hears_of_another_handle(other, old)
+    pc.ask(Op.SET_OBJECT_PROTECTION, old, 1)
+    protection = (Event.OBJECT_PROP_CHANGED, new, 0xDC03)
+    hears(other, protection, (Event.OBJECT_INFO_CHANGED, new))
+    pc.ask(Op.SET_OBJECT_PROTECTION, old, 0)
+    hears(other, protection, (Event.OBJECT_INFO_CHANGED, new))
+    pc.rename(old, "renamed")
+    hears(other, (Event.OBJECT_PROP_CHANGED, new, 0xDC07))
+    hears_anew(other, new)
+    pc.ask(Op.SET_OBJECT_REFERENCES, old, data=encode_u32_array([folder]))
+    hears(other, (Event.OBJECT_REFERENCES_CHANGED, new))
+    pc.ask(Op.TRUNCATE_OBJECT, old, 5, 0)
+    hears_anew(other, new)
+    pc.ask(Op.MOVE_OBJECT, old, STORAGE, folder)
+    hears_anew(other, new)
+    pc.ask(Op.DELETE_OBJECT, old)
+    hears(other, (Event.OBJECT_REMOVED, new))
+    nothing_more(other, pc)
+
+
 def test_all_sessions_hear_of_the_device(pc: Initiator, other: Initiator, share: Path) -> None:
     handle = pc.names()["root.bin"]
     (share / "root.bin").unlink()

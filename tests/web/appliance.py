@@ -19,7 +19,7 @@ from appliance.settings.store import SettingsFile
 from appliance.settings.values import parse
 from appliance.status import Status
 from webui import create_app
-from webui.config import Config
+from webui.config import OVER_WIFI, Config
 
 HOST = "mtp-appliance.local"
 PASSWORD = "correct horse"
@@ -191,8 +191,9 @@ def appliance(root: Path) -> Iterator[FakeAppliance]:
 class Visitor:
     """A browser without scripts: it keeps cookies, and sends a form with its token."""
 
-    def __init__(self, client: FlaskClient, host: str = HOST) -> None:
+    def __init__(self, client: FlaskClient, host: str = HOST, *, over_wifi: bool = False) -> None:
         self.client = client
+        self.client.environ_base[OVER_WIFI] = "yes" if over_wifi else ""
         self.base = f"http://{host}"
 
     def get(self, path: str, **options: Any) -> TestResponse:

@@ -62,6 +62,30 @@ def test_two_who_claim_at_once_are_not_both_its_owners(fake: FakeAppliance) -> N
     assert len(fake.asked("secret set")) == 1
 
 
+def test_who_comes_over_the_wifi_cannot_claim_it(fake: FakeAppliance) -> None:
+    """The page is there for a moment after a reset; who is at the cable can."""
+    app = create_app(fake.config())
+    near, owner = Visitor(app.test_client(), over_wifi=True), Visitor(app.test_client())
+    fake.claim()
+    near.log_in()
+    owner.log_in()
+    fake.settings.forget_secrets()
+    for path in ("/", "/claim", "/settings", "/live"):
+        assert near.get(path).headers.get("Location", "/login") == "/login", path
+    said = near.get("/login").text
+    assert "on the PC that it is plugged into" in said
+    assert 'href="/claim"' not in said
+    words = {"name": "Mine", "password": PASSWORD, "again": PASSWORD}
+    assert near.post("/claim", **words).status_code == 403
+    assert near.post("/login", password="").status_code == 403
+    assert fake.asked("secret set") == []
+    assert not is_in(near)
+    assert owner.post("/claim", **words).status_code == 303
+    assert [is_in(owner), is_in(near)] == [True, False]
+    near.log_in()
+    assert is_in(near)
+
+
 def _claiming(password: str, token: str) -> dict[str, str]:
     return {"name": "", "password": password, "again": password, "token": token}
 

@@ -30,8 +30,8 @@ class Context:
     visit: Visit = field(default_factory=lambda: Visit(NOBODY, ""))
 
     def tell_others(self, kind: ChangeKind, number: int) -> None:
-        """Tell the other initiators what this one has done."""
-        for event in events_of(Change(kind, number)):
+        """Tell the other initiators what this one has done to an object, by whatever handle."""
+        for event in events_of(Change(kind, self.store.current(number))):
             self.audience.tell(event, except_for=self.session)
 
     def tell_others_of(self, code: EventCode, *parameters: int) -> None:

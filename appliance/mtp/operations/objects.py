@@ -71,6 +71,7 @@ def delete_object(context: Context, request: Request) -> Reply:
 
 def _delete(context: Context, handle: int) -> None:
     """Delete; of what goes only in part, the others look again."""
+    handle = context.store.current(handle)  # what is gone has no other one
     try:
         context.store.delete(handle)
     except MtpError as error:
@@ -82,7 +83,7 @@ def _delete(context: Context, handle: int) -> None:
 
 def set_object_protection(context: Context, request: Request) -> Reply:
     """Take the write permission of an object (parameter 1) away, or give it back (2: 1 or 0)."""
-    handle, status = request.parameter(0), request.parameter(1)
+    handle, status = context.store.current(request.parameter(0)), request.parameter(1)
     if status not in (ProtectionStatus.NONE, ProtectionStatus.READ_ONLY):
         raise MtpError(ResponseCode.PARAMETER_NOT_SUPPORTED, f"protection {status:X}")
     context.store.set_protected(handle, protected=status == ProtectionStatus.READ_ONLY)

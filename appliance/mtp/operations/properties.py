@@ -65,6 +65,7 @@ def set_property(context: Context, handle: int, item: ObjectProperty, value: Val
     if item.set is None:
         raise MtpError(ResponseCode.ACCESS_DENIED, f"{item.code.name} cannot be set")
     item.set(context.store, handle, value)
+    handle = context.store.current(handle)
     context.tell_others_of(EventCode.OBJECT_PROP_CHANGED, handle, item.code)
     is_place = item.group == GROUP_IDENTITY
     context.tell_others(ChangeKind.PLACE if is_place else ChangeKind.CONTENT, handle)

@@ -21,7 +21,8 @@ def set_object_references(context: Context, request: Request) -> Sink:
         value = decode_only(DataType.AUINT32, data, refusal=ResponseCode.INVALID_DATASET)
         references = value if isinstance(value, tuple) else ()
         context.store.set_references(handle, references)
-        context.tell_others_of(EventCode.OBJECT_REFERENCES_CHANGED, handle)
+        listed = context.store.current(handle)
+        context.tell_others_of(EventCode.OBJECT_REFERENCES_CHANGED, listed)
         return Reply()
 
     return DatasetSink(finish, too_large=ResponseCode.INVALID_DATASET)

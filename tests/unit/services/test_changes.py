@@ -62,11 +62,19 @@ def test_a_file_that_is_no_use_is_the_responders_to_tell_of() -> None:
 def test_what_failed_is_tried_again_and_nothing_else() -> None:
     old = snapshot(BEFORE)
     new = snapshot(replace(BEFORE, network_host_name="kitchen", trash_days=3))
-    kept = in_force(old, new, [Action.HOST_NAME])
+    kept = in_force(new, [Action.HOST_NAME])
     assert actions(kept, new) == (Action.HOST_NAME,)
-    assert actions(in_force(old, new, []), new) == ()
+    assert set(actions(kept, old)) == {Action.HOST_NAME, Action.RELOAD_RESPONDER}
+    assert actions(in_force(new, []), new) == ()
+
+
+def test_the_old_value_is_put_into_force_again_after_another_failed() -> None:
+    """A gadget that could not be made anew has left none."""
+    old, new = snapshot(BEFORE), snapshot(replace(BEFORE, network_function="ecm"))
+    kept = json.loads(json.dumps(in_force(new, [Action.REMAKE_GADGET])))
+    assert Action.REMAKE_GADGET in actions(kept, old)
 
 
 def test_a_gadget_that_failed_at_the_start_is_made_later() -> None:
     new = snapshot(BEFORE)
-    assert Action.REMAKE_GADGET in actions(in_force(None, new, [Action.MAKE_GADGET]), new)
+    assert Action.REMAKE_GADGET in actions(in_force(new, [Action.MAKE_GADGET]), new)

@@ -4,6 +4,7 @@
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from appliance.errors import ApplianceError
 from appliance.services.apply import Applier, note_refusal, with_host
 from appliance.services.concerns import Facts, concerns, read_failures
 from appliance.settings.schema import Settings
+from appliance.settings.secret_files import HIDDEN
 from tests.unit.gadget.conftest import FakeSys
 from tests.unit.services.fake_kernel import kernel
 
@@ -184,6 +186,56 @@ def test_a_gadget_that_cannot_be_made_leaves_the_network_and_the_name(tmp_path: 
         apply(tmp_path, Manager(), boot=True)
     assert (tmp_path / NETWORKD).exists()
     assert (tmp_path / "etc/hostname").exists()
+
+
+DAMAGED = Settings(wifi_network="Home", wifi_passphrase=HIDDEN)
+
+
+def test_what_fails_at_a_start_is_told_of_and_does_not_start_all_anew(kernel: FakeSys) -> None:
+    """The unit fails only for the gadget: else systemd starts it again for ever, unplugged."""
+    apply(kernel.root, Manager(broken="networkctl"), DAMAGED, boot=True)
+    assert functions(kernel.root) == ["ffs.mtp", "ncm.usb0"]
+    failures = read_failures(kernel.root / "run/mtp-appliance-failures")
+    (warning,) = concerns(Facts(failures=failures, now=2e9))
+    assert warning.text == (
+        "could not tell networkd: networkctl reload failed;"
+        " could not set up the Wi-Fi: the passphrase of the Wi-Fi cannot be read"
+    )
+    assert "settings passphrase" in warning.hint
+    apply(kernel.root, Manager(), replace(DAMAGED, wifi_passphrase="correct horse"))
+    assert read_failures(kernel.root / "run/mtp-appliance-failures") == ()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "networkctl reload",
+        "restart mtp-appliance-wifi.service",
+        "stop mtp-appliance-web-wifi.socket",
+        "try-restart avahi-daemon.service",
+    ],
+)
+def test_who_was_not_told_is_told_the_next_time(kernel: FakeSys, told: str) -> None:
+    """The files are written by then: from them it looks as if nothing were left to be done."""
+    (kernel.root / "sys/class/net/wlan0").mkdir(parents=True)
+    home = Settings(wifi_network="Home", wifi_passphrase="correct horse", wifi_page=True)
+    apply(kernel.root, Manager(), replace(home, web_password="scrypt$..."), boot=True)
+    changed = replace(home, wifi_passphrase="another horse", network_address="10.9.0.1/29")
+    with pytest.raises(ApplianceError):
+        apply(kernel.root, Manager(broken=told), changed)
+    assert told in apply(kernel.root, Manager(), changed)
+    assert apply(kernel.root, Manager(), changed) == []
+
+
+def test_who_was_not_told_at_a_start_is_told_by_the_next(kernel: FakeSys) -> None:
+    apply(kernel.root, Manager(broken="networkctl"), boot=True)
+    assert "networkctl reload" in apply(kernel.root, Manager(), boot=True)
+
+
+def test_what_fails_later_fails_its_command(kernel: FakeSys) -> None:
+    apply(kernel.root, Manager(), boot=True)
+    with pytest.raises(ApplianceError, match="could not set up the Wi-Fi"):
+        apply(kernel.root, Manager(), DAMAGED)
 
 
 def test_what_is_in_force_is_for_root_alone(kernel: FakeSys) -> None:

@@ -359,6 +359,24 @@ def test_a_factory_reset_forgets_what_was_set_and_touches_no_file(tmp_path: Path
         file.before()
 
 
+def test_a_factory_reset_that_breaks_off_ends_the_wifi_before_the_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the page were nobody's in that network."""
+    settings, secrets, kept = (
+        tmp_path / each.relative_to("/") for each in (places.SETTINGS, places.SECRETS, places.STATE)
+    )
+    settings.parent.mkdir(parents=True)
+    settings.write_text('[wifi]\nnetwork = "Home"\npage = true\n')
+    file = SettingsFile(settings, kept, keeps=False, secrets=secrets)
+    file.set_secrets({"web.password": HASH})
+    monkeypatch.setattr(SettingsFile, "forget_secrets", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        factory_reset.factory_reset(tmp_path)
+    found = file.read().settings
+    assert (found.wifi_network, found.wifi_page, found.web_password) == ("", False, HASH)
+
+
 def test_a_page_directory_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     page = tmp_path / places.PAGE_STATE.relative_to("/")
     page.parent.mkdir(parents=True)

@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 
-from appliance.services import page_server
+from appliance.services import page_server, webd
 from appliance.services.activation import listening_sockets
 from appliance.services.own_addresses import own_addresses
 from appliance.services.page_server import PageServer
 from tests.fakes.ptpip_client import PATIENCE
 from tests.unit.services.activated import start
 from tests.unit.test_cli import run
+from webui.config import OVER_WIFI
 
 WAIT = 4 * PATIENCE
 
@@ -215,6 +216,28 @@ def test_how_much_is_taken_depends_on_who_sends_it_where(
             connection.request("POST", path, body=sent, headers={"Cookie": cookies})
             assert connection.getresponse().status == status, (path, cookies)
             connection.close()
+
+
+@pytest.mark.parametrize("wifi", ["lo", "wlan0"])
+def test_it_says_who_comes_over_the_wifi(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch, wifi: str
+) -> None:
+    """A request cannot say so itself, nor deny it."""
+    monkeypatch.setattr(webd, "INTERFACE", wifi)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+
+    def tell(environ: Any, respond: Callable[..., object]) -> Iterable[bytes]:
+        respond("204" if environ[OVER_WIFI] else "200", [("Content-Length", "0")])
+        return []
+
+    server = PageServer(tell, [listener], limit=lambda *_: 1000, environment=webd.environment_of)
+    with turning(server):
+        headers = {OVER_WIFI: "", f"HTTP_{OVER_WIFI}": "", "REMOTE_ADDR": "127.0.0.1"}
+        assert get(port_of(listener), **headers) == (204 if wifi == "lo" else 200)
+
+
+def test_a_socket_that_hears_all_is_not_the_wifis(listener: socket.socket) -> None:
+    assert webd.environment_of(listener) == {OVER_WIFI: False}
 
 
 def test_it_is_idle_when_nobody_has_a_connection(listener: socket.socket) -> None:

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The file on the boot partition: edited on any PC, taken over once, its mistakes told there."""
 
+import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from appliance.settings import examples
+from appliance.settings import examples, store
 from appliance.settings.boot import take_over_boot_file
 from appliance.settings.passwords import hash_password, verify_password
 from appliance.settings.schema import Settings
@@ -212,12 +214,52 @@ def test_a_forgotten_password_of_broken_settings(card: Card) -> None:
     assert not request.exists()
 
 
-def test_broken_settings_are_repaired_by_it(card: Card) -> None:
+@pytest.mark.parametrize("broken", [b"name = ", b'name = "\xff"', b"#" * (1 << 19)])
+def test_broken_settings_are_repaired_by_it(card: Card, broken: bytes) -> None:
     card.start()
-    card.settings_path.write_text("name = ")
+    card.settings_path.write_bytes(broken)
     card.file.write_text('name = "x"')
     assert card.start()
     assert card.settings.name == "x"
+
+
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        ("write_atomically", errno.ENOSPC),
+        ("write_atomically", errno.EIO),
+        ("_read", errno.EIO),
+        ("locked", errno.EBUSY),
+    ],
+)
+def test_a_card_that_fails_costs_no_settings(
+    card: Card, monkeypatch: pytest.MonkeyPatch, step: str, number: int
+) -> None:
+    """It is taken over at the next start."""
+    card.start()
+    SettingsFile(card.settings_path, card.state).set({"name": "Mine", "trash.days": 3})
+    before = card.text
+    card.file.write_text('name = "x"')
+    with monkeypatch.context() as patch:
+        patch.setattr(store, step, _failing_once(getattr(store, step), number))
+        assert not card.start()
+    assert card.text == before
+    assert os.strerror(number) in card.errors.read_text()
+    assert not (card.state / "boot.digest").exists()
+    assert card.start()
+    assert (card.settings.name, card.settings.trash_days) == ("x", 3)
+    assert not card.errors.exists()
+
+
+def _failing_once(step: Callable[..., Any], number: int) -> Callable[..., Any]:
+    failures = [OSError(number, os.strerror(number))]
+
+    def fail(*words: Any, **more: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return step(*words, **more)
+
+    return fail
 
 
 def test_a_partition_that_cannot_be_written_is_no_obstacle(card: Card) -> None:

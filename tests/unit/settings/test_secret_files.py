@@ -8,7 +8,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -237,18 +237,35 @@ def test_parting(text: str, without: str, secrets: dict[str, str]) -> None:
 
 
 @as_root
-def test_root_follows_no_link_that_leads_to_somebody_elses_file(
+def test_root_follows_no_link_that_somebody_else_has_made(
     file: SettingsFile, path: Path, tmp_path: Path
 ) -> None:
     file.separate()
     theirs = tmp_path / "theirs.toml"
     path.rename(theirs)
     path.symlink_to(theirs)
-    os.lchown(path, SOMEBODY, SOMEBODY)
-    with pytest.raises(ApplianceError, match="somebody else's"):
-        file.set({"trash.days": 5})
-    os.chown(theirs, SOMEBODY, SOMEBODY)
     assert file.set({"trash.days": 5}).trash_days == 5
+    os.lchown(path, SOMEBODY, SOMEBODY)
+    os.chown(theirs, SOMEBODY, SOMEBODY)  # a part of its path may be exchanged at any moment
+    with pytest.raises(ApplianceError, match="somebody else has made"):
+        file.set({"trash.days": 6})
+
+
+@pytest.mark.parametrize("name", ["settings.toml", ".settings.toml.lock"])
+def test_a_pipe_in_a_files_place_keeps_nobody_waiting(
+    file: SettingsFile, path: Path, name: str
+) -> None:
+    place = path.with_name(name)
+    place.unlink(missing_ok=True)
+    os.mkfifo(place)
+    reading = file.read()
+    assert bool(reading.findings.errors) is (place == path)
+    with ExitStack() as stack:
+        if place == path:
+            stack.enter_context(pytest.raises(ApplianceError, match="is no regular file"))
+        file.set({"trash.days": 5})
+    assert file.replace("trash.days = 6\n").trash_days == 6
+    assert file.read().settings.trash_days == 6
 
 
 def test_nobody_waits_for_ever_for_who_holds_the_lock(

@@ -81,6 +81,18 @@ def test_the_same_name_again_is_no_change(
     assert (root / "file").exists()
 
 
+def test_the_name_of_what_is_gone_from_the_device(store: Catalogue, root: Path) -> None:
+    for name in ("a gone one", "file"):
+        (root / name).write_text(name)
+    gone, handle = store.children(FIRST, 0)
+    ear = Ear(store, root)
+    (root / "a gone one").unlink()
+    store.rename(handle, "a gone one")
+    assert list(store.children(FIRST, 0)) == [handle]
+    assert content(store, handle) == b"file"
+    assert ear.told == [(ChangeKind.REMOVED, gone)]
+
+
 @pytest.mark.parametrize("taken", ["file", "folder", "link"])
 def test_a_taken_name_is_refused(store: Catalogue, root: Path, taken: str) -> None:
     (root / "file").write_text("1")

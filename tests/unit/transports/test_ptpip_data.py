@@ -3,6 +3,7 @@
 
 import os
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.transaction import BytesSource, Reply, Request
 from appliance.storage.source import FileContent
+from appliance.transports import ptpip_commands
 from appliance.transports.ptpip import PtpIpServer
 from appliance.transports.ptpip_channel import PIECE_SIZE, Channel
 from appliance.transports.ptpip_commands import is_whole
@@ -231,6 +233,32 @@ def test_no_data_needs_no_end(client: PtpIpClient, responder: ScriptedResponder)
         assert client.response() == (OK, ())
         assert (bytes(sink.data), sink.end) == (b"", "finished")
         client.data(b"", last=True)  # and an end that comes late is harmless
+
+
+@pytest.mark.parametrize("is_all", [True, False])
+def test_data_that_was_announced_as_none(
+    client: PtpIpClient,
+    responder: ScriptedResponder,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_all: bool,
+) -> None:
+    """As 4 GiB are by libgphoto2; it takes a while to begin, and may be asked meanwhile."""
+    monkeypatch.setattr(ptpip_commands, "BEGINS_IN", 20.0)
+    if is_all:  # as if it were 4 GiB
+        monkeypatch.setattr(ptpip_commands, "is_whole", lambda *_: True)
+    sink = RecordingSink()
+    responder.operations[PUT] = lambda _: sink
+    client.request(PUT, phase=2)
+    client.start_data(0)
+    time.sleep(0.02)
+    client.command.send(PROBE)
+    client.command.expect(PONG)
+    client.data(content(100))
+    client.data(content(50), last=True)
+    assert client.response() == (OK if is_all else INCOMPLETE, ())
+    assert bytes(sink.data) == content(100) + content(50)
+    assert sink.end == ("finished" if is_all else "aborted")
 
 
 @pytest.mark.parametrize(

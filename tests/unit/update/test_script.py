@@ -106,6 +106,30 @@ def test_what_is_confirmed_runs_and_nothing_is_written(machine: Machine) -> None
     assert not (machine.run_directory / "trial").exists()
 
 
+def cannot_be_written(versions: Path) -> None:
+    """Have every write there fail, for root too."""
+    for name in (".chosen.lock", "chosen.new"):
+        (versions / name).unlink(missing_ok=True)
+        (versions / name / "in the way").mkdir(parents=True)
+
+
+def test_where_the_state_cannot_be_written_a_confirmed_one_runs(machine: Machine) -> None:
+    machine.choose(Choice(NEW, RELEASE))
+    cannot_be_written(machine.versions)
+    assert machine.start() == NEW
+
+
+def test_where_the_state_cannot_be_written_no_trial_goes_on(machine: Machine) -> None:
+    machine.choose(Choice(OLD, RELEASE).on_trial(NEW, RELEASE))
+    assert machine.start() == NEW
+    cannot_be_written(machine.versions)
+    (machine.root / "services").write_text(UP.replace("NRestarts=0", "NRestarts=2"))
+    machine.run("watch")
+    assert "restart" in (machine.root / "asked").read_text()
+    assert machine.start() == OLD
+    assert not (machine.run_directory / "trial").exists()
+
+
 def test_a_trial_has_three_starts(machine: Machine) -> None:
     machine.choose(Choice(OLD, RELEASE).on_trial(NEW, RELEASE))
     for start in (1, 2, 3):
