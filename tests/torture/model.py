@@ -109,8 +109,14 @@ def of_copy(node: Node, folder: Node) -> R:
 def of_delete(node: Node) -> R:
     if node.is_protected:
         return R.OBJECT_WRITE_PROTECTED
-    protected = any(each.is_protected for each in node.all())
-    return R.PARTIAL_DELETION if protected else R.OK
+    if not _is_held(node):
+        return R.OK
+    return R.OBJECT_WRITE_PROTECTED if all(map(_is_held, node.all())) else R.PARTIAL_DELETION
+
+
+def _is_held(node: Node) -> bool:
+    """Whether it cannot be deleted, for something in it is protected."""
+    return any(each.is_protected for each in node.all())
 
 
 def delete(node: Node) -> None:
