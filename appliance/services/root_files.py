@@ -23,7 +23,7 @@ def write_if_changed(path: Path, text: str, mode: int = 0o644) -> bool:
     log.info("WRITE   %s", path)
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.mtp-appliance")
-    with new.open("w") as file:
+    with new.open("w", errors="surrogateescape") as file:
         os.fchmod(file.fileno(), mode)
         file.write(text)
         file.flush()

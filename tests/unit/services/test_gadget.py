@@ -232,6 +232,14 @@ def test_who_was_not_told_at_a_start_is_told_by_the_next(kernel: FakeSys) -> Non
     assert "networkctl reload" in apply(kernel.root, Manager(), boot=True)
 
 
+def test_a_hosts_file_in_another_encoding_keeps_its_bytes(kernel: FakeSys) -> None:
+    (kernel.root / "etc").mkdir()
+    hosts = kernel.root / "etc/hosts"
+    hosts.write_bytes(b"10.0.0.2\tprinter # K\xfcche\n")
+    apply(kernel.root, Manager(), boot=True)
+    assert hosts.read_bytes() == b"10.0.0.2\tprinter # K\xfcche\n127.0.1.1\tmtp-appliance\n"
+
+
 def test_what_fails_later_fails_its_command(kernel: FakeSys) -> None:
     apply(kernel.root, Manager(), boot=True)
     with pytest.raises(ApplianceError, match="could not set up the Wi-Fi"):
