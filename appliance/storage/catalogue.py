@@ -192,6 +192,7 @@ class Catalogue(Storages):
         """Move an object into another folder; all handles stay."""
         with self._flusher.settled():
             self._relocation.move(handle, storage_id, parent)
+            self._editing.follow()
 
     def delete(self, handle: int) -> None:
         """Delete an object with all in it, shown or not; what has no write bit stays."""

@@ -5,8 +5,9 @@ import logging
 import os
 import stat
 import threading
+import weakref
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 
 from appliance.mtp.codes import ResponseCode
@@ -75,6 +76,15 @@ class InPlaceEdit:
             finally:
                 os.close(fd)
 
+    def follow(self, volume: Volume) -> None:
+        """Note that the file is in another storage by now, and in use there."""
+        with self._at_work:
+            is_there = self._fd >= 0 and volume.directories.holds(self._fd)
+            if is_there and volume is not self._volume:
+                self._volume.end_use(self)
+                self._volume, self._stay = volume, volume.stay()
+                volume.add_use(self)
+
     def let_go(self) -> None:
         """End as `commit` does, because the storage goes away."""
         try:
@@ -114,6 +124,7 @@ class Editing:
     def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
         self._lookup = lookup
         self._lock = lock
+        self._under_way: weakref.WeakSet[InPlaceEdit] = weakref.WeakSet()
 
     def edit(self, handle: int) -> InPlaceEdit:
         """Open a file for change in place."""
@@ -125,7 +136,18 @@ class Editing:
             self._lookup.require_unprotected(handle)
             edit = InPlaceEdit(handle, self._open(handle, _WRITE), volume, self._ended)
             self._lookup.own.begin_edit(edit)
+            self._under_way.add(edit)
             return edit
+
+    def follow(self) -> None:
+        """Have the edits of files that were moved count where the files lie now."""
+        moved = []
+        with self._lock:
+            for each in self._under_way:
+                with suppress(MtpError):  # it is gone
+                    moved.append((each, self._lookup.volume_of(each.handle)))
+        for edit, volume in moved:
+            edit.follow(volume)
 
     def set_modified(self, handle: int, modified: float) -> None:
         """Set the date of the last change."""

@@ -213,6 +213,11 @@ class Volume:
         with self._lock:
             self._uses.add(use)
 
+    def end_use(self, use: Use) -> None:
+        """Have something stay that is in use elsewhere."""
+        with self._lock:
+            self._uses.discard(use)
+
     def end_uses(self) -> None:
         """Have all let go, so that the disk can be taken out. Not to be called under the lock."""
         with self._lock:

@@ -285,6 +285,28 @@ def test_what_an_idle_pc_holds_open_is_closed(shelf: Catalogue, root: Path, way:
         late()
 
 
+@pytest.mark.parametrize("what", ["folder", "folder/file"])
+@pytest.mark.parametrize("leaves", [FIRST, SECOND])
+def test_an_edit_goes_along_to_another_storage(
+    shelf: Catalogue, root: Path, second: Path, what: str, leaves: int
+) -> None:
+    (root / "folder").mkdir()
+    (root / "folder" / "file").write_bytes(b"old")
+    file = find(shelf, "folder/file")
+    edit = shelf.edit(file)
+    shelf.move(find(shelf, what), SECOND, 0)
+    edit.write(0, memoryview(b"new"))
+    shelf.eject(leaves)
+    if leaves == FIRST:
+        edit.write(3, memoryview(b"er"))
+    else:
+        with refused(Code.STORE_NOT_AVAILABLE):
+            edit.write(3, memoryview(b"er"))
+    edit.commit()
+    (there,) = second.rglob("file")
+    assert there.read_bytes() == (b"newer" if leaves == FIRST else b"new")
+
+
 def test_changes_while_a_storage_is_away_are_found_when_it_is_back(
     watched: Catalogue, root: Path, ear: Ear
 ) -> None:
