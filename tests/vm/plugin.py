@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from tests.vm import bridge
 from tests.vm.bridge import Bridge
@@ -105,18 +106,20 @@ class HostHalf:
                 yield kind, Bridge(wanted, timeout, partial(bridge.new_guest, kind))
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Report a guest test's result instead of running it."""
-        kind = guest_of(item)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        """Run a test here, or report a guest test's result instead."""
+        kind, hook = guest_of(item), item.ihook
         if _boots(item):
             self._run_only()
-        if kind is None or kind not in self._bridges:
-            return None
-        self._run_only(kind, *self._next_after(kind))
-        hook = item.ihook
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        for report in self._reports(item, self._bridges[kind]):
-            hook.pytest_runtest_logreport(report=report)
+        if kind is None or kind not in self._bridges:
+            # What has been set up is not kept for a test that does not run here.
+            is_next_here = nextitem is not None and guest_of(nextitem) not in self._bridges
+            runtestprotocol(item, nextitem=nextitem if is_next_here else None)
+        else:
+            self._run_only(kind, *self._next_after(kind))
+            for report in self._reports(item, self._bridges[kind]):
+                hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 

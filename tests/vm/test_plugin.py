@@ -199,3 +199,15 @@ def test_here(): assert "MTP_APPLIANCE_GUEST" not in os.environ
     said = _run(tmp_path, body, "-v", *options, head="import os, pytest\n")
     assert said_so in said
     assert "test_here" in said.partition("test_boots")[0] or options
+
+
+def test_one_of_its_own_guests_comes_after_a_module_of_both_kinds(tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text(
+        "import pytest\n@pytest.mark.boots\ndef test_own(): pass\n"
+    )
+    body = """
+def test_here(): pass
+@pytest.mark.guest
+def test_there(): pass
+"""
+    assert "3 passed" in _run(tmp_path, body, head="import pytest\n")
