@@ -7,7 +7,6 @@ What is wrong with it is written beside it in words, and then nothing of it coun
 
 import hashlib
 import logging
-import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -17,17 +16,12 @@ from typing import Any
 
 from appliance.errors import ApplianceError
 from appliance.settings import examples, passwords
-from appliance.settings.files import (
-    IrregularFileError,
-    leads_to,
-    open_regular,
-    write_atomically,
-)
+from appliance.settings.files import write_atomically
 from appliance.settings.interpretation import interpret
 from appliance.settings.migrations import migrate
 from appliance.settings.schema import Settings, declared
 from appliance.settings.secret_files import SECRETS, said_in
-from appliance.settings.store import SettingsFile, understand
+from appliance.settings.store import SettingsFile
 
 log = logging.getLogger(__name__)
 
@@ -217,23 +211,11 @@ def _write_over(file: SettingsFile, values: Mapping[str, Any], storages: Setting
     try:
         file.edit(change)
     except ApplianceError as error:
-        if not _is_broken(file):
+        if not file.is_broken():
             raise
         # The settings themselves are: what a person writes on the card repairs them.
         log.warning("BOOT    %s", error)
         file.replace(change(examples.shipped()))
-
-
-def _is_broken(file: SettingsFile) -> bool:
-    """Whether what lies there makes no settings; a card that cannot be read is no reason."""
-    try:
-        with os.fdopen(open_regular(leads_to(file.path)), "rb") as source:
-            data = source.read(_MAX_SIZE + 1)
-        return len(data) > _MAX_SIZE or bool(understand(data.decode())[1].errors)
-    except (ValueError, IrregularFileError):
-        return True
-    except OSError:
-        return False
 
 
 def _take_away(path: Path, data: bytes) -> tuple[bytes, list[str]]:

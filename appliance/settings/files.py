@@ -42,10 +42,10 @@ def locked(path: Path) -> Iterator[None]:
     """
     lock = path.with_name(f".{path.name}.lock")
     try:
-        fd = open_regular(lock, os.O_CREAT | os.O_NOFOLLOW)
+        fd = _open_regular(lock, os.O_CREAT | os.O_NOFOLLOW)
     except IrregularFileError:
         lock.unlink()
-        fd = open_regular(lock, os.O_CREAT | os.O_NOFOLLOW)
+        fd = _open_regular(lock, os.O_CREAT | os.O_NOFOLLOW)
     try:
         _lock(fd)
         yield
@@ -57,13 +57,22 @@ class IrregularFileError(OSError):
     """What has the name is a pipe, a device or a directory."""
 
 
-def open_regular(path: Path, flags: int = 0) -> int:
+def _open_regular(path: Path, flags: int = 0) -> int:
     """Open a regular file for reading; a pipe that somebody has put there keeps nobody waiting."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags, 0o644)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise IrregularFileError("is no regular file")
     return fd
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Read a regular file of so many bytes at most. Raises OSError, and ValueError for more."""
+    with os.fdopen(_open_regular(path), "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"is longer than {most} bytes")
+    return data
 
 
 def leads_to(path: Path) -> Path:

@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import ApplianceError, ExitStatus
-from appliance.settings.files import leads_to, locked, open_regular, write_atomically
+from appliance.settings.files import (
+    IrregularFileError,
+    leads_to,
+    locked,
+    read_regular,
+    write_atomically,
+)
 from appliance.settings.interpretation import Findings, interpret
 from appliance.settings.migrations import VERSION, migrate
 from appliance.settings.schema import Settings, StorageSetting
@@ -82,6 +88,15 @@ class SettingsFile:
             return _read(self.path).decode()
         except (OSError, ValueError) as error:
             raise self._explain(error) from None
+
+    def is_broken(self) -> bool:
+        """Whether what lies there makes no settings; a card that cannot be read is no reason."""
+        try:
+            return bool(understand(_read(leads_to(self.path)).decode())[1].errors)
+        except (ValueError, IrregularFileError):
+            return True
+        except OSError:
+            return False
 
     def before(self) -> str:
         """Read the text that was in force before the last change; ApplianceError for none."""
@@ -262,11 +277,7 @@ def _document() -> Any:
 
 
 def _read(path: Path) -> bytes:
-    with os.fdopen(open_regular(path), "rb") as file:
-        data = file.read(_MAX_SIZE + 1)
-    if len(data) > _MAX_SIZE:
-        raise ValueError(f"is longer than {_MAX_SIZE} bytes")
-    return data
+    return read_regular(path, _MAX_SIZE)
 
 
 def _parse(data: bytes) -> dict[str, Any]:

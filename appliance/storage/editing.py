@@ -78,9 +78,10 @@ class InPlaceEdit:
 
     def follow(self, volume: Volume) -> None:
         """Note that the file is in another storage by now, and in use there."""
+        if volume is self._volume:
+            return
         with self._at_work:
-            is_there = self._fd >= 0 and volume.directories.holds(self._fd)
-            if is_there and volume is not self._volume:
+            if self._fd >= 0 and volume.directories.holds(self._fd):
                 self._volume.end_use(self)
                 self._volume, self._stay = volume, volume.stay()
                 volume.add_use(self)

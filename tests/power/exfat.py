@@ -25,6 +25,7 @@ from tests.fakes.memory_client import connect_memory
 from tests.power import looking, replays
 from tests.power.card import Card
 from tests.power.cuts import Cut, Run
+from tests.power.judge import look_below
 from tests.power.model import FOLDER, State
 from tests.power.recording import Recording
 from tests.power.worker import Worker
@@ -121,9 +122,7 @@ class Judge:
             return {"unusable": repaired.stdout.decode()}
         try:
             with _mounted(str(self.card), self._share, "-o", "loop"):
-                with connect_memory(self._share) as client:
-                    seen = looking.seen(client.call)
-                return looking.look(edited, self._below) | {"seen": seen}
+                return look_below(self._below, edited)
         except subprocess.CalledProcessError as error:
             return {"unusable": error.stderr.decode()}
         except WireError as error:

@@ -35,10 +35,15 @@ class Judge:
         kept = self._tree / "kept"
         if not (kept / "srv/share").is_dir():
             return {"unusable": "there is no share"}
-        with connect_memory(kept / "srv/share") as client:
-            seen = looking.seen(client.call)
-        return looking.look(edited, kept) | {"seen": seen}
+        return look_below(kept, edited)
 
     def _unpack(self) -> None:
         debugfs = [find_program("debugfs"), "-R", f"rdump /kept {self._tree}", str(self.card)]
         subprocess.run(debugfs, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+
+
+def look_below(below: Path, edited: str | None) -> dict[str, Any]:
+    """Say what lies below a folder, and what a PC sees of the share there; see `looking.look`."""
+    with connect_memory(below / looking.SHARE.relative_to("/")) as client:
+        seen = looking.seen(client.call)
+    return looking.look(edited, below) | {"seen": seen}
