@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import socket
-import struct
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Any, Self
 
 from appliance.control import connect, encode, receive_line
 from appliance.errors import ApplianceError
+from appliance.sockets import connections, credentials
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +31,8 @@ NOBODY_ELSE: Allowed = {}
 
 #: Seconds; one who connects and says nothing is in nobody's way for longer.
 _PATIENCE = 5.0
-#: Seconds between two attempts to accept where there are no descriptors left.
-_PAUSE = 0.2
 #: Bytes of a question: a settings file, and more.
 _LONGEST = 1 << 20
-_CREDENTIALS = struct.Struct("3i")
 
 
 class ControlServer:
@@ -87,15 +84,8 @@ class ControlServer:
         self._listener.listen(4)
 
     def _serve(self) -> None:
-        while not self._closing.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except OSError as error:
-                if not self._closing.is_set():
-                    log.warning("CONTROL cannot accept: %s", error.strerror)
-                    self._closing.wait(_PAUSE)
-            else:
-                self._answers.to(connection)
+        for connection, _ in connections(self._listener, self._closing, self._path):
+            self._answers.to(connection)
 
 
 class Answers:
@@ -121,7 +111,7 @@ class Answers:
     def _answer(self, connection: socket.socket) -> dict[str, Any]:
         try:
             line = receive_line(connection, _LONGEST)  # who is refused has to be listened to first
-            allowed = self._allowed_to(_user(connection))
+            allowed = self._allowed_to(credentials(connection).user)
             request = json.loads(line)
             verb = self._verbs()[request["verb"]]
             if request["verb"] not in allowed:
@@ -159,10 +149,3 @@ def _answers(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _user(connection: socket.socket) -> int:
-    """Ask the kernel who is at the other end."""
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, user, _ = _CREDENTIALS.unpack(raw)
-    return int(user)

@@ -13,7 +13,6 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from errno import ECONNABORTED
 from typing import Self
 
 from appliance.mtp.ptpip_packets import (
@@ -27,6 +26,7 @@ from appliance.mtp.ptpip_packets import (
     encode_init_fail,
 )
 from appliance.mtp.responder import Responder
+from appliance.sockets import connections
 from appliance.transports.ptpip_channel import Channel, PeerGoneError, send_refusal
 from appliance.transports.ptpip_initiator import Initiator, RefusedError
 from appliance.transports.ptpip_listen import Address, listen
@@ -41,8 +41,6 @@ MAX_CONNECTIONS = 3 * MAX_INITIATORS
 HANDSHAKE_TIME = 10.0
 #: Seconds that `close` waits for the threads; one that waits for a disk is left behind.
 _PATIENCE = 5.0
-#: Seconds without accepting when there are no descriptors left.
-_PAUSE = 0.5
 
 
 class PtpIpServer:
@@ -113,15 +111,9 @@ class PtpIpServer:
     # Accepting
 
     def _accept_all(self, listener: socket.socket) -> None:
-        while not self._closing.is_set():
-            try:
-                connection, name = listener.accept()
-            except OSError as error:
-                if not self._closing.is_set() and error.errno != ECONNABORTED:
-                    log.warning("cannot accept connections: %s", error.strerror)
-                    self._closing.wait(_PAUSE)
-            else:
-                self._accept(connection, Address.of(name))
+        where = Address.of(listener.getsockname())
+        for connection, name in connections(listener, self._closing, where):
+            self._accept(connection, Address.of(name))
 
     def _accept(self, connection: socket.socket, peer: Address) -> None:
         """Give a connection its thread."""

@@ -8,14 +8,13 @@ goes, by whatever way, leaves nothing; the next one finds the device as the firs
 
 import logging
 import socket
-import struct
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from errno import ECONNABORTED
 from typing import Self
 
 from appliance.mtp.responder import Responder
+from appliance.sockets import connections, credentials
 from appliance.transports.ptpip_listen import Address
 from appliance.transports.usb import Conversation
 from appliance.transports.usb_descriptors import Description
@@ -28,9 +27,8 @@ log = logging.getLogger(__name__)
 MAX_GUESTS = 16
 #: Seconds that `close` waits for the threads; one that waits for a disk is left behind.
 _PATIENCE = 5.0
-#: Seconds between two attempts to connect, or to accept where there are no descriptors left.
+#: Seconds between two attempts to connect.
 _PAUSE = 1.0
-_CREDENTIALS = struct.Struct("3i")
 
 
 class UsbRedirServer:
@@ -97,15 +95,8 @@ class UsbRedirServer:
     # Meeting guests
 
     def _accept_all(self, place: Place, listener: socket.socket) -> None:
-        while not self._closing.is_set():
-            try:
-                connection, _ = listener.accept()
-            except OSError as error:
-                if not self._closing.is_set() and error.errno != ECONNABORTED:
-                    log.warning("cannot accept guests at %s: %s", place, error.strerror)
-                    self._closing.wait(_PAUSE)
-            else:
-                self._let_in(connection, _name(connection, place))
+        for connection, _ in connections(listener, self._closing, place):
+            self._let_in(connection, _name(connection, place))
 
     def _call_again(self, place: Place) -> None:
         """Connect to one guest's program, and again whenever it has gone."""
@@ -169,5 +160,4 @@ def _name(connection: socket.socket, place: Place) -> str:
             return f"usbredir {Address.of(connection.getpeername())}"
         except OSError:  # it is gone already
             return f"usbredir {place}"
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return f"usbredir process {_CREDENTIALS.unpack(raw)[0]}"
+    return f"usbredir process {credentials(connection).process}"

@@ -1,29 +1,54 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One target under atheris, which looks for bytes that reach new code.
 
-`python -m tests.torture.fuzz TARGET [libFuzzer's options]`. What breaks it lies in the working
+`python -m tests.torture.fuzz TARGET SECONDS [libFuzzer's options]`, in 1 GiB of memory at most, and
+20 s for each input. It says at the end what it has done. What breaks it lies in the working
 directory then.
 """
 
+import os
+import resource
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import atheris
 
 with atheris.instrument_imports(include=["appliance"]):
-    from tests.torture.targets import TARGETS, corpus
+    from tests.torture.targets import TARGETS, Target, corpus
 
-_OPTIONS = ("-max_len=4096", "-rss_limit_mb=1024", "-timeout=20", "-print_final_stats=1")
+#: Long inputs from the beginning on, and not only when short ones reach nothing new.
+_OPTIONS = ("-max_len=4096", "-len_control=0", "-rss_limit_mb=1024", "-timeout=20")
+
+
+class Counted:
+    """A target that counts what it is given, and ends the process when its time is over."""
+
+    def __init__(self, target: Target, seconds: float) -> None:
+        self._target = target
+        self._end = time.monotonic() + seconds
+        self._inputs = 0
+        self._bytes = 0
+
+    def __call__(self, data: bytes) -> None:
+        self._target(data)
+        self._inputs += 1
+        self._bytes += len(data)
+        if time.monotonic() > self._end:
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+            print(f"{self._inputs} inputs, {self._bytes} bytes, {memory} MiB at most", flush=True)
+            os._exit(0)  # atheris has no other way to end without a failure
 
 
 def main() -> None:
     """Seed the corpus with what clients sent, and fuzz."""
-    name, *options = sys.argv[1:]
+    name, seconds, *options = sys.argv[1:]
     with tempfile.TemporaryDirectory() as place:
         for number, data in enumerate(corpus(name)):
             (Path(place) / str(number)).write_bytes(data[:4096])
-        atheris.Setup([sys.argv[0], *_OPTIONS, *options, place], TARGETS[name])
+        counted = Counted(TARGETS[name], float(seconds))
+        atheris.Setup([sys.argv[0], *_OPTIONS, *options, place], counted)
         atheris.Fuzz()
 
 

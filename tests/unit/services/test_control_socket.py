@@ -4,20 +4,19 @@
 import errno
 import json
 import logging
-import resource
 import socket
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.control import ask, encode, socket_path
+from appliance.control import ask, socket_path
 from appliance.errors import ApplianceError, ExitStatus
 from appliance.services import control_socket
 from appliance.services.control_socket import ControlServer
+from appliance.sockets import Credentials
 
 
 def fail() -> None:
@@ -52,23 +51,6 @@ def test_asking(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_want_of_descriptors_gets_over(path: Path) -> None:
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    question = encode({"verb": "add", "arguments": {"a": 1, "b": 2}})
-    with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
-            for each in (first, second):  # there may be one on the other side, and there are no two
-                each.settimeout(10)
-                each.connect(str(path))
-                each.sendall(question)
-            time.sleep(0.3)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        for each in (first, second):
-            assert json.loads(each.recv(1000)) == {"result": 3}
-
-
 def test_others_may_ask_for_what_they_are_allowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,11 +59,11 @@ def test_others_may_ask_for_what_they_are_allowed(
     with ControlServer(path, lambda: verbs, {4242: ("lock",)}):
         assert stat.S_IMODE(path.stat().st_mode) == 0o666
         assert ask(path, "empty") == "emptied"
-        monkeypatch.setattr(control_socket, "_user", lambda _: 4242)
+        monkeypatch.setattr(control_socket, "credentials", lambda _: Credentials(7, 4242, 4242))
         assert ask(path, "lock") == "locked"
         with pytest.raises(ApplianceError, match="may not do that"):
             ask(path, "empty")
-        monkeypatch.setattr(control_socket, "_user", lambda _: 4243)
+        monkeypatch.setattr(control_socket, "credentials", lambda _: Credentials(7, 4243, 4243))
         for verb in verbs:
             with pytest.raises(ApplianceError, match="may not do that"):
                 ask(path, verb)

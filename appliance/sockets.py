@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Listening sockets: who comes, one after the other, and who is at the other end of a local one."""
+
+import logging
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from errno import ECONNABORTED
+from typing import Any, NamedTuple
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two attempts to accept where there are no descriptors left.
+_PAUSE = 0.5
+_CREDENTIALS = struct.Struct("3i")
+
+
+class Credentials(NamedTuple):
+    """Who is at the other end, as the kernel knows it: numbers of process, user and group."""
+
+    process: int
+    user: int
+    group: int
+
+
+def connections(
+    listener: socket.socket, closing: threading.Event, where: object
+) -> Iterator[tuple[socket.socket, Any]]:
+    """Accept whoever comes until `closing` is set: connections, each with the peer's address.
+
+    Who is gone again is passed over. A lack of descriptors is logged (`where` says for what), and
+    does not last. Who sets `closing` shuts `listener` down, which ends the wait.
+    """
+    while not closing.is_set():
+        try:
+            yield listener.accept()
+        except OSError as error:
+            if not closing.is_set() and error.errno != ECONNABORTED:
+                log.warning("cannot accept connections at %s: %s", where, error.strerror)
+                closing.wait(_PAUSE)
+
+
+def credentials(connection: socket.socket) -> Credentials:
+    """Ask the kernel who has connected to a Unix socket, or who listens at it. Raises OSError."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return Credentials(*_CREDENTIALS.unpack(raw))
