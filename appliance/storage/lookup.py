@@ -13,7 +13,7 @@ from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind, Entry
 from appliance.storage.announcing import Announcements
 from appliance.storage.directories import is_same
-from appliance.storage.errors import is_gone, reporting, translate
+from appliance.storage.errors import forgetting, reporting
 from appliance.storage.names import may_be_made_up, to_pc
 from appliance.storage.own import OwnChanges
 from appliance.storage.removal import is_protected
@@ -89,19 +89,9 @@ class Lookup(Served):
         volume = self.volume_above(folder)
         return stat.S_ISDIR(status.st_mode) and volume.directories.is_here(status)
 
-    @contextmanager
-    def watching(self, handle: int) -> Iterator[None]:
+    def watching(self, handle: int) -> forgetting:
         """Forget an object that turns out to be gone, and tell errors in the protocol's words."""
-        try:
-            yield
-        except OSError as error:
-            if is_gone(error):
-                self._forget(handle)
-            raise translate(error) from error
-        except MtpError as error:
-            if error.code is ResponseCode.INVALID_OBJECT_HANDLE:
-                self._forget(handle)
-            raise
+        return forgetting(self._forget, handle)
 
     def require_unprotected(self, handle: int) -> os.stat_result:
         """Refuse to change what has no write bit; else what it looks like."""
