@@ -7,21 +7,13 @@ import struct
 import threading
 from collections.abc import Iterator
 from errno import ECONNABORTED
-from typing import Any, NamedTuple
+from typing import Any
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two attempts to accept where there are no descriptors left.
 _PAUSE = 0.5
 _CREDENTIALS = struct.Struct("3i")
-
-
-class Credentials(NamedTuple):
-    """Who is at the other end, as the kernel knows it: numbers of process, user and group."""
-
-    process: int
-    user: int
-    group: int
 
 
 def connections(
@@ -41,7 +33,8 @@ def connections(
                 closing.wait(_PAUSE)
 
 
-def credentials(connection: socket.socket) -> Credentials:
-    """Ask the kernel who has connected to a Unix socket, or who listens at it. Raises OSError."""
+def process_and_user(connection: socket.socket) -> tuple[int, int]:
+    """Ask the kernel who is at the other end of a Unix socket, by numbers. Raises OSError."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return Credentials(*_CREDENTIALS.unpack(raw))
+    process, user, _ = _CREDENTIALS.unpack(raw)
+    return process, user

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from appliance.control import connect, encode, receive_line
 from appliance.errors import ApplianceError
-from appliance.sockets import connections, credentials
+from appliance.sockets import connections, process_and_user
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Answers:
     def _answer(self, connection: socket.socket) -> dict[str, Any]:
         try:
             line = receive_line(connection, _LONGEST)  # who is refused has to be listened to first
-            allowed = self._allowed_to(credentials(connection).user)
+            allowed = self._allowed_to(process_and_user(connection)[1])
             request = json.loads(line)
             verb = self._verbs()[request["verb"]]
             if request["verb"] not in allowed:

@@ -2,9 +2,8 @@
 """Folders of this machine as storages: what the protocol's core asks of `mtp.ports.ObjectStore`."""
 
 from appliance.storage.catalogue import Catalogue
-from appliance.storage.restoring import TrashItem
 from appliance.storage.trash import TrashPolicy
 from appliance.storage.volume import Folder
 from appliance.storage.write_safety import Unsafe, WriteSafety
 
-__all__ = ["Catalogue", "Folder", "TrashItem", "TrashPolicy", "Unsafe", "WriteSafety"]
+__all__ = ["Catalogue", "Folder", "TrashPolicy", "Unsafe", "WriteSafety"]

@@ -10,21 +10,16 @@ import logging
 import os
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Change, Entry, ObjectRecord, Picture
-from appliance.storage import formatting
 from appliance.storage.arrival import Arrivals
 from appliance.storage.browsing import Listed, browse
-from appliance.storage.deletion import Deletion
 from appliance.storage.describing import Describing
 from appliance.storage.directories import closed_if_refused
-from appliance.storage.editing import Editing, InPlaceEdit
 from appliance.storage.on_demand import OnDemand
-from appliance.storage.relocation import Relocation
-from appliance.storage.restoring import Restoring, TrashItem
 from appliance.storage.source import FileContent
 from appliance.storage.storages import Storages
 from appliance.storage.trash import TrashPolicy
@@ -32,6 +27,10 @@ from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Folder
 from appliance.storage.watching import Watching
 from appliance.storage.write_safety import WriteSafety
+
+if TYPE_CHECKING:
+    from appliance.storage.editing import InPlaceEdit
+    from appliance.storage.restoring import TrashItem
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +61,7 @@ class Catalogue(Storages):
         self.may_format = allow_format
         self._table = self._lookup.table
         self._arrivals = Arrivals(self._lookup, self._lock, self._flusher)
-        self._relocation = Relocation(self._lookup, self._lock)
         self._describing = Describing(self._lookup, self._lock)
-        self._editing = Editing(self._lookup, self._lock)
-        self._deletion = Deletion(self._lookup, self._lock)
-        self._restoring = Restoring(self._lookup, self._lock)
         self._lookup.renews_handles = renew
         self._watching = Watching(self._lookup, self._lock) if watch else None
         if self._watching is not None:
@@ -181,38 +176,38 @@ class Catalogue(Storages):
     def copy(self, handle: int, storage_id: int, parent: int) -> int:
         """Copy an object in the workplace, then give it its name."""
         with self._flusher.settled():
-            return self._relocation.copy(handle, storage_id, parent)
+            return self._on_demand.relocation.copy(handle, storage_id, parent)
 
     def rename(self, handle: int, name: str) -> None:
         """Give an object another name in its folder; never that of another one."""
         with self._flusher.settled():
-            self._relocation.rename(handle, name)
+            self._on_demand.relocation.rename(handle, name)
 
     def move(self, handle: int, storage_id: int, parent: int) -> None:
         """Move an object into another folder; all handles stay."""
         with self._flusher.settled():
-            self._relocation.move(handle, storage_id, parent)
-            self._editing.follow()
+            self._on_demand.relocation.move(handle, storage_id, parent)
+            self._on_demand.editing.follow()
 
     def delete(self, handle: int) -> None:
         """Delete an object with all in it, shown or not; what has no write bit stays."""
         with self._flusher.settled():
-            self._deletion.delete(handle)
+            self._on_demand.deletion.delete(handle)
 
-    def edit(self, handle: int) -> InPlaceEdit:
+    def edit(self, handle: int) -> "InPlaceEdit":
         """Begin to change a file in place."""
         with self._flusher.settled():
-            return self._editing.edit(handle)
+            return self._on_demand.editing.edit(handle)
 
     def set_modified(self, handle: int, modified: float) -> None:
         """Set the date of the last change."""
         with self._flusher.settled():
-            self._editing.set_modified(handle, modified)
+            self._on_demand.editing.set_modified(handle, modified)
 
     def set_protected(self, handle: int, *, protected: bool) -> None:
         """Take an object's write bits away, or give them back."""
         with self._flusher.settled():
-            self._editing.set_protected(handle, protected=protected)
+            self._on_demand.editing.set_protected(handle, protected=protected)
 
     def format(self, storage_id: int) -> None:
         """Delete everything that is shown in a storage, as far as it can be."""
@@ -221,7 +216,7 @@ class Catalogue(Storages):
         if not self.may_format:
             raise MtpError(ResponseCode.ACCESS_DENIED, "formatting is not allowed")
         with self._flusher.settled():
-            formatting.empty(self._lookup, self._lock, self._deletion, storage_id)
+            self._on_demand.format(storage_id)
 
     # References
 
@@ -253,9 +248,9 @@ class Catalogue(Storages):
 
     # The trash
 
-    def trash_list(self) -> Sequence[TrashItem]:
+    def trash_list(self) -> "Sequence[TrashItem]":
         """List what has been deleted and can be had back, of all storages, the oldest first."""
-        return self._restoring.items()
+        return self._on_demand.restoring.items()
 
     def trash_restore(self, storage_id: int, name: str) -> Sequence[Change]:
         """Put something back to where it lay, never over something; what to tell of it.
@@ -263,15 +258,15 @@ class Catalogue(Storages):
         Raises ApplianceError where nothing of that name is in the trash.
         """
         with self._flusher.settled():
-            return self._restoring.restore(storage_id, name)
+            return self._on_demand.restoring.restore(storage_id, name)
 
     def trash_empty(self, storage_id: int | None = None, name: str | None = None) -> int:
         """Delete for good all, all of a storage, or one object of it; how many objects went."""
-        return self._restoring.empty(storage_id, name)
+        return self._on_demand.restoring.empty(storage_id, name)
 
     def trash_purge(self) -> int:
         """Delete for good what has been in the trash for long enough; how many objects went."""
-        return self._restoring.purge()
+        return self._on_demand.restoring.purge()
 
     # The pieces
 

@@ -1,20 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parts of the store that many never ask for: they are brought in when somebody does."""
+"""Parts of the store that are loaded when somebody asks for them: the start is not to wait."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from appliance.storage.lookup import Lookup
 from appliance.storage.source import FileContent
 
 if TYPE_CHECKING:
+    from appliance.storage.deletion import Deletion
+    from appliance.storage.editing import Editing
     from appliance.storage.references import References
+    from appliance.storage.relocation import Relocation
+    from appliance.storage.restoring import Restoring
     from appliance.storage.thumbnails import Thumbnails
+
+Part = TypeVar("Part")
 
 
 class OnDemand:
-    """References and thumbnails; for several threads."""
+    """What changes, moves and removes objects, what they refer to, thumbnails, and the way back.
+
+    For several threads; of each part there is one.
+    """
 
     def __init__(
         self,
@@ -25,18 +34,56 @@ class OnDemand:
         self._lookup = lookup
         self._lock = lock
         self._open_file = open_file
-        self._references: References | None = None
-        self._thumbnails: Thumbnails | None = None
+        self._parts: dict[object, Any] = {}
+
+    def _made(self, make: Callable[..., Part], *given: object) -> Part:
+        """Give a part, which is made by whoever asks first."""
+        with self._lock:
+            if make not in self._parts:
+                self._parts[make] = make(*(given or (self._lookup, self._lock)))
+            part: Part = self._parts[make]
+            return part
+
+    @property
+    def relocation(self) -> "Relocation":
+        """Renaming, moving, copying."""
+        from appliance.storage.relocation import Relocation  # noqa: PLC0415
+
+        return self._made(Relocation)
+
+    @property
+    def editing(self) -> "Editing":
+        """Changing what is there."""
+        from appliance.storage.editing import Editing  # noqa: PLC0415
+
+        return self._made(Editing)
+
+    @property
+    def deletion(self) -> "Deletion":
+        """Deleting, into the trash or for good."""
+        from appliance.storage.deletion import Deletion  # noqa: PLC0415
+
+        return self._made(Deletion)
+
+    def format(self, storage_id: int) -> None:
+        """Delete all that is shown in a storage."""
+        from appliance.storage import formatting  # noqa: PLC0415
+
+        formatting.empty(self._lookup, self._lock, self.deletion, storage_id)
+
+    @property
+    def restoring(self) -> "Restoring":
+        """What is in the trash, for a person."""
+        from appliance.storage.restoring import Restoring  # noqa: PLC0415
+
+        return self._made(Restoring)
 
     @property
     def references(self) -> "References":
         """What objects refer to."""
         from appliance.storage.references import References  # noqa: PLC0415
 
-        with self._lock:
-            if self._references is None:
-                self._references = References(self._lookup, self._lock)
-            return self._references
+        return self._made(References)
 
     @property
     def makes_thumbnails(self) -> bool:
@@ -50,14 +97,10 @@ class OnDemand:
         """Small images of files."""
         from appliance.storage.thumbnails import Thumbnails  # noqa: PLC0415
 
-        with self._lock:
-            if self._thumbnails is None:
-                self._thumbnails = Thumbnails(self._open_file)
-            return self._thumbnails
+        return self._made(Thumbnails, self._open_file)
 
     def close(self) -> None:
         """Keep what is to be kept, and end what runs."""
-        if self._references is not None:
-            self._references.close()
-        if self._thumbnails is not None:
-            self._thumbnails.close()
+        for part in list(self._parts.values()):
+            if hasattr(part, "close"):
+                part.close()

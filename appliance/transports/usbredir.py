@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Self
 
 from appliance.mtp.responder import Responder
-from appliance.sockets import connections, credentials
+from appliance.sockets import connections, process_and_user
 from appliance.transports.ptpip_listen import Address
 from appliance.transports.usb import Conversation
 from appliance.transports.usb_descriptors import Description
@@ -160,4 +160,4 @@ def _name(connection: socket.socket, place: Place) -> str:
             return f"usbredir {Address.of(connection.getpeername())}"
         except OSError:  # it is gone already
             return f"usbredir {place}"
-    return f"usbredir process {credentials(connection).process}"
+    return f"usbredir process {process_and_user(connection)[0]}"

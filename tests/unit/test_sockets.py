@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.sockets import connections, credentials
+from appliance.sockets import connections, process_and_user
 
 _PATIENCE = 10.0
 
@@ -66,7 +66,7 @@ def test_want_of_descriptors_gets_over(path: Path, caplog: pytest.LogCaptureFixt
 def test_who_is_at_the_other_end() -> None:
     here, there = socket.socketpair(socket.AF_UNIX)
     with here, there:
-        assert credentials(there) == (os.getpid(), os.geteuid(), os.getegid())
+        assert process_and_user(there) == (os.getpid(), os.geteuid())
 
 
 def _wait_for(is_so: Callable[[], bool]) -> None:

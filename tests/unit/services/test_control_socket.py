@@ -16,7 +16,6 @@ from appliance.control import ask, socket_path
 from appliance.errors import ApplianceError, ExitStatus
 from appliance.services import control_socket
 from appliance.services.control_socket import ControlServer
-from appliance.sockets import Credentials
 
 
 def fail() -> None:
@@ -59,11 +58,11 @@ def test_others_may_ask_for_what_they_are_allowed(
     with ControlServer(path, lambda: verbs, {4242: ("lock",)}):
         assert stat.S_IMODE(path.stat().st_mode) == 0o666
         assert ask(path, "empty") == "emptied"
-        monkeypatch.setattr(control_socket, "credentials", lambda _: Credentials(7, 4242, 4242))
+        monkeypatch.setattr(control_socket, "process_and_user", lambda _: (7, 4242))
         assert ask(path, "lock") == "locked"
         with pytest.raises(ApplianceError, match="may not do that"):
             ask(path, "empty")
-        monkeypatch.setattr(control_socket, "credentials", lambda _: Credentials(7, 4243, 4243))
+        monkeypatch.setattr(control_socket, "process_and_user", lambda _: (7, 4243))
         for verb in verbs:
             with pytest.raises(ApplianceError, match="may not do that"):
                 ask(path, verb)

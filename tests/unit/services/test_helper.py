@@ -23,7 +23,6 @@ from appliance.services.host import LinuxHost
 from appliance.settings import passwords
 from appliance.settings.schema import Settings
 from appliance.settings.store import SettingsFile
-from appliance.sockets import Credentials
 from tests.fakes.ptpip_client import PATIENCE
 from tests.unit.services.activated import start
 
@@ -38,9 +37,7 @@ class Rig:
         self.ran: list[str] = []
         self.user = 0
         self.clock: list[float] = []
-        monkeypatch.setattr(
-            control_socket, "credentials", lambda _: Credentials(7, self.user, self.user)
-        )
+        monkeypatch.setattr(control_socket, "process_and_user", lambda _: (7, self.user))
         monkeypatch.setattr(LinuxHost, "set_clock", self._set_clock)
         monkeypatch.setattr(places, "SETTINGS", path.parent / "etc" / "settings.toml")
         monkeypatch.setattr(places, "SECRETS", path.parent / "secrets")

@@ -8,6 +8,7 @@ import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
 from appliance.storage import Catalogue, Folder, TrashPolicy
+from appliance.storage.deletion import Deletion
 from tests.unit.storage.helpers import FIRST, SECOND, WORKPLACE, begin, names, put, refused
 
 
@@ -79,13 +80,13 @@ def test_all_of_it_stays(formattable: Catalogue, filled: Path, second: Path) -> 
 def test_what_goes_meanwhile_is_as_good_as_deleted(
     formattable: Catalogue, filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    delete = formattable._deletion.delete
+    delete = Deletion.delete
 
-    def late(handle: int) -> None:
+    def late(deletion: Deletion, handle: int) -> None:
         (filled / "file").unlink(missing_ok=True)
-        delete(handle)
+        delete(deletion, handle)
 
-    monkeypatch.setattr(formattable._deletion, "delete", late)
+    monkeypatch.setattr(Deletion, "delete", late)
     formattable.format(FIRST)
     assert names(formattable) == []
 
