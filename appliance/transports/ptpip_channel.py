@@ -90,6 +90,14 @@ class Channel:
         poll.register(self._socket, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
+    def wait_for_reader(self) -> None:
+        """Have the kernel keep what is sent until it is read, and not only `_USER_TIMEOUT`.
+
+        To it a peer that reads nothing for so long is as good as gone.
+        """
+        with _peer_errors():
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 0)
+
     def acknowledge(self) -> None:
         """Acknowledge what has come, now and not in 40 ms.
 

@@ -2,7 +2,7 @@
 """An initiator's event connection: events to it, cancels and probes from it.
 
 Events wait in a bounded queue, so that an initiator that does not read them is nobody's problem
-but its own: it loses the oldest.
+but its own: it loses the oldest. Whether it is there at all is known by its other connection.
 
 Spec: CIPA DC-005 (PTP-IP) section 2.3.
 """
@@ -91,6 +91,7 @@ class EventConnection:
 
     def serve(self) -> None:
         """Serve; sending never keeps a cancel from being read."""
+        self._channel.wait_for_reader()
         while True:
             sending = select.POLLOUT if self._unsent else 0
             self._poll.register(self._channel, select.POLLIN | sending)

@@ -3,6 +3,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from appliance.mtp.codes import EventCode, ResponseCode
 from appliance.mtp.transaction import BytesSource, Event, Reply, Request
+from appliance.transports import ptpip_channel
 from appliance.transports.ptpip import PtpIpServer
 from appliance.transports.ptpip_channel import Channel, PeerGoneError
 from appliance.transports.ptpip_events import QUEUE_SIZE, EventConnection, EventQueue
@@ -308,6 +310,36 @@ def test_a_cancel_is_heard_though_events_are_not_read() -> None:
     theirs.close()
     thread.join(PATIENCE)
     assert not thread.is_alive()
+    channel.close()
+    queue.close()
+
+
+def test_who_does_not_read_events_stays_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long: the kernel gives up what waits for a minute in the other connections."""
+    monkeypatch.setattr(ptpip_channel, "_USER_TIMEOUT", 1)
+    ours, theirs = tcp_pair()
+    queue, channel = EventQueue("peer"), Channel(ours)
+    connection = EventConnection(channel, queue, lambda _: None)
+    ended: list[PeerGoneError] = []
+
+    def serve() -> None:
+        try:
+            connection.serve()
+        except PeerGoneError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    filled = 0
+    while count := channel.send_some(bytes(1000)):
+        filled += count
+    queue.put(event(5))
+    time.sleep(3)
+    assert not ended
+    assert theirs.recv(filled, socket.MSG_WAITALL) == bytes(filled)
+    assert theirs.recv(18, socket.MSG_WAITALL)[8:] == packet(5)
+    theirs.close()
+    thread.join(PATIENCE)
     channel.close()
     queue.close()
 
