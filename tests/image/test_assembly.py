@@ -166,7 +166,7 @@ def test_a_base_of_which_all_is_installed_has_its_list_of_packages(tmp_path: Pat
 
 def test_a_release_is_made_of_the_base_that_is_named() -> None:
     """By make, which runs nothing here."""
-    asked = ["make", "--dry-run", "-C", IMAGE.parent, "release", "BASE=/a.tar", "BOARD=zero"]
+    asked = ["make", "--dry-run", "-C", str(IMAGE.parent), "release", "BASE=/a.tar", "BOARD=zero"]
     assert "image build zero --base /a.tar\n" in subprocess.check_output(asked, text=True)
 
 
