@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the status says, in the sentences of the page's language."""
 
+from collections.abc import Iterable
+
 from appliance.leds.patterns import Pattern, select
 from appliance.status import Cable, Direction, Outcome, Session, Status, Transfer
 from webui.languages import gettext, lazy_gettext
@@ -121,6 +123,14 @@ def outcome(ended: Outcome) -> str:
 def state_of(word: str) -> str:
     """Say the state of a storage."""
     return str(_STATES.get(word, word))
+
+
+def stays_read_only(names: Iterable[str]) -> str:
+    """Say of storages that they cannot be changed although a person allows it."""
+    return gettext(
+        "This stays read-only, for its disk or its permissions allow no changes: %(names)s",
+        names=", ".join(names),
+    )
 
 
 def concern(code: str) -> str:

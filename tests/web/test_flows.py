@@ -21,7 +21,8 @@ from tests.web.browser import (
     site,
 )
 
-OPEN_SESSION, SEND_OBJECT_INFO, SEND_OBJECT = 0x1002, 0x100C, 0x100D
+OPEN_SESSION, GET_STORAGE_IDS = 0x1002, 0x1004
+SEND_OBJECT_INFO, SEND_OBJECT = 0x100C, 0x100D
 OK, STORE_READ_ONLY = 0x2001, 0x200E
 STORAGE = 0x10001
 PIECE = bytes(1 << 18)
@@ -183,6 +184,38 @@ def test_what_is_read_only_refuses_a_client(
         page.click("text=Allow changes")
         said(page, "Files can be changed")
         assert send(pc, "c.txt") == OK
+
+
+def test_what_is_ejected_on_one_page_comes_back_on_the_other(
+    browser: Browser, tmp_path: Path, window: dict[str, Any]
+) -> None:
+    def seen(pc: PtpIpClient) -> int:
+        return int.from_bytes((pc.call(GET_STORAGE_IDS).data or b"")[:4], "little")
+
+    with (
+        site(tmp_path) as place,
+        opened(browser, place.url, **window) as page,
+        PtpIpClient(place.mtp) as pc,
+    ):
+        assert pc.call(OPEN_SESSION, 1).code == OK
+        log_in(page)
+        page.goto("/storage")
+        page.click("[aria-label='Eject Files']")
+        said(page, "It is ejected.")
+        page.goto("/")
+        expect(page.locator(".headline")).to_have_text("Ejected")
+        assert seen(pc) == 0
+        page.click("text=Show the files again")
+        said(page, "The PC sees the files again.")
+        assert seen(pc) == 1
+        expect(page.locator(".headline")).to_have_text("Connected to a PC")
+        page.click("main .actions button.primary")
+        said(page, "Ejected")
+        page.goto("/storage")
+        assert page.locator("[aria-label='Eject Files']").count() == 0
+        page.click("[aria-label='Load Files']")
+        said(page, "The PC sees it again.")
+        assert seen(pc) == 1
 
 
 def test_a_backup_is_saved_and_taken_over(browser: Browser, tmp_path: Path) -> None:

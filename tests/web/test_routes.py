@@ -332,6 +332,21 @@ def test_what_is_not_there_any_more_is_no_failure_of_the_appliance(
     assert "there is none" in owner.get(back).text
 
 
+@pytest.mark.parametrize(
+    ("path", "back"), [("/read-only", "/"), ("/storage/read-only", "/storage")]
+)
+@pytest.mark.parametrize("wanted", ["yes", "no"])
+def test_what_its_disk_keeps_read_only_is_told_so(
+    owner: Visitor, fake: FakeAppliance, path: str, back: str, wanted: str
+) -> None:
+    """A card that is mounted read-only stays so whatever a person allows."""
+    fake.answers["storage list"] = [{**ANSWERS["storage list"][0], "read_only": True}]
+    assert owner.post(path, **SHARE, read_only=wanted).headers["Location"] == back
+    said = owner.said()
+    assert ("This stays read-only" in said) is (wanted == "no")
+    assert ('class="note good"' in said) is (wanted == "yes")
+
+
 @pytest.mark.parametrize("listed", [ANSWERS["storage list"], []])
 def test_a_storage_that_is_gone_moves_no_other(
     owner: Visitor, fake: FakeAppliance, listed: list[dict[str, Any]]

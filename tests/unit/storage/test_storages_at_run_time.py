@@ -169,6 +169,18 @@ def test_ejected_while_locked(shelf: Catalogue, told: list[tuple[Kind, int]]) ->
     wait_for(told, [*gone, *((Kind.STORAGE_ADDED, each) for each in (FIRST, SECOND))])
 
 
+def test_loaded_while_locked(shelf: Catalogue, tmp_path: Path) -> None:
+    """It comes back alone, and what is added then is seen too."""
+    shelf.lock()
+    shelf.load(SECOND)
+    assert states(shelf) == {"Card": State.LOCKED, "Stick": State.IN}
+    (tmp_path / "third").mkdir()
+    added = shelf.add_storage(Folder(tmp_path / "third", "Third"))
+    assert shelf.storage_ids() == (SECOND, added)
+    shelf.unlock()
+    assert shelf.storage_ids() == (FIRST, SECOND, added)
+
+
 def test_added_while_locked(shelf: Catalogue, tmp_path: Path, told: list[tuple[Kind, int]]) -> None:
     shelf.lock()
     (tmp_path / "third").mkdir()
