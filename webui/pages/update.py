@@ -56,9 +56,13 @@ def upload() -> Response:
     try:
         file.save(path)
         machine().ask_helper("update check", path=str(path))
-    except (ApplianceError, OSError):
+    except OSError:
         uploads.clear(machine().config.state)
         raise
+    except ApplianceError as error:
+        uploads.clear(machine().config.state)
+        failed(error)
+        return _go_on(url_for("update.index"))
     return _go_on(url_for("update.review", path=path))
 
 
