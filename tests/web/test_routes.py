@@ -371,25 +371,22 @@ def test_without_a_helper_nothing_is_offered_that_needs_one(
     assert not {"restart", "power off", "factory reset"} & {verb for verb, _ in fake.calls}
 
 
+FULL = (507, "There is no room left on the card")
+DEFECT = (500, "The log has the reason")
+
+
 @pytest.mark.parametrize(
     "place", ["werkzeug.datastructures.FileStorage.save", "tempfile.TemporaryFile"]
 )
 @pytest.mark.parametrize(
-    ("fault", "status", "words"),
-    [
-        (errno.ENOSPC, 507, "There is no room left on the card"),
-        (errno.EDQUOT, 507, "There is no room left on the card"),
-        (errno.EIO, 500, "The log has the reason"),
-    ],
+    ("fault", "told"), [(errno.ENOSPC, FULL), (errno.EDQUOT, FULL), (errno.EIO, DEFECT)]
 )
 def test_a_card_that_is_full_is_said_to_be_so(
     owner: Visitor,
-    fake: FakeAppliance,
     monkeypatch: pytest.MonkeyPatch,
     place: str,
     fault: int,
-    status: int,
-    words: str,
+    told: tuple[int, str],
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(fault, os.strerror(fault))
@@ -397,8 +394,8 @@ def test_a_card_that_is_full_is_said_to_be_so(
     monkeypatch.setattr(place, full)
     case = Case(0, {"bundle": (bytes(100_000), "x.mtp-update")})
     answer = send(owner, "POST", "/maintenance/update/upload", case)
-    assert (answer.status_code, words in answer.text) == (status, True)
-    assert list((fake.root / "state" / "uploads").iterdir()) == []
+    assert answer.status_code == told[0]
+    assert told[1] in answer.text
 
 
 def test_other_methods_and_pages_are_refused(owner: Visitor) -> None:
