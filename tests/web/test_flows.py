@@ -103,6 +103,40 @@ def test_a_setting_is_changed_and_undone(
         assert page.input_value("#trash-days") == "30"
 
 
+def test_what_was_typed_is_still_there_on_the_way_back(
+    browser: Browser, tmp_path: Path, window: dict[str, Any]
+) -> None:
+    def fields() -> list[str]:
+        return [page.input_value(f"#{each}") for each in ("name", "trash-days", "log-level")]
+
+    typed = ["Kitchen", "7", "verbose"]
+    with site(tmp_path) as place, opened(browser, place.url, **window) as page:
+        log_in(page)
+        page.goto("/settings")
+        page.fill("#name", typed[0])
+        page.fill("#trash-days", typed[1])
+        page.select_option("#log-level", typed[2])
+        page.fill("#wifi-passphrase", "hush hush")
+        page.click("text=Show what changes")
+        page.go_back()
+        assert fields() == typed
+        page.fill("#wifi-passphrase", "hush hush")
+        page.click("text=Show what changes")
+        shoot(page, "review-with-a-way-back")
+        page.click("text=Change something else")
+        assert fields() == typed
+        assert complaints(page) == []
+        shoot(page, "settings-kept")
+        page.fill("#wifi-network", "Home ")
+        page.click("text=Show what changes")
+        expect(page.locator(".changes")).to_contain_text("“Home ”")
+        page.click("text=Change it")
+        said(page, "The settings are changed.")
+        secret = place.settings.with_suffix(".secrets") / "wifi.passphrase"
+        assert secret.read_text() == "hush hush\n"
+        assert 'network = "Home "' in place.settings.read_text()
+
+
 def test_bad_values_are_refused_on_both_sides(browser: Browser, tmp_path: Path) -> None:
     with site(tmp_path) as place, opened(browser, place.url) as page:
         log_in(page)
