@@ -136,16 +136,22 @@ class Session:
             raise MtpError(ResponseCode.SESSION_ALREADY_OPEN, parameters=(self.session_id,))
         self.session_id = session_id
 
-    def close(self) -> None:
-        """Close the session if it is open, with what it left waiting."""
+    def close(self) -> MtpError | None:
+        """Close the session if it is open, with what it left waiting.
+
+        Gives what kept the first of the edits that was lost from being made durable, if any was.
+        """
         self.session_id = 0
         self.client = ""
         self.conclude_upload()
+        first = None
         for handle in list(self._edits):
             try:
                 self.take_edit(handle).commit()
             except MtpError as error:
                 log.warning("LOST    the end of an edit of object %X: %s", handle, error)
+                first = first or error
+        return first
 
     def announce(self, upload: AnnouncedUpload) -> None:
         """Keep an upload for the SendObject that follows."""

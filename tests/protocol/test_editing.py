@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changing files in place, their dates and their protection."""
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EIO
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,25 @@ def test_an_edit_ends_with_its_session(pc: Initiator, share: Path) -> None:
     assert (share / "root.bin").read_bytes()[:5] == b"kept\x04"
     pc.open()
     assert pc.refused(Op.END_EDIT_OBJECT, handle) == Response.GENERAL_ERROR
+
+
+@pytest.mark.parametrize("close", [Op.CLOSE_SESSION, Op.RESET_DEVICE])
+def test_an_edit_that_is_lost_with_its_session_is_told(
+    pc: Initiator, monkeypatch: pytest.MonkeyPatch, close: Op
+) -> None:
+    def failing(fd: int) -> None:
+        raise OSError(EIO, os.strerror(EIO))
+
+    handles = [pc.put(name, b"1") for name in "abc"]
+    for handle in handles:
+        pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", failing)
+        assert pc.refused(close) == Response.GENERAL_ERROR
+    assert pc.refused(Op.GET_STORAGE_IDS) == Response.SESSION_NOT_OPEN
+    pc.open()
+    assert pc.refused(Op.END_EDIT_OBJECT, handles[2]) == Response.GENERAL_ERROR  # none is left
+    pc.ask(close)
 
 
 def test_no_more_edits_than_can_be(pc: Initiator) -> None:
