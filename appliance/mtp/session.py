@@ -21,8 +21,8 @@ from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 
-#: Edits that one session may have begun and not ended. Each holds a descriptor, and all the sessions
-#: that the transports let in are to find enough of them with the 1,024 that a process commonly has.
+#: Edits that one session may have begun and not ended. Each holds a descriptor, and all sessions
+#: that the transports let in are to get by together with the 1,024 that a process commonly has.
 MAX_EDITS = 16
 
 
