@@ -38,6 +38,7 @@ _CONCERNS = {
     "storage-nearly-full": lazy_gettext("A storage is nearly full"),
     "storage-missing": lazy_gettext("The folder of a storage is gone"),
     "storage-failed": lazy_gettext("A folder cannot be served"),
+    "address-failed": lazy_gettext("An address of the settings cannot be used"),
     "storage-errors": lazy_gettext("The card, or a disk, has errors"),
     "state-full": lazy_gettext("There is no room left for settings"),
     "unwatched": lazy_gettext("Some changes are seen late"),
