@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the status says, in the sentences of the page's language."""
 
+from collections.abc import Iterable
+
 from appliance.leds.patterns import Pattern, select
 from appliance.status import Cable, Direction, Outcome, Session, Status, Transfer
 from webui.languages import gettext, lazy_gettext
@@ -36,6 +38,7 @@ _CONCERNS = {
     "storage-nearly-full": lazy_gettext("A storage is nearly full"),
     "storage-missing": lazy_gettext("The folder of a storage is gone"),
     "storage-failed": lazy_gettext("A folder cannot be served"),
+    "address-failed": lazy_gettext("An address of the settings cannot be used"),
     "storage-errors": lazy_gettext("The card, or a disk, has errors"),
     "state-full": lazy_gettext("There is no room left for settings"),
     "unwatched": lazy_gettext("Some changes are seen late"),
@@ -121,6 +124,14 @@ def outcome(ended: Outcome) -> str:
 def state_of(word: str) -> str:
     """Say the state of a storage."""
     return str(_STATES.get(word, word))
+
+
+def stays_read_only(names: Iterable[str]) -> str:
+    """Say of storages that they cannot be changed although a person allows it."""
+    return gettext(
+        "This stays read-only, for its disk or its permissions allow no changes: %(names)s",
+        names=", ".join(names),
+    )
 
 
 def concern(code: str) -> str:

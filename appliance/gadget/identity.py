@@ -3,6 +3,7 @@
 
 A PC remembers the device by its serial number and its network by the addresses. The serial number
 is the board's; where the board has none it is derived from the machine's id, never that id itself.
+The responder, whose unit sees nothing in /proc but its processes, is to find the same one as root.
 """
 
 from contextlib import suppress
@@ -15,7 +16,7 @@ from appliance.values import dataclass
 
 MANUFACTURER = "MTP Appliance project"
 MODEL = "MTP Appliance"
-_DEVICE_TREE = Path("proc/device-tree/serial-number")
+_DEVICE_TREE = Path("sys/firmware/devicetree/base/serial-number")
 _CPU_INFO = Path("proc/cpuinfo")
 _MACHINE_ID = Path("etc/machine-id")
 _HOST_NAME = Path("proc/sys/kernel/hostname")

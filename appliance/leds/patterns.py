@@ -99,6 +99,7 @@ _GRAVE = frozenset(
     {
         *("storage-full", "storage-missing", "storage-failed", "controller-taken", "unit-failed"),
         *("card", "update-taken-back", "settings-errors", "storage-errors", "state-full"),
+        "address-failed",
     }
 )
 

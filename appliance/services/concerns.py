@@ -7,6 +7,7 @@
 | `storage-nearly-full` | less than 10 % are free                                       |
 | `storage-missing`     | its folder is gone                                            |
 | `storage-failed`      | its folder could not be served to begin with                  |
+| `address-failed`      | it cannot be served where the settings say, beside USB        |
 | `storage-errors`      | reading or writing has failed since the start                 |
 | `state-full`          | there is no room for settings and for what is kept            |
 | `unwatched`           | the kernel lets us watch no more folders                      |
@@ -54,6 +55,7 @@ class Facts:
     settings_from_good_copy: bool = False
     usb: Usb = Usb()
     holder: str = ""
+    unreached: Sequence[ApplianceError] = ()
     failures: Sequence[tuple[str, str]] = ()
     taken_back: str = ""
     unwatched: str = ""
@@ -69,6 +71,7 @@ def concerns(facts: Facts) -> tuple[Warning, ...]:
         *_update(facts.taken_back),
         *_controller(facts),
         *_failed(facts.failed),
+        *_unreached(facts.unreached),
         *(warning for each in facts.storages for warning in _storage(each)),
         *_trouble(facts.trouble),
         *_state(facts.state_free),
@@ -173,6 +176,12 @@ def _controller(facts: Facts) -> Iterator[Warning]:
 def _failed(errors: Iterable[ApplianceError]) -> Iterator[Warning]:
     for error in errors:
         yield Warning("storage-failed", error.message, error.hint)
+
+
+def _unreached(errors: Iterable[ApplianceError]) -> Iterator[Warning]:
+    for error in errors:
+        hint = error.hint or "change it in the settings; it is tried again until then"
+        yield Warning("address-failed", error.message, hint)
 
 
 def _storage(storage: StorageStatus) -> Iterator[Warning]:

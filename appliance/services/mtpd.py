@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,13 @@ from appliance.services.control_socket import ControlServer, Verb
 from appliance.services.host import LinuxHost
 from appliance.services.management import all_verbs, allowed_users
 from appliance.services.notify import notify
-from appliance.services.optional import make_binder, serve_guests, wifi_server
+from appliance.services.optional import (
+    guests_road,
+    make_binder,
+    ptpip_road,
+    serve_beside,
+    wifi_server,
+)
 from appliance.services.reloading import (
     Reloader,
     add_storages,
@@ -44,8 +50,8 @@ from appliance.values import dataclass, replace
 
 if TYPE_CHECKING:
     from appliance.services.binding import Binder
+    from appliance.services.roads import Road
     from appliance.transports.functionfs import FunctionFsTransport
-    from appliance.transports.ptpip_listen import Address
 
 log = logging.getLogger(__name__)
 
@@ -96,12 +102,9 @@ def serve(options: Options, announce: Announce) -> None:
         watchdog = Watchdog(look=reporter.look)
         watchdog.watch("the status", lambda: reporter.is_alive)
         lines = _folder_lines(tuple(map(folder_of, settings.storages)))
-        listen = options.listen or tuple(map(parse_address, settings.listen))
-        if listen or options.default_listen:
-            lines += serve_ptpip(responder, listen or options.default_listen, watchdog, stack)
-        guests = options.usbredir or tuple(map(parse_guest_place, settings.usbredir))
-        if guests:
-            lines += serve_guests(responder, guests, settings, watchdog, stack)
+        roads = _roads(options, settings, responder, watchdog)
+        if roads:
+            lines += serve_beside(roads, reporter, stack)
         if settings.wifi_ptpip and file is not None:
             stack.enter_context(wifi_server(responder))
         usb = None
@@ -235,41 +238,21 @@ def _folder_lines(folders: tuple[Folder, ...]) -> list[str]:
     ]
 
 
-def serve_ptpip(
-    responder: Responder,
-    listen: Sequence[tuple[str, int]],
-    watchdog: Watchdog,
-    stack: ExitStack,
-) -> list[str]:
-    """Serve over PTP/IP until `stack` is left; what to tell a person about it."""
-    # Over USB alone this is not needed.
-    from appliance.transports.ptpip import PtpIpServer  # noqa: PLC0415
-    from appliance.transports.ptpip_listen import Address  # noqa: PLC0415
-
-    server = PtpIpServer(responder, [Address(*each) for each in listen])
-    stack.enter_context(server)
-    watchdog.watch("the PTP/IP server", lambda: server.is_alive)
-    for address in server.addresses:
-        if not address.is_loopback:
-            log.warning("who reaches %s may read and change it all: PTP/IP has no login", address)
-    return _address_lines(server.addresses)
-
-
-def _address_lines(addresses: "list[Address]") -> list[str]:
-    lines = [f"Ready over PTP/IP at {', '.join(map(str, addresses))}."]
-    known_to_gphoto2 = [address for address in addresses if ":" not in address.host]
-    if known_to_gphoto2:
-        lines += ["To look at it:", f"  {_gphoto2(known_to_gphoto2[0])}"]
-    return lines
-
-
-def _gphoto2(address: "Address") -> str:
-    from appliance.mtp.ptpip_packets import PORT  # noqa: PLC0415 - over USB it is not needed
-
-    host = "127.0.0.1" if address.host == "0.0.0.0" else address.host
-    # It takes the port once for each of its two connections.
-    ports = "" if address.port == PORT else f":{address.port}:{address.port}"
-    return f'gphoto2 --port ptpip:{host}{ports} --camera "PTP/IP Camera" --list-files'
+def _roads(
+    options: Options, settings: Settings, responder: Responder, watchdog: Watchdog
+) -> "list[Road]":
+    """Say over which roads beside USB to serve, and where; the command line's word counts first."""
+    listen = options.listen or tuple(map(parse_address, settings.listen))
+    guests = options.usbredir or tuple(map(parse_guest_place, settings.usbredir))
+    roads: list[Road] = []
+    if listen or options.default_listen:
+        is_needed = bool(options.listen) or not listen
+        places = listen or options.default_listen
+        roads.append(ptpip_road(responder, places, watchdog, is_needed=is_needed))
+    if guests:
+        is_needed = bool(options.usbredir)
+        roads.append(guests_road(responder, guests, settings, watchdog, is_needed=is_needed))
+    return roads
 
 
 def serve_usb(

@@ -128,7 +128,7 @@ def _gadget(machine: Machine) -> Iterator[str]:
 
 
 def _serials(machine: Machine) -> Iterator[str]:
-    for path in ("proc/device-tree/serial-number", "etc/machine-id"):
+    for path in ("sys/firmware/devicetree/base/serial-number", "etc/machine-id"):
         text = machine.read(path)
         if text:
             yield text

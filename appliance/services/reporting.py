@@ -34,7 +34,7 @@ from appliance.services.notify import is_heard, notify
 from appliance.services.shelves import Shelves
 from appliance.services.status_file import StatusFile
 from appliance.services.throughput import Sample, Throughput
-from appliance.services.traffic import MOVING, Traffic
+from appliance.services.traffic import MOVING, Traffic, rest_after
 from appliance.settings.store import Reading
 from appliance.status import Status, StorageStatus
 from appliance.storage import Catalogue
@@ -46,10 +46,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: The part of the time that telling may take; a slow machine tells less often.
-_SHARE = 0.05
-#: Seconds after which there is news all the same: a disk that fails keeps waiting who asks it.
-_LONGEST = 5.0
 #: Seconds in which a start tells nothing of itself, for that would make it longer.
 _START = 5.0
 #: Seconds that the thread has to end; one that waits for a disk is left behind.
@@ -72,6 +68,7 @@ class Told:
     settings_errors: Sequence[str] = ()
     from_good_copy: bool = False
     failed: Sequence[ApplianceError] = ()
+    unreached: Sequence[ApplianceError] = ()
 
 
 @dataclass(slots=True)
@@ -158,6 +155,10 @@ class Reporter:
     def storages_failed(self, errors: Sequence[ApplianceError]) -> None:
         """Note which storages cannot be served."""
         self._tell(failed=tuple(errors))
+
+    def addresses_failed(self, errors: Sequence[ApplianceError]) -> None:
+        """Note where it cannot be served beside USB."""
+        self._tell(unreached=tuple(errors))
 
     def serves_usb(self, controller: str = "") -> None:
         """Note that a cable is to be watched: the controller of that name, or the first."""
@@ -253,6 +254,7 @@ class Reporter:
             told.failed,
             told.settings_errors,
             told.from_good_copy,
+            unreached=told.unreached,
             failures=read_failures(self._places.failures),
             unwatched=self._shelves.unwatched,
             trouble=self._shelves.trouble,
@@ -287,11 +289,6 @@ class Reporter:
         if status.ready and line != self._line:
             self._line = line
             notify(f"STATUS={line}")
-
-
-def rest_after(took: float) -> float:
-    """Say for how many seconds to tell nothing after a look that took so long."""
-    return min(max(MOVING, took / _SHARE), _LONGEST)
 
 
 def _versions() -> dict[str, str]:

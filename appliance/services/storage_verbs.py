@@ -15,7 +15,7 @@ from appliance.services.control_socket import Verb
 from appliance.settings.schema import StorageSetting
 from appliance.settings.store import SettingsFile
 from appliance.storage import Catalogue, Folder
-from appliance.storage.storages import StorageState
+from appliance.storage.storages import State, StorageState
 
 
 class StorageVerbs:
@@ -38,7 +38,7 @@ class StorageVerbs:
             "storage eject": self.eject,
             "storage load": self.load,
             "storage lock": self._catalogue.lock,
-            "storage unlock": self._catalogue.unlock,
+            "storage unlock": self.unlock,
         }
 
     def listed(self) -> list[dict[str, Any]]:
@@ -121,6 +121,21 @@ class StorageVerbs:
     def eject(self, storage: str) -> None:
         """Take a storage away until it is loaded, or until the next start."""
         self._catalogue.eject(find(self._catalogue, storage).storage_id)
+
+    def unlock(self) -> None:
+        """Bring the storages back; what was ejected by itself too, where else nothing is seen."""
+        self._catalogue.unlock()
+        found = self._catalogue.storages()
+        if any(each.state is not State.EJECTED for each in found):
+            return
+        failures = []
+        for each in found:
+            try:
+                self._catalogue.load(each.storage_id)
+            except ApplianceError as error:  # its disk is out; the others come back
+                failures.append(error)
+        if failures and len(failures) == len(found):
+            raise failures[0]
 
     def load(self, storage: str) -> None:
         """Bring a storage back."""

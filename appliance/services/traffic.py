@@ -23,6 +23,10 @@ _ROADS = {"usb": "usb", "usbredir": "usbredir"}
 _RECENT = 20
 #: How much of a rate comes from the last look.
 _FRESH = 0.5
+#: The part of the time that telling may take; a slow machine tells less often.
+_SHARE = 0.05
+#: Seconds after which there is news all the same: a disk that fails keeps waiting who asks it.
+_LONGEST = 5.0
 
 
 @dataclass(slots=True)
@@ -207,3 +211,8 @@ def _session(visit: Visit, since: float) -> Session:
     if road is not None:
         return Session(road, "", visit.client, since)
     return Session("ptpip", visit.peer, visit.client, since)
+
+
+def rest_after(took: float) -> float:
+    """Say for how many seconds to tell nothing after a look that took so long."""
+    return min(max(MOVING, took / _SHARE), _LONGEST)

@@ -25,8 +25,9 @@ def serve_usbredir(
     """Serve virtual machines until `stack` is left; what to tell a person about it."""
     server = UsbRedirServer(responder, list(map(_place, places)), _description(responder, settings))
     stack.enter_context(server)
-    watchdog.watch("the usbredir server", lambda: server.is_alive)
-    return [f"Ready for virtual machines at {', '.join(map(str, server.places))}."]
+    where = ", ".join(map(str, server.places))
+    watchdog.watch(f"the usbredir server at {where}", lambda: server.is_alive)
+    return [f"Ready for virtual machines at {where}."]
 
 
 def _place(place: GuestPlace) -> Place:

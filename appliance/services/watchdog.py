@@ -37,8 +37,8 @@ class Watchdog:
         self._watched: dict[str, Callable[[], bool]] = {}
 
     def watch(self, name: str, is_alive: Callable[[], bool]) -> None:
-        """Give no sign of life where this does not live."""
-        self._watched[name] = is_alive
+        """Give no sign of life where this does not live; for any thread."""
+        self._watched = {**self._watched, name: is_alive}
 
     def beat(self) -> float | None:
         """Give a sign of life if it is time; seconds until the next one, None for never."""

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks for the interface.
 _LOOK = 2.0
-_IPV6 = Path("/proc/net/if_inet6")
+#: Not in /proc/net: the responder's unit sees of /proc no more than its processes.
+_IPV6 = Path("/proc/self/net/if_inet6")
 
 
 class WifiServer(Background):

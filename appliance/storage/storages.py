@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Storages that come, go and change while initiators use them.
 
-| state   | listed | its id and its objects    | how it came to this                        |
-|---------|--------|---------------------------|--------------------------------------------|
-| IN      | yes    | valid                     | at the start, or added                     |
-| MISSING | yes    | StoreNotAvailable         | its folder is gone; back, it serves again  |
-| EJECTED | no     | StoreNotAvailable         | a person ejected it, and can load it again |
-| LOCKED  | no     | StoreNotAvailable         | the device is locked, with all its storages |
-| removed | no     | invalid, now and for ever | a person removed it                        |
+| state   | listed | its id and its objects    | how it came to this                          |
+|---------|--------|---------------------------|----------------------------------------------|
+| IN      | yes    | valid                     | at the start, or added                       |
+| MISSING | yes    | StoreNotAvailable         | its folder is gone; back, it serves again    |
+| EJECTED | no     | StoreNotAvailable         | a person ejected it, and can load it again   |
+| LOCKED  | no     | StoreNotAvailable         | the device was locked, with all its storages |
+| removed | no     | invalid, now and for ever | a person removed it                          |
 
 What comes back has the handles that it had. When a storage goes, what is under way in it ends with
 StoreNotAvailable, and nothing of it stays behind, neither in its workplace nor open.
@@ -117,12 +117,13 @@ class Storages:
         self._went_away(volume)
 
     def load(self, storage_id: int) -> None:
-        """Bring back a storage that was ejected; harmless where it was not."""
+        """Bring one storage back, ejected or locked; harmless where it is not away."""
         with self._at_work, self._lock:
             volume = self._find(storage_id)
-            if volume.is_ejected:
+            if not volume.is_present:
                 volume.open()
-                self._bring_back(volume, ejected=False)
+                self._is_locked = False  # what is added now is to be seen too
+                self._bring_back(volume, ejected=False, locked=False)
         self._lookup.announcements.deliver()
 
     def lock(self) -> None:

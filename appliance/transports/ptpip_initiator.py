@@ -4,7 +4,7 @@
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from appliance.mtp.ptpip_packets import FailReason, PacketError
 from appliance.mtp.responder import Connection
@@ -35,6 +35,19 @@ def _greeted(channel: Channel, greeting: bytes) -> Iterator[None]:
         raise PeerGoneError(f"spoke out of turn: {error}") from None
 
 
+def _bells(peer: str) -> tuple[Cancellation, EventQueue]:
+    """Make what wakes a connection's threads; RefusedError where no descriptors are left."""
+    with ExitStack() as made:
+        try:
+            cancellation = Cancellation()
+            made.callback(cancellation.close)
+            queue = EventQueue(peer)
+        except OSError as error:
+            raise RefusedError(FailReason.BUSY, error.strerror or str(error)) from None
+        made.pop_all()
+    return cancellation, queue
+
+
 class Initiator:
     """An initiator from its command connection's first packet to its end.
 
@@ -46,8 +59,7 @@ class Initiator:
         self.host = host
         self.connection = connection
         self._channel = channel
-        self._cancellation = Cancellation()
-        self._queue = EventQueue(connection.peer)
+        self._cancellation, self._queue = _bells(connection.peer)
         connection.listen(self._queue.put)
         self._event_channel: Channel | None = None
         self._over = False

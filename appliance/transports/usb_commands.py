@@ -99,6 +99,7 @@ class Commands:
                 self.listen()
             elif not self._pipes.wait(STALLED if self._pipes.sending else None):
                 self._forsake()
+        self._pipes.check()  # while a reset that came first can still find the command: `forget`
         if self._early or self._pipes.sending:
             self._let_last_answer_go(self._next)
         elif self._next.code == OperationCode.OPEN_SESSION:

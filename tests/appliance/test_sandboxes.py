@@ -57,6 +57,9 @@ SOMETIMES: Mapping[str, tuple[str, ...]] = {
     f"ask:{places.HELPER}:doctor": (units.WEB,),
     "read:/etc/mtp-appliance/settings.toml": (units.RESPONDER, units.WEB, units.LEDS),
     "make:/tmp/x": (units.RESPONDER, units.WEB, units.LEDS),
+    # Which board it is, for the pins; and whether there is IPv6.
+    "read:/proc/cpuinfo": (units.LEDS,),
+    "read:/proc/self/net/if_inet6": (units.RESPONDER, units.WEB, units.LEDS),
 }
 #: What a virtual machine, or root's own shell here, lacks.
 NOT_EVEN_ROOT = {"read:/dev/mem", "append:/sys/power/state"}
@@ -122,3 +125,8 @@ def test_without_a_sandbox_the_same_comes_about() -> None:
     found = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)
     did = {words for words, came in found.items() if came is True}
     assert tries - did <= NOT_EVEN_ROOT, {words: found[words] for words in tries - did}
+
+
+def test_the_page_is_told_which_start_this_is() -> None:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
+    assert f"MTP_APPLIANCE_BOOT={boot}" in units.show(units.WEB, "Environment").split()

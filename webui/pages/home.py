@@ -14,7 +14,7 @@ from appliance.status import StorageStatus
 from webui import sentences
 from webui.access import Claim, is_logged_in, open_to
 from webui.chart import chart
-from webui.failures import done
+from webui.failures import complain, done
 from webui.languages import gettext, language
 from webui.machine import machine
 
@@ -111,12 +111,16 @@ def read_only() -> Response:
     for each in machine().ask("storage list"):
         if each["read_only"] is not wanted:
             machine().ask("storage read-only", storage=each["path"], read_only=wanted, lasting=True)
-    machine().wait_for(lambda status: _all_read_only(status.storages) is wanted)
-    done(
-        gettext("Nothing can be changed from the PC now.")
-        if wanted
-        else gettext("Files can be changed from the PC again.")
-    )
+    now = machine().ask("storage list")
+    held = [each["name"] for each in now if each["read_only"]]
+    all_held = bool(now) and len(held) == len(now)
+    machine().wait_for(lambda status: _all_read_only(status.storages) is all_held)
+    if held and not wanted:
+        complain(sentences.stays_read_only(held))
+    elif wanted:
+        done(gettext("Nothing can be changed from the PC now."))
+    else:
+        done(gettext("Files can be changed from the PC again."))
     return _back()
 
 

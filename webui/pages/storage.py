@@ -65,8 +65,14 @@ def read_only() -> Response:
     """Refuse changes, or allow them."""
     wanted = request.form.get("read_only") == "yes"
     machine().ask("storage read-only", storage=_storage(), read_only=wanted, lasting=True)
-    changed = gettext("It cannot be changed from the PC now.")
-    return _back(changed if wanted else gettext("It can be changed from the PC again."))
+    if wanted:
+        return _back(gettext("It cannot be changed from the PC now."))
+    listed = machine().ask("storage list")
+    held = [each["name"] for each in listed if each["path"] == _storage() and each["read_only"]]
+    if not held:
+        return _back(gettext("It can be changed from the PC again."))
+    complain(sentences.stays_read_only(held))
+    return redirect(url_for("storage.index"), 303)
 
 
 @page.post("/eject")

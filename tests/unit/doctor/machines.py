@@ -23,7 +23,7 @@ class MadeUp:
         self.write("proc/sys/kernel/osrelease", RELEASE)
         self.write("proc/sys/kernel/hostname", "mtp-appliance")
         self.write("proc/sys/fs/inotify/max_user_watches", "65536")
-        self.write("proc/device-tree/serial-number", SERIAL + "\0")
+        self.write("sys/firmware/devicetree/base/serial-number", SERIAL + "\0")
         self.write("proc/device-tree/model", "Raspberry Pi Zero 2 W Rev 1.0\0")
         self.write(f"lib/modules/{RELEASE}/modules.dep", self.modules("usb_f_fs", "usb_f_ncm"))
         self.write(f"lib/modules/{RELEASE}/modules.builtin", self.modules("libcomposite"))

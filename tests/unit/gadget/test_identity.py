@@ -7,7 +7,7 @@ import pytest
 
 from appliance.gadget.identity import device_identity, network_addresses, serial_number
 
-TREE = "proc/device-tree/serial-number"
+TREE = "sys/firmware/devicetree/base/serial-number"
 CPU = "proc/cpuinfo"
 MACHINE = "etc/machine-id"
 HOST = "proc/sys/kernel/hostname"
@@ -27,6 +27,7 @@ def files(root: Path, contents: dict[str, str]) -> Path:
         ({TREE: "00000000abcd1234\0"}, "00000000abcd1234"),
         ({CPU: "model\t: ARM\nSerial\t\t: 00000000deadbeef\n"}, "00000000deadbeef"),
         ({TREE: "1\0", CPU: "Serial : 2\n"}, "1"),
+        ({TREE: "1\0", MACHINE: "f" * 32}, "1"),  # without /proc, as in the responder's unit
     ],
 )
 def test_the_board_knows(tmp_path: Path, contents: dict[str, str], serial: str) -> None:

@@ -41,7 +41,7 @@ def play_kernel(root: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSys:
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSys]:
     fake = play_kernel(tmp_path, monkeypatch)
     fake.add_controller("fake.usb")
-    serial = tmp_path / "proc/device-tree/serial-number"
+    serial = tmp_path / "sys/firmware/devicetree/base/serial-number"
     serial.parent.mkdir(parents=True)
     serial.write_text("00000000abcd1234\0")
     yield fake

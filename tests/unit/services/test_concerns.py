@@ -42,6 +42,11 @@ def storage(free: int, capacity: int, *, read_only: bool = False, state: str = "
             "storage-failed",
             ("/x",),
         ),
+        (
+            Facts(unreached=[ApplianceError("cannot listen at 192.0.2.1")], now=NOW),
+            "address-failed",
+            ("192.0.2.1",),
+        ),
         (Facts(settings_errors=["a: bad", "b"], now=NOW), "settings-errors", ("a: bad", "1 more")),
         (Facts(usb=Usb("x", Cable.NO_CONTROLLER), now=NOW), "no-controller", ("controller x",)),
         (Facts(usb=Usb("x"), holder="g", now=NOW), "controller-taken", ("x", "by g")),

@@ -16,8 +16,9 @@ from appliance.errors import ApplianceError
 from appliance.mtp.device import Device
 from appliance.mtp.monitor import NOBODY
 from appliance.mtp.responder import Responder
-from appliance.services.reporting import Places, Reporter, rest_after
+from appliance.services.reporting import Places, Reporter
 from appliance.services.status_file import StatusFile
+from appliance.services.traffic import rest_after
 from appliance.settings.interpretation import Findings
 from appliance.settings.schema import Settings
 from appliance.settings.store import Reading

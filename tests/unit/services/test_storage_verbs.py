@@ -123,6 +123,34 @@ def test_a_storage_that_is_away_shows_nothing(person: StorageVerbs) -> None:
         person.browse("Card")
 
 
+def states(person: StorageVerbs) -> dict[str, str]:
+    return {each["name"]: each["state"] for each in person.listed()}
+
+
+def test_unlocking_brings_back_what_was_ejected_where_else_nothing_is_seen(
+    person: StorageVerbs, tmp_path: Path
+) -> None:
+    """It is what "Show the files again" and the button ask for: they were told of as ejected."""
+    verbs = person.verbs()
+    person.eject("Card")
+    verbs["storage lock"]()
+    verbs["storage unlock"]()
+    assert states(person) == {"Card": "ejected", "Stick": "in", "Disk": "in"}
+    for name in NAMES:
+        person.eject(name)
+    (tmp_path / "Stick").rmdir()  # its disk was taken out
+    verbs["storage unlock"]()
+    assert states(person) == {"Card": "in", "Stick": "ejected", "Disk": "in"}
+
+
+def test_unlocking_says_when_nothing_comes_back(person: StorageVerbs, tmp_path: Path) -> None:
+    for name in NAMES:
+        person.eject(name)
+        (tmp_path / name).rmdir()
+    with pytest.raises(ApplianceError, match="cannot be served"):
+        person.verbs()["storage unlock"]()
+
+
 @pytest.mark.parametrize("path", ["more", "", "{0}/more\0"])
 def test_a_folder_is_added_by_its_whole_path(
     person: StorageVerbs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str

@@ -169,6 +169,18 @@ def test_ejected_while_locked(shelf: Catalogue, told: list[tuple[Kind, int]]) ->
     wait_for(told, [*gone, *((Kind.STORAGE_ADDED, each) for each in (FIRST, SECOND))])
 
 
+def test_loaded_while_locked(shelf: Catalogue, tmp_path: Path) -> None:
+    """It comes back alone, and what is added then is seen too."""
+    shelf.lock()
+    shelf.load(SECOND)
+    assert states(shelf) == {"Card": State.LOCKED, "Stick": State.IN}
+    (tmp_path / "third").mkdir()
+    added = shelf.add_storage(Folder(tmp_path / "third", "Third"))
+    assert shelf.storage_ids() == (SECOND, added)
+    shelf.unlock()
+    assert shelf.storage_ids() == (FIRST, SECOND, added)
+
+
 def test_added_while_locked(shelf: Catalogue, tmp_path: Path, told: list[tuple[Kind, int]]) -> None:
     shelf.lock()
     (tmp_path / "third").mkdir()
@@ -393,7 +405,7 @@ def test_storages_come_and_go_under_many_hands(shelf: Catalogue, tmp_path: Path)
         for _ in range(40):
             for storage_id in shelf.storage_ids():
                 try:
-                    folder = shelf.make_folder(storage_id, 0, f"{number}", modified=None)
+                    folder = shelf.make_folder(storage_id, 0, f"{number}", modified=None).handle
                     upload = shelf.receive(storage_id, folder, "x", size=1, modified=None)
                     upload.write(memoryview(b"1"))
                     upload.commit()

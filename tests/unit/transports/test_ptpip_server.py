@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Several PTP/IP initiators at once: nobody waits for another; and what is left when they go."""
 
+import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from errno import EMFILE
 from pathlib import Path
 
 import pytest
@@ -17,11 +19,22 @@ from appliance.transports.ptpip import PtpIpServer
 from appliance.transports.ptpip_channel import Channel, PeerGoneError
 from appliance.transports.ptpip_events import QUEUE_SIZE, EventConnection, EventQueue
 from appliance.transports.ptpip_listen import Address
-from tests.fakes.ptpip_client import DATA, EVENT, PATIENCE, START_DATA, PtpIpClient, Wire
+from tests.fakes.ptpip_client import (
+    DATA,
+    EVENT,
+    INIT_COMMAND,
+    INIT_FAIL,
+    PATIENCE,
+    START_DATA,
+    PtpIpClient,
+    Wire,
+    init_command,
+)
 from tests.fakes.responder import PatternSource, RecordingSink, ScriptedResponder
 
 GET, PUT, ASK = 0x1009, 0x100D, 0x1004
 ENDLESS = 1 << 40
+BUSY = 2
 
 
 @pytest.fixture
@@ -222,6 +235,29 @@ def test_no_descriptor_is_lost(responder: ScriptedResponder) -> None:
             client.request(GET)
             getattr(client, how)()
         server.close()
+
+
+@pytest.mark.parametrize("there", [0, 1], ids=["none", "one too few"])
+def test_no_descriptor_is_lost_where_they_run_out(
+    there: int, responder: ScriptedResponder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter([True] * there)
+    real = os.eventfd
+
+    def eventfd(count: int, flags: int) -> int:
+        if next(left, False):
+            return real(count, flags)
+        raise OSError(EMFILE, os.strerror(EMFILE))
+
+    with no_descriptor_lost(), PtpIpServer(responder, [Address("127.0.0.1", 0)]) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "eventfd", eventfd)
+            wire = Wire(server.addresses[0])
+            wire.send(INIT_COMMAND, init_command())
+            assert wire.expect(INIT_FAIL).number == BUSY
+            wire.close()
+        with PtpIpClient(server.addresses[0]) as client:
+            assert client.call(0x1002, 1).ok
 
 
 # Events

@@ -453,6 +453,48 @@ def test_what_was_said_before_a_reset_is_forgotten_but_not_what_comes_after(kept
     assert heard(late) == [response(OK, 0)]
 
 
+def recover(pipes: FakePipes) -> None:
+    """Reset the device and open a session anew, as a host that has waited too long."""
+    pipes.interrupt = Reset()
+    pipes.deliver(command(OPEN, 0, 1))
+
+
+def test_who_resets_and_begins_anew_while_a_command_is_carried_out_is_answered() -> None:
+    stage = Stage(command(PLAIN, 7), command(GET, 1))
+
+    def slow(_: Request) -> Reply:
+        recover(stage.pipes)
+        return Reply()
+
+    stage.connection._operations |= {PLAIN: slow, OPEN: lambda _: Reply()}
+    assert heard(stage) == [response(OK, 0), data(GET, b"", 1), response(OK, 1)]
+
+
+def test_who_resets_and_begins_anew_while_a_file_is_made_durable_is_answered() -> None:
+    stage = Stage(command(SEND, 7), data(SEND, pattern(300), 7), command(GET, 1))
+
+    class SlowDisk(RecordingSink):
+        def finish(self) -> Reply:
+            recover(stage.pipes)
+            return super().finish()
+
+    stage.connection._operations |= {SEND: lambda _: SlowDisk(300), OPEN: lambda _: Reply()}
+    assert heard(stage) == [response(OK, 0), data(GET, b"", 1), response(OK, 1)]
+
+
+def test_who_resets_and_begins_anew_while_a_file_is_written_is_answered() -> None:
+    stage = Stage(command(SEND, 7), data(SEND, pattern(9000), 7)[:8192], command(GET, 1))
+
+    class SlowDisk(RecordingSink):
+        def write(self, data: memoryview) -> None:
+            super().write(data)
+            if len(self.data) == 500:
+                recover(stage.pipes)
+
+    stage.connection._operations |= {SEND: lambda _: SlowDisk(9000), OPEN: lambda _: Reply()}
+    assert heard(stage) == [response(OK, 0), data(GET, b"", 1), response(OK, 1)]
+
+
 def test_what_still_comes_after_a_cancel_is_drained() -> None:
     rest = pattern(9012)
     stage = Stage(command(SEND, 7), rest[:0] + data(SEND, rest, 7)[:4608], Cancelled(7), rest,
