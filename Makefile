@@ -55,18 +55,18 @@ image: ## make the image of an SD card for BOARD=zero (also Zero W) or zero2w, a
 .PHONY: image-test
 image-test: ## make the image and look into it: partitions, file systems, contents (BOARD=zero2w or zero)
 	@sh tests/setup.sh image-test
-	.venv/bin/python -m image build $(BOARD)
+	.venv/bin/python -m image build $(BOARD) $(BASE:%=--base %)
 	MTP_APPLIANCE_IMAGE=$(BOARD) .venv/bin/python -m pytest --no-guest tests/image/made $(ARGS)
 
 .PHONY: image-boot-test
 image-boot-test: ## make the image, run it in QEMU as far as that goes and use it (docs/image-test.md; BOARD=)
 	@sh tests/setup.sh image-test
-	.venv/bin/python -m image build $(BOARD)
+	.venv/bin/python -m image build $(BOARD) $(BASE:%=--base %)
 	MTP_APPLIANCE_IMAGE=$(BOARD) MTP_APPLIANCE_IMAGE_BOOTS=1 .venv/bin/python -m pytest --no-guest tests/image/made $(ARGS)
 
 release: ## make the files of a release of BOARD's image in build/release (URL=where they will lie)
 	@sh tests/setup.sh image
-	.venv/bin/python -m image build $(BOARD)
+	.venv/bin/python -m image build $(BOARD) $(BASE:%=--base %)
 	.venv/bin/python -m image release $(BOARD) --url "$(URL)"
 
 bench: ## measure speed and memory beside uMTP-Responder in the virtual Pi; makes docs/performance.md

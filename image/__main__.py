@@ -3,7 +3,6 @@
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +15,10 @@ from image import assemble, base, bundle, release, root
 from image.boards import BOARDS, Board, find_board
 
 PROJECT = Path(__file__).parent.parent
+#: The date where there is neither: 2026 (Unix seconds).
+_NO_COMMIT = 1_767_225_600
+#: A squashfs has 32 bits for a date.
+_DATES_END = 1 << 32
 
 
 def main() -> int:
@@ -57,11 +60,12 @@ def _parser() -> argparse.ArgumentParser:
 def source_date() -> int:
     """Give the date that all in an image has: $SOURCE_DATE_EPOCH, or the last commit's."""
     said = os.environ.get("SOURCE_DATE_EPOCH")
-    if said:
-        return int(said)
-    asked = ["git", "-C", str(PROJECT), "log", "-1", "--format=%ct"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return int(done.stdout) if done.returncode == 0 and done.stdout.strip() else 1_767_225_600
+    if said and not (said.isdecimal() and int(said) < _DATES_END):
+        raise ApplianceError(
+            f"SOURCE_DATE_EPOCH={said} is no date",
+            hint="whole seconds since 1970, such as $(date +%s); without it, the last commit's",
+        )
+    return int(said or bundle.commit_time() or _NO_COMMIT)
 
 
 def image_name(board: Board) -> str:
@@ -75,6 +79,7 @@ def _build(arguments: argparse.Namespace) -> None:
         raise ApplianceError(
             "an image is made as root, for the owners of its files", hint="sudo make image"
         )
+    epoch = source_date()
     key = bundle.public_key(os.environ.get("MTP_APPLIANCE_KEY"))
     archive = arguments.base or base.base(board, mirror=arguments.mirror)
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -83,7 +88,7 @@ def _build(arguments: argparse.Namespace) -> None:
         tree = Path(work) / "root"
         _step("unpack", lambda: root.unpack(archive, tree))
         _step("recipe", lambda: root.cook(tree, board, key, arguments.packages))
-        _step("assemble", lambda: assemble.assemble(tree, board, target, Path(work), source_date()))
+        _step("assemble", lambda: assemble.assemble(tree, board, target, Path(work), epoch))
     print(target)
 
 

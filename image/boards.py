@@ -10,8 +10,8 @@ from appliance.errors import ApplianceError
 class Board:
     """A board: what it is called, and what its firmware, its kernel and QEMU want.
 
-    `kernel_file` is the one that the firmware of this board alone looks for: on any other board it
-    finds none, and the ACT LED says so by seven flashes. `raspberry_…`: in Raspberry Pi OS.
+    `kernel_file` is what the firmware of this board takes for its processor's; on the other board
+    config.txt names none that is there (image/boot_files.py). `raspberry_…`: in Raspberry Pi OS.
     """
 
     name: str

@@ -19,6 +19,9 @@ RASPBERRY_LINES = (
     "dtparam=watchdog=on",
 )
 
+#: On no card: where the firmware is told to load it, ACT flashes seven times.
+NO_KERNEL = "other-board.img"
+
 #: No screen, no waiting. The UART stays off, so that GPIO 14 and 15 are free for LEDs.
 _COMMON = (
     "initramfs initrd.img followkernel",
@@ -70,8 +73,19 @@ way: root is locked, and there is no SSH.
 
 def config_text(board: Board, lines: tuple[str, ...] = DEBIAN_LINES) -> str:
     """Give config.txt; `lines` are what the kernel's origin asks for."""
-    wanted = (*board.config, f"kernel={board.kernel_file}", *lines, *_COMMON)
+    wanted = (*board.config, *_kernel_lines(board), *lines, *_COMMON)
     return CONFIG.format(title=board.title, lines="\n".join(wanted))
+
+
+def _kernel_lines(board: Board) -> tuple[str, ...]:
+    """Name the kernel for this board, and for the other one a file that is not there.
+
+    A kernel that is named for all is loaded by any board. Spec: config.txt, "Model filters": `pi02`
+    is the Zero 2 W, `all` every board; what is said last counts.
+    """
+    own, other = f"kernel={board.kernel_file}", f"kernel={NO_KERNEL}"
+    on_zero, on_zero2w = (other, own) if board.name == "zero2w" else (own, other)
+    return (on_zero, "[pi02]", on_zero2w, "[all]")
 
 
 def command_line(extra: str = "") -> str:

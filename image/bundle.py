@@ -138,14 +138,15 @@ def make(
 
 def build_date() -> str:
     """Say when it was made: $SOURCE_DATE_EPOCH, or when the checkout was last changed."""
-    seconds = os.environ.get("SOURCE_DATE_EPOCH", "") or _commit_time()
+    seconds = os.environ.get("SOURCE_DATE_EPOCH", "") or commit_time()
     if not seconds.isdecimal():
         print("No commit and no SOURCE_DATE_EPOCH: the date is today's.", file=sys.stderr)
     when = time.gmtime(int(seconds)) if seconds.isdecimal() else time.gmtime()
     return time.strftime("%Y-%m-%d", when)
 
 
-def _commit_time() -> str:
+def commit_time() -> str:
+    """Say when the checkout was last changed (Unix seconds); "" where nobody knows."""
     command = ["git", "-C", str(PROJECT), "log", "-1", "--format=%ct"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)

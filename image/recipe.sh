@@ -69,9 +69,12 @@ make_places() {
     : >"$root/etc/fstab"
 }
 
+# For the list of packages: what is installed. Beside it lies what Debian's base has unpacked only (unpack-kernel.sh);
+# of the other base it is nothing.
 note_packages() {
     mkdir -p "$root/usr/share/mtp-appliance"
     cp "$root/var/lib/dpkg/status" "$root/usr/share/mtp-appliance/dpkg-status"
+    : >>"$root/usr/share/mtp-appliance/unpacked"
 }
 
 # What only a system that is updated in place needs, and what nobody reads on it.

@@ -120,6 +120,14 @@ def host_of(authority: str) -> str:
         return host.rstrip(".")
 
 
+def authority_of(address: str) -> str:
+    """Take host and port out of an address; "" for what is none."""
+    try:
+        return urlsplit(address).netloc
+    except ValueError:
+        return ""
+
+
 def _our_names() -> set[str]:
     ours = {*machine().config.hosts, machine().settings.network_host_name}
     named = {host_of(f"[{each}]" if ":" in each else each) for each in ours if each}
@@ -134,7 +142,7 @@ def _check_origin() -> None:
     if request.method in _SAFE:
         return
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if origin is not None and authority_of(origin) != request.host:
         abort(400, description="origin")
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         abort(400, description="origin")

@@ -63,6 +63,16 @@ def guest_places(value: tuple[str, ...]) -> str:
     return ""
 
 
+def folder(value: str) -> str:
+    """Check the path of a folder."""
+    return "holds a NUL, as no path does" if "\0" in value else ""
+
+
+def file_name(value: str) -> str:
+    """Check the name of a file, or of none."""
+    return "is no name of a file" if set(value) & {"/", "\0"} else ""
+
+
 def hash_or_nothing(value: str) -> str:
     """Check a password's hash."""
     from appliance.settings import passwords  # noqa: PLC0415 - hashlib is large

@@ -14,6 +14,7 @@ from image import assemble, release
 from image.boards import BOARDS
 from image.layout import ALIGNMENT, MIB
 from tests.image.disk import Disk
+from tests.image.scripts import IMAGE, functions
 from tests.image.trees import make_root
 
 EPOCH = 1_750_000_000
@@ -145,6 +146,28 @@ def test_release_files_and_what_bmaptool_writes(disk: Disk, tmp_path: Path) -> N
         capture_output=True,
     )
     assert target.read_bytes() == disk.path.read_bytes()
+
+
+def test_a_base_of_which_all_is_installed_has_its_list_of_packages(tmp_path: Path) -> None:
+    """As pi-gen's: nothing in it is unpacked only."""
+    root = make_root(tmp_path / "root", BOARDS["zero2w"])
+    lists = root / "usr/share/mtp-appliance"
+    (root / "var/lib/dpkg").mkdir()
+    (lists / "dpkg-status").rename(root / "var/lib/dpkg/status")
+    (lists / "unpacked").unlink()
+    note = functions("recipe.sh", "note_packages")
+    subprocess.run(["sh", "-euc", f"root=$1; {note} note_packages", "sh", root], check=True)
+    work = tmp_path / "work"
+    work.mkdir()
+    assemble.assemble(root, BOARDS["zero2w"], tmp_path / "card.img", work, EPOCH)
+    found = {each.name for each in release.read_packages(tmp_path / "card.img")}
+    assert found >= {"python3", "mtp-appliance"}
+
+
+def test_a_release_is_made_of_the_base_that_is_named() -> None:
+    """By make, which runs nothing here."""
+    asked = ["make", "--dry-run", "-C", str(IMAGE.parent), "release", "BASE=/a.tar", "BOARD=zero"]
+    assert "image build zero --base /a.tar\n" in subprocess.check_output(asked, text=True)
 
 
 def test_a_root_without_the_responders_user_is_refused(tmp_path: Path) -> None:

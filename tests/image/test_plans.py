@@ -2,7 +2,9 @@
 """The pure parts: the layout, the boot partition's text, the lists of packages."""
 
 import json
+import os
 import re
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from appliance.errors import ApplianceError
 from image import boot_files, packages
+from image.__main__ import main, source_date
 from image.boards import BOARDS, find_board
 from image.layout import ALIGNMENT, MIB, Layout, plan, sfdisk_script
 from image.release import write_manifest
@@ -59,7 +62,6 @@ def test_the_script_says_what_the_plan_says() -> None:
 def test_config_and_command_line(name: str) -> None:
     board = find_board(name)
     config = boot_files.config_text(board).splitlines()
-    assert f"kernel={board.kernel_file}" in config
     assert "enable_uart=0" in config
     assert "initramfs initrd.img followkernel" in config
     line = boot_files.command_line()
@@ -67,8 +69,61 @@ def test_config_and_command_line(name: str) -> None:
     assert not re.search(r"console=(tty(S|AMA)|serial)", line)
 
 
+def told(config: str, model: str) -> dict[str, str]:
+    """What a board's firmware is told: of each name the last value that is for it or for all."""
+    found, counts = {}, True
+    for line in config.splitlines():
+        if filtered := re.fullmatch(r"\[(\w+)\]", line):
+            counts = filtered[1] in {"all", model}
+        elif counts and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            found[name] = value
+    return found
+
+
+#: Spec: config.txt, "Model filters".
+MODELS = {"zero": "pi0", "zero2w": "pi02"}
+
+
+@pytest.mark.parametrize("lines", [boot_files.DEBIAN_LINES, boot_files.RASPBERRY_LINES])
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_loads_its_own_kernel_and_no_other(name: str, lines: tuple[str, ...]) -> None:
+    board = find_board(name)
+    config = boot_files.config_text(board, lines)
+    for other, model in MODELS.items():
+        kernel = told(config, model)["kernel"]
+        assert kernel == (board.kernel_file if other == name else boot_files.NO_KERNEL)
+    assert told(config, "pi02").keys() == told(config, "pi0").keys()
+    assert set(lines) | {"enable_uart=0"} <= set(config.partition("[all]")[2].splitlines())
+
+
 def test_no_board_finds_the_kernel_of_another() -> None:
     assert len({board.kernel_file for board in BOARDS.values()}) == len(BOARDS)
+    assert boot_files.NO_KERNEL not in {board.kernel_file for board in BOARDS.values()}
+
+
+@pytest.mark.parametrize("said", ["today", "1.5", "-5", "99999999999"])
+def test_a_date_that_is_none_is_said_before_any_work(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", said)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    base = tmp_path / "base.tar"
+    argv = ["image", "build", "zero", "--base", str(base), "--output", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", argv)
+    assert main() != 0
+    told = capsys.readouterr().err
+    assert f"SOURCE_DATE_EPOCH={said} is no date" in told
+    assert "date +%s" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_date_of_a_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1750000000")
+    assert source_date() == 1_750_000_000
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git
+    assert source_date() > 1_750_000_000
 
 
 def test_a_board_that_there_is_no_image_for() -> None:

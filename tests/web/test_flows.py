@@ -2,18 +2,22 @@
 """What a person does on the pages, in a real browser, and what a real MTP client sees of it."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from appliance.errors import ApplianceError
 from tests.fakes.ptpip_client import PtpIpClient
 from tests.unit.mtp.test_monitor import object_info
 from tests.web.appliance import PASSWORD
 from tests.web.browser import (
     DESKTOP,
     PHONE,
+    Site,
     complaints,
     log_in,
     opened,
@@ -338,6 +342,88 @@ def test_an_update_is_sent_checked_and_installed(browser: Browser, tmp_path: Pat
 
 
 STATUS = {"image": "0.1.0", "installed": ["0.2.0"], "starts": 0, "last": "", "keys": []}
+
+
+@contextmanager
+def updating(
+    browser: Browser, root: Path, size: int, **options: Any
+) -> Iterator[tuple[Site, Page]]:
+    """Somebody has chosen a file of this size as an update."""
+    bundle = root / "new.mtp-update"
+    with bundle.open("wb") as file:
+        file.truncate(size)
+    with site(root) as place, opened(browser, place.url, **options) as page:
+        log_in(page)
+        page.goto("/maintenance/update")
+        page.set_input_files("#bundle", bundle)
+        yield place, page
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "without-scripts"])
+def test_an_update_that_is_refused_says_why(
+    browser: Browser, tmp_path: Path, scripts: bool
+) -> None:
+    with updating(browser, tmp_path, 3 << 20, java_script_enabled=scripts) as (place, page):
+        words = "it is signed with a key that is not trusted here"
+        place.helper.answers["update check"] = ApplianceError(words)
+        page.click("#upload button")
+        expect(page.locator(".note.bad")).to_contain_text(words)
+        expect(page.locator("h1")).to_have_text("Update")
+        assert complaints(page) == []
+        shoot(page, f"update-refused-{scripts}")
+        assert list((tmp_path / "web" / "uploads").iterdir()) == []
+
+
+def test_a_file_that_is_too_large_is_not_sent(browser: Browser, tmp_path: Path) -> None:
+    with updating(browser, tmp_path, 40 << 20, locale="de-DE") as (_, page):
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.method))
+        page.click("#upload button")
+        assert page.eval_on_selector("#bundle", "field => field.validity.customError")
+        words = page.eval_on_selector("#bundle", "field => field.validationMessage")
+        assert words == "Das ist größer als das, was angenommen wird."
+        page.goto("/maintenance")
+        page.set_input_files("#file", tmp_path / "new.mtp-update")
+        assert page.eval_on_selector("#file", "field => field.validity.customError")
+        page.set_input_files("#file", place_of_backup(tmp_path))
+        assert page.eval_on_selector("#file", "field => field.validity.valid")
+        assert "POST" not in sent
+
+
+def place_of_backup(root: Path) -> Path:
+    path = root / "backup.toml"
+    path.write_text("version = 1\n")
+    return path
+
+
+def test_an_update_of_one_who_was_logged_out_meanwhile(browser: Browser, tmp_path: Path) -> None:
+    with updating(browser, tmp_path, 3 << 20) as (_, page):
+        page.context.clear_cookies()
+        page.click("#upload button")
+        expect(page.locator("h1")).to_have_text("Log in")
+
+
+def test_an_update_of_one_who_is_logged_out_while_it_is_sent(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with updating(browser, tmp_path, 1000) as (_, page):
+        page.route("**/update/state", lambda route: route.fulfill(json={}))
+        page.context.clear_cookies()
+        page.click("#upload button")
+        expect(page.locator("main")).to_contain_text("You have to log in to do that.")
+
+
+def test_an_update_whose_sending_breaks_off(browser: Browser, tmp_path: Path) -> None:
+    with updating(browser, tmp_path, 3 << 20) as (_, page):
+        page.route("**/update/upload", lambda route: route.abort())
+        page.click("#upload button")
+        expect(page.locator("#broken-off")).to_be_visible()
+        expect(page.locator("#sending")).to_be_hidden()
+        assert complaints(page) == []
+        shoot(page, "update-broken-off")
+        page.unroute("**/update/upload")
+        page.click("#upload button")
+        expect(page.locator("h1")).to_have_text("Install version 0.2.0?")
 
 
 def test_keyboard_alone_is_enough(browser: Browser, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from image.boards import Board
+from image.boot_files import NO_KERNEL
 from image.release import read_packages
 from tests.image.disk import Disk
 
@@ -35,6 +36,7 @@ def test_the_boot_partition_is_for_this_board_alone(made: Disk, board: Board) ->
     kernels = {name for name in names if re.fullmatch(r"kernel.*\.img", name)}
     assert kernels == {board.kernel_file}
     assert {*board.device_trees, "config.txt", "cmdline.txt", "README.txt"} <= names
+    assert NO_KERNEL not in names
     assert f"kernel={board.kernel_file}" in made.boot_file("config.txt").decode().split()
 
 
