@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a person sees when something does not work, and the words that come after a deed."""
 
+import errno
 from typing import Any
 
 from flask import Flask, flash, redirect, render_template, request, url_for
@@ -23,13 +24,16 @@ _WORDS = {
     421: lazy_gettext("This appliance does not go by that name. Its own names and addresses work."),
     429: lazy_gettext("Too many wrong passwords. Wait a little, then try again."),
     500: lazy_gettext("Something failed that should not. The log has the reason."),
+    507: lazy_gettext("There is no room left on the card for that. Delete something first."),
 }
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def install(app: Flask) -> None:
     """Give an application its pages for what fails."""
     app.register_error_handler(HTTPException, _show_http)
     app.register_error_handler(ApplianceError, _show)
+    app.register_error_handler(OSError, _show_full)
 
 
 def done(text: str) -> None:
@@ -50,16 +54,26 @@ def complain(text: str) -> None:
 def _show_http(error: HTTPException) -> Any:
     if error.code is None or error.code < 400:
         return error
-    text = _WORDS.get(error.code, error.name)
-    heading = gettext("That did not work")
-    page = render_template("failure.html", heading=heading, text=text, hint="", code=error.code)
-    response = Response(page, error.code, mimetype="text/html")
+    response = _page(error.code, _WORDS.get(error.code, error.name))
     if error.code == 429:
         response.headers["Retry-After"] = error.description or "1"
     if error.code == 405:
         response.headers.extend(error.get_headers(request.environ))
         response.headers["Content-Type"] = "text/html; charset=utf-8"
     return response
+
+
+def _show_full(error: OSError) -> Response:
+    """Say that the card is full, for which a person can do something; all else is a defect."""
+    if error.errno not in _FULL:
+        raise error
+    return _page(507, _WORDS[507])
+
+
+def _page(code: int, text: str) -> Response:
+    heading = gettext("That did not work")
+    page = render_template("failure.html", heading=heading, text=text, hint="", code=code)
+    return Response(page, code, mimetype="text/html")
 
 
 def _show(error: ApplianceError) -> Any:

@@ -15,8 +15,9 @@ from flask import current_app
 from appliance import status as contract
 from appliance.control import ask
 from appliance.errors import ApplianceError
+from appliance.settings.files import looks_of
 from appliance.settings.schema import Settings
-from appliance.settings.store import Reading, SettingsFile, looks_of
+from appliance.settings.store import Reading, SettingsFile
 from appliance.status import Status
 from webui.config import Config
 

@@ -56,4 +56,7 @@ def moment(seconds: float | None) -> str:
     """Say a point in time, as the appliance's clock has it; nothing where it is not known."""
     if seconds is None:
         return ""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return ""  # a damaged file system, or a joke: no calendar goes so far

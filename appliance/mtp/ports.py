@@ -94,6 +94,14 @@ class Change:
 ChangeListener = Callable[[Change], None]
 
 
+@dataclass(frozen=True, slots=True)
+class MadeFolder:
+    """A folder that was asked for. `is_new`: nobody can know its handle yet."""
+
+    handle: int
+    is_new: bool
+
+
 class Upload(Protocol):
     """A file on its way in, invisible until `commit`."""
 
@@ -204,8 +212,8 @@ class ObjectStore(Protocol):
 
     def make_folder(
         self, storage_id: int, parent: int, name: str, *, modified: float | None
-    ) -> int:
-        """Make a folder, or find the one of that name; its handle."""
+    ) -> MadeFolder:
+        """Make a folder, or find the one of that name."""
         ...
 
     def delete(self, handle: int) -> None:

@@ -21,8 +21,9 @@ from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 
-#: Edits that one session may have begun and not ended.
-MAX_EDITS = 64
+#: Edits that one session may have begun and not ended. Each holds a descriptor, and all sessions
+#: that the transports let in are to get by together with the 1,024 that a process commonly has.
+MAX_EDITS = 16
 
 
 class Phase(IntEnum):
@@ -135,16 +136,22 @@ class Session:
             raise MtpError(ResponseCode.SESSION_ALREADY_OPEN, parameters=(self.session_id,))
         self.session_id = session_id
 
-    def close(self) -> None:
-        """Close the session if it is open, with what it left waiting."""
+    def close(self) -> MtpError | None:
+        """Close the session if it is open, with what it left waiting.
+
+        Gives what kept the first of the edits that was lost from being made durable, if any was.
+        """
         self.session_id = 0
         self.client = ""
         self.conclude_upload()
+        first = None
         for handle in list(self._edits):
             try:
                 self.take_edit(handle).commit()
             except MtpError as error:
                 log.warning("LOST    the end of an edit of object %X: %s", handle, error)
+                first = first or error
+        return first
 
     def announce(self, upload: AnnouncedUpload) -> None:
         """Keep an upload for the SendObject that follows."""

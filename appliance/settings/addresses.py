@@ -16,7 +16,7 @@ _ADDRESS = (
 def parse_address(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
     """Read ADDRESS[:PORT]; an IPv6 address with a port stands in brackets. ValueError for none."""
     match = re.fullmatch(_ADDRESS, text)
-    if match is None:
+    if match is None or "\0" in text:
         raise ValueError(f"{text!r} is no ADDRESS[:PORT], such as 0.0.0.0:{default_port}")
     host = match["six"] or match["bare"] or match["host"]
     port = int(match["a"] or match["b"] or default_port)

@@ -8,7 +8,6 @@ What is wrong with it is written beside it in words, and then nothing of it coun
 import hashlib
 import logging
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 from appliance.errors import ApplianceError
 from appliance.settings import examples, passwords
 from appliance.settings.files import write_atomically
-from appliance.settings.interpretation import interpret
+from appliance.settings.interpretation import interpret, read_toml
 from appliance.settings.migrations import migrate
 from appliance.settings.schema import Settings, declared
 from appliance.settings.secret_files import SECRETS, said_in
@@ -145,7 +144,7 @@ def _parse(data: bytes) -> dict[str, Any]:
     if len(data) > _MAX_SIZE:
         raise ValueError(f"the file is longer than {_MAX_SIZE} bytes")
     text = _decode(data).replace("\r\n", "\n").replace("\r", "\n")
-    document = tomllib.loads(text)
+    document = read_toml(text)
     migrate(document)
     return document
 

@@ -16,6 +16,8 @@ Check = Callable[[Any], str]
 LAST_PIN = 27
 #: One label of a host name, as forms check it too.
 HOST_NAME = r"[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"
+#: Where the settings page answers: what mtp-appliance-web.socket lets in.
+REACHABLE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
 #: What WPA takes: 8 to 63 printable characters of ASCII, or the key itself in 64 digits.
 _PASSPHRASE = r"[ -~]{8,63}|[0-9A-Fa-f]{64}"
 #: Bytes of a Wi-Fi network's name (IEEE 802.11, 9.4.2.2).
@@ -61,6 +63,16 @@ def guest_places(value: tuple[str, ...]) -> str:
     return ""
 
 
+def folder(value: str) -> str:
+    """Check the path of a folder."""
+    return "holds a NUL, as no path does" if "\0" in value else ""
+
+
+def file_name(value: str) -> str:
+    """Check the name of a file, or of none."""
+    return "is no name of a file" if set(value) & {"/", "\0"} else ""
+
+
 def hash_or_nothing(value: str) -> str:
     """Check a password's hash."""
     from appliance.settings import passwords  # noqa: PLC0415 - hashlib is large
@@ -88,7 +100,9 @@ def interface_address(value: str) -> str:
         return "is no ADDRESS/LENGTH with a length of 8 to 30, such as 10.55.0.1/29"
     if interface.ip in (interface.network.network_address, interface.network.broadcast_address):
         return "is the address of the network itself"
-    return "" if interface.is_private else "is not of a private network, such as 10.55.0.1/29"
+    if any(interface.network.subnet_of(ipaddress.IPv4Network(each)) for each in REACHABLE):
+        return ""
+    return "is not of a private network, such as 10.55.0.1/29"
 
 
 def pins(value: tuple[int, ...]) -> str:

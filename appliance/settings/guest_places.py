@@ -23,6 +23,8 @@ def parse_guest_place(text: str) -> GuestPlace:
     """Read a place; ValueError for none."""
     calls = text.startswith(_CALLS)
     kind, _, rest = text.removeprefix(_CALLS).partition(":")
+    if "\0" in text:
+        raise ValueError(f"{text!r} is no place such as {_HINT}")
     if kind == "unix" and rest:
         if len(rest.encode("utf-8", "surrogateescape")) > _LONGEST_PATH:
             raise ValueError(f"the path of a socket has {_LONGEST_PATH} bytes at most")

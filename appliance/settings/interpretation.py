@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a document to settings: what is wrong or odd in it is said, key by key."""
 
+import tomllib
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -17,6 +18,10 @@ from appliance.settings.schema import (
 )
 from appliance.values import MISSING, Field, dataclass, field
 
+#: Tables and lists in each other: twice as many as settings have.
+_DEEPEST = 8
+_TOO_DEEP = "it is nested too deeply"
+
 
 @dataclass(slots=True)
 class Findings:
@@ -24,6 +29,25 @@ class Findings:
 
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """Read a document. ValueError where it is none, or nested so deeply that work on it ends."""
+    try:
+        document = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    if _is_deeper(document, _DEEPEST):
+        raise ValueError(_TOO_DEEP)
+    return document
+
+
+def _is_deeper(value: object, most: int) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return most == 0 or any(_is_deeper(each, most - 1) for each in value)
 
 
 def interpret(
@@ -48,6 +72,9 @@ def interpret(
         if key in flat:
             values[item.name] = _value(key, flat.pop(key), item, setting, findings)
     findings.warnings += [f"{key}: there is no such setting" for key in flat]
+    if values.get("button_pin") in values.get("leds_pins", ()):
+        pin = values.pop("button_pin")
+        findings.errors.append(f"button.pin: {pin} is the pin of an LED too")
     return Settings(**values, storages=storages), findings
 
 

@@ -12,6 +12,7 @@ from appliance.settings.checks import (
     Between,
     addresses,
     country,
+    file_name,
     guest_places,
     hash_or_nothing,
     host_name,
@@ -153,6 +154,7 @@ class Settings:
             "USB device controller",
             "Its name in /sys/class/udc, where there are several; empty for the first.",
             Effect.REPLUG,
+            check=file_name,
         ),
     )
     network_function: str = declare(

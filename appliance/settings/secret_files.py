@@ -9,14 +9,13 @@ is what the settings file says of it, where older versions kept it.
 """
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from appliance import places
 from appliance.settings.files import write_atomically
-from appliance.settings.interpretation import Findings, complaint_of
+from appliance.settings.interpretation import Findings, complaint_of, read_toml
 from appliance.settings.schema import Settings, declared
 from appliance.values import replace
 
@@ -97,7 +96,7 @@ def part(text: str) -> tuple[str, dict[str, str]]:
 
     ValueError where it is no text of settings.
     """
-    said = dict(said_in(tomllib.loads(text)))
+    said = dict(said_in(read_toml(text)))
     if not said:
         return text, {}
     from appliance.settings import document  # noqa: PLC0415 - large, and seldom needed

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from appliance.settings.checks import name_or_nothing
+from appliance.settings.checks import folder, name_or_nothing
 from appliance.settings.declaration import SETTING, Effect, Setting, declare
 from appliance.values import Field, dataclass, field, fields
 
@@ -15,7 +15,11 @@ class StorageSetting:
     """One folder that is served; `name` "" is the folder's own."""
 
     path: Path = field(
-        metadata={SETTING: Setting("Folder", "What is served; it begins with /.", Effect.RELOAD)}
+        metadata={
+            SETTING: Setting(
+                "Folder", "What is served; it begins with /.", Effect.RELOAD, check=folder
+            )
+        }
     )
     name: str = declare(
         "",

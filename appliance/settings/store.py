@@ -7,7 +7,6 @@ defaults, and what is wrong is said. Secrets lie apart (`appliance/settings/secr
 
 import logging
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,10 +17,11 @@ from appliance.settings.files import (
     IrregularFileError,
     leads_to,
     locked,
+    looks_of,
     read_regular,
     write_atomically,
 )
-from appliance.settings.interpretation import Findings, interpret
+from appliance.settings.interpretation import Findings, interpret, read_toml
 from appliance.settings.migrations import VERSION, migrate
 from appliance.settings.schema import Settings, StorageSetting
 from appliance.settings.secret_files import SECRETS, SecretFiles, directory_for, part
@@ -67,14 +67,14 @@ class SettingsFile:
     def read(self) -> Reading:
         """Read the file; where it has errors, what was understood last."""
         try:
-            data = _read(self.path)
-            settings, findings = interpret(_parse(data))
+            text = _read_text(self.path)
+            settings, findings = interpret(read_toml(text))
         except (OSError, ValueError) as error:
             return self._fall_back(Findings([_in_words(error)]))
         if findings.errors:
             return self._fall_back(findings)
         if self._keeps:
-            self._keep(data, settings)
+            self._keep(text, settings)
         return Reading(self._secrets.fill(settings, findings), findings)
 
     def understood(self) -> tuple[Settings, Findings]:
@@ -85,14 +85,14 @@ class SettingsFile:
     def text(self) -> str:
         """Read the file as it is; ApplianceError where that cannot be."""
         try:
-            return _read(self.path).decode()
+            return _read_text(self.path)
         except (OSError, ValueError) as error:
             raise self._explain(error) from None
 
     def is_broken(self) -> bool:
         """Whether what lies there makes no settings; a card that cannot be read is no reason."""
         try:
-            return bool(understand(_read(leads_to(self.path)).decode())[1].errors)
+            return bool(understand(_read_text(leads_to(self.path)))[1].errors)
         except (ValueError, IrregularFileError):
             return True
         except OSError:
@@ -103,7 +103,7 @@ class SettingsFile:
         current, _ = understand(self.text())
         for copy in (self._good_copy, self._before):
             with suppress(OSError, ValueError):
-                text = _read(copy).decode()
+                text = _read_text(copy)
                 if _differ(current, _require_good(text)):
                     return text
         raise ApplianceError("there is no change to undo")
@@ -180,15 +180,15 @@ class SettingsFile:
         """Change the file's text, which must be understood before and after."""
         try:
             with locked(self.path):
-                text = _read(self.path).decode()
-                document = _parse(text.encode())
+                text = _read_text(self.path)
+                document = read_toml(text)
                 _require_good(text)
                 if document.get("version", VERSION) != VERSION:
                     text = _document().migrated(text, migrate)
                 changed = change(text)
                 settings = _require_good(changed)
                 if changed != text:
-                    write_atomically(leads_to(self.path), changed.encode())
+                    write_atomically(leads_to(self.path), _encode(changed))
         except (OSError, ValueError) as error:
             raise self._explain(error) from None
         return self._secrets.fill(settings, Findings())
@@ -204,13 +204,13 @@ class SettingsFile:
             self.set_secrets(secrets)
             self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             with locked(self.path):
-                write_atomically(self.path, text.encode(), mode=_MODE)
+                write_atomically(self.path, _encode(text), mode=_MODE)
         except (OSError, ValueError) as error:
             raise self._explain(error) from None
         return self._secrets.fill(settings, Findings())
 
     def _strip(self, path: Path) -> None:
-        text = _read(path).decode()
+        text = _read_text(path)
         without, said = part(text)
         if said and not path.is_symlink():
             log.info("SECRETS %s: taken out of %s", ", ".join(said), path)
@@ -222,24 +222,24 @@ class SettingsFile:
             return ApplianceError(words, hint="use sudo", status=ExitStatus.NEEDS_ROOT)
         return ApplianceError(words, hint="the file is as it was")
 
-    def _keep(self, data: bytes, settings: Settings) -> None:
+    def _keep(self, text: str, settings: Settings) -> None:
         """Keep what is good, and what was good before if that said anything else."""
         try:
-            kept = _read(self._good_copy)
+            kept = _read_text(self._good_copy)
         except (OSError, ValueError):
-            kept = b""
-        if kept == data:
+            kept = ""
+        if kept == text:
             return
         try:
-            if kept and _differ(understand(kept.decode(errors="replace"))[0], settings):
-                write_atomically(self._before, kept)
-            write_atomically(self._good_copy, data)
+            if kept and _differ(understand(kept)[0], settings):
+                write_atomically(self._before, kept.encode())
+            write_atomically(self._good_copy, text.encode())
         except OSError:
             return  # the file itself is good; there is only nothing to fall back on
 
     def _fall_back(self, findings: Findings) -> Reading:
         try:
-            settings, again = interpret(_parse(_read(self._good_copy)))
+            settings, again = interpret(read_toml(_read_text(self._good_copy)))
         except (OSError, ValueError):
             return Reading(self._secrets.fill(Settings(), findings), findings)
         settings = self._secrets.fill(Settings() if again.errors else settings, findings)
@@ -249,7 +249,7 @@ class SettingsFile:
 def understand(text: str) -> tuple[Settings, Findings]:
     """Read a text as a settings file; an error where it is none at all."""
     try:
-        return interpret(_parse(text.encode()))
+        return interpret(read_toml(text))
     except ValueError as error:
         return Settings(), Findings([_in_words(error)])
 
@@ -260,15 +260,6 @@ def _differ(one: Settings, other: Settings) -> bool:
     return replace(one, **none) != replace(other, **none)
 
 
-def looks_of(path: Path) -> object:
-    """Tell one state of a file from another."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
-
-
 def _document() -> Any:
     """Load what edits: it is large, and seldom needed."""
     from appliance.settings import document  # noqa: PLC0415
@@ -276,12 +267,17 @@ def _document() -> Any:
     return document
 
 
-def _read(path: Path) -> bytes:
-    return read_regular(path, _MAX_SIZE)
+def _read_text(path: Path) -> str:
+    """Read what any editor may have written: some put a mark before UTF-8."""
+    return read_regular(path, _MAX_SIZE).decode("utf-8-sig")
 
 
-def _parse(data: bytes) -> dict[str, Any]:
-    return tomllib.loads(data.decode())
+def _encode(text: str) -> bytes:
+    """Encode what is to be read again; ValueError for more than that."""
+    data = text.encode()
+    if len(data) > _MAX_SIZE:
+        raise ValueError(f"the text is longer than {_MAX_SIZE} bytes")
+    return data
 
 
 def _require_good(text: str) -> Settings:

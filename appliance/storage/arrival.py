@@ -8,6 +8,7 @@ from functools import partial
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.mtp.ports import MadeFolder
 from appliance.storage.directories import keep
 from appliance.storage.errors import is_gone, reporting
 from appliance.storage.flushing import Flusher
@@ -67,17 +68,17 @@ class Arrivals:
 
     def make_folder(
         self, storage_id: int, parent: int, name: str, *, modified: float | None
-    ) -> int:
+    ) -> MadeFolder:
         """Make a folder, or find the one that has the name already."""
         self._settle_if_waiting(storage_id, parent, name)
         with ExitStack() as held, creating():
             with self._lock:
                 folder, _, raw = self._target(storage_id, parent, name)
                 fd = keep(self._lookup.fd(folder), held)
-                handle = self._make(folder, fd, raw, modified)
-                self._lookup.note_own(handle, fd)
+                made = self._make(folder, fd, raw, modified)
+                self._lookup.note_own(made.handle, fd)
             self._flusher.sync(fd)
-        return handle
+        return made
 
     def _target(self, storage_id: int, parent: int, name: str) -> tuple[int, Volume, bytes]:
         """Find where something is to come: row of the folder, storage, name on the disk."""
@@ -95,7 +96,7 @@ class Arrivals:
         if waits:
             self._flusher.settle()
 
-    def _make(self, folder: int, fd: int, raw: bytes, modified: float | None) -> int:
+    def _make(self, folder: int, fd: int, raw: bytes, modified: float | None) -> MadeFolder:
         try:
             with self._lookup.own_change(folder, fd):
                 os.mkdir(raw, dir_fd=fd)
@@ -104,13 +105,16 @@ class Arrivals:
         if modified is not None:
             with suppress(OSError, OverflowError, ValueError):  # a date that cannot be kept
                 os.utime(raw, (modified, modified), dir_fd=fd, follow_symlinks=False)
-        return self._lookup.enter(folder, raw, is_folder=True)
+        return MadeFolder(self._lookup.enter(folder, raw, is_folder=True), is_new=True)
 
-    def _existing(self, folder: int, fd: int, raw: bytes) -> int:
+    def _existing(self, folder: int, fd: int, raw: bytes) -> MadeFolder:
         status = os.stat(raw, dir_fd=fd, follow_symlinks=False)
         if not self._lookup.is_folder_of(folder, status):
             raise MtpError(ResponseCode.ACCESS_DENIED, "the name is taken")
-        return self._lookup.enter(folder, self._lookup.listed_as(folder, raw), is_folder=True)
+        name = self._lookup.listed_as(folder, raw)
+        known = self._table.find(folder, name)
+        handle = self._lookup.enter(folder, name, is_folder=True)
+        return MadeFolder(handle, is_new=handle != known)
 
     def _defer(self, upload: StagedUpload, *, folder: int, raw: bytes) -> bool:
         """Enter a file whose content still has to reach the disk; False where it has to first."""

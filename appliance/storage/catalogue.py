@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import Change, Entry, ObjectRecord, Picture
+from appliance.mtp.ports import Change, Entry, MadeFolder, ObjectRecord, Picture
 from appliance.storage.arrival import Arrivals
 from appliance.storage.browsing import Listed, browse
 from appliance.storage.describing import Describing
@@ -169,7 +169,7 @@ class Catalogue(Storages):
 
     def make_folder(
         self, storage_id: int, parent: int, name: str, *, modified: float | None
-    ) -> int:
+    ) -> MadeFolder:
         """Make a folder, or find the one that has the name already."""
         return self._arrivals.make_folder(storage_id, parent, name, modified=modified)
 

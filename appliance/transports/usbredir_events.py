@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from appliance.mtp.containers import encode_event
 from appliance.mtp.transaction import Event
+from appliance.transports.usbredir_device import RedirectedDevice
 
 log = logging.getLogger(__name__)
 
@@ -16,12 +17,20 @@ WAITING = 4096
 #: Events that go at once, and how many a second after that. QEMU keeps 2,000 for the guest.
 BURST = 1000.0
 A_SECOND = 250.0
+#: Parts that wait for a guest that reads nothing, being paused; then events wait here.
+_UNSENT = 64
 
 
-class EventAllowance:
+class GuestEvents:
     """A bounded queue of events. `put` is for any thread, the rest for who has the socket."""
 
-    def __init__(self, ring: Callable[[], None], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        device: RedirectedDevice,
+        ring: Callable[[], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._device = device
         self._ring = ring
         self._now = now
         self._waiting: deque[Event] = deque(maxlen=WAITING)
@@ -38,20 +47,27 @@ class EventAllowance:
         self._waiting.append(event)
         self._ring()
 
-    def take(self) -> bytes | None:
-        """Take the next event that may go now, as a container."""
-        if not self._waiting or self._count() < 1:
-            return None
-        self._allowed -= 1
-        event = self.last = self._waiting.popleft()
-        log.debug("EVENT %s(%s)", event.code.name, " ".join(f"{p:X}" for p in event.parameters))
-        return encode_event(event.code, event.transaction_id, event.parameters)
+    def give(self, *, listening: bool) -> None:
+        """Give the device the events that may go now; where no session is open, forget them all."""
+        if not listening:
+            self.clear()
+        self._count()
+        while self._waiting and self._allowed >= 1 and self._takes_any:
+            self._allowed -= 1
+            event = self.last = self._waiting.popleft()
+            log.debug("EVENT %s(%s)", event.code.name, " ".join(f"{p:X}" for p in event.parameters))
+            container = encode_event(event.code, event.transaction_id, event.parameters)
+            self._device.send_event(container)
+
+    @property
+    def _takes_any(self) -> bool:
+        return self._device.listens and len(self._device.out) < _UNSENT
 
     def pause(self, timeout: float | None) -> float | None:
-        """Shorten a wait to when the next event may go."""
-        if not self._waiting or self._allowed >= 1:
+        """Shorten a wait to when the next event may go; not where the guest takes none."""
+        if not (self._waiting and self._takes_any):
             return timeout
-        moment = 1 / A_SECOND
+        moment = 0 if self._allowed >= 1 else 1 / A_SECOND
         return moment if timeout is None else min(timeout, moment)
 
     def clear(self) -> None:
@@ -59,8 +75,8 @@ class EventAllowance:
         self._waiting.clear()
         self.last = None
 
-    def _count(self) -> float:
+    def _count(self) -> None:
+        """Count how many may go by now."""
         now = self._now()
         self._allowed = min(BURST, self._allowed + (now - self._counted) * A_SECOND)
         self._counted = now
-        return self._allowed

@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changing files in place, their dates and their protection."""
 
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EIO
 from pathlib import Path
 
 import pytest
 
 from appliance.mtp.codes import OperationCode, ResponseCode
 from appliance.mtp.wire import Reader, decode_date, encode_string
+from appliance.transports.ptpip import MAX_INITIATORS
+from appliance.transports.usbredir import MAX_GUESTS
 from tests.fakes.client import ConnectClient
+from tests.fakes.memory_client import connect_memory
 from tests.protocol.initiator import Initiator
 
 Op = OperationCode
@@ -93,14 +101,59 @@ def test_an_edit_ends_with_its_session(pc: Initiator, share: Path) -> None:
     assert pc.refused(Op.END_EDIT_OBJECT, handle) == Response.GENERAL_ERROR
 
 
-def test_no_more_edits_than_can_be(pc: Initiator) -> None:
-    handles = [pc.put(f"{number}", b"1") for number in range(65)]
-    for handle in handles[:64]:
+@pytest.mark.parametrize("close", [Op.CLOSE_SESSION, Op.RESET_DEVICE])
+def test_an_edit_that_is_lost_with_its_session_is_told(
+    pc: Initiator, monkeypatch: pytest.MonkeyPatch, close: Op
+) -> None:
+    def failing(fd: int) -> None:
+        raise OSError(EIO, os.strerror(EIO))
+
+    handles = [pc.put(name, b"1") for name in "abc"]
+    for handle in handles:
         pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
-    assert pc.refused(Op.BEGIN_EDIT_OBJECT, handles[64]) == Response.DEVICE_BUSY
-    write(pc, handles[64], 0, b"2")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", failing)
+        assert pc.refused(close) == Response.GENERAL_ERROR
+    assert pc.refused(Op.GET_STORAGE_IDS) == Response.SESSION_NOT_OPEN
+    pc.open()
+    assert pc.refused(Op.END_EDIT_OBJECT, handles[2]) == Response.GENERAL_ERROR  # none is left
+    pc.ask(close)
+
+
+def test_no_more_edits_than_can_be(pc: Initiator) -> None:
+    handles = [pc.put(f"{number}", b"1") for number in range(17)]
+    for handle in handles[:16]:
+        pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    assert pc.refused(Op.BEGIN_EDIT_OBJECT, handles[16]) == Response.DEVICE_BUSY
+    write(pc, handles[16], 0, b"2")
     pc.ask(Op.END_EDIT_OBJECT, handles[0])
-    pc.ask(Op.BEGIN_EDIT_OBJECT, handles[64])
+    pc.ask(Op.BEGIN_EDIT_OBJECT, handles[16])
+
+
+@contextmanager
+def usual_descriptors() -> Iterator[None]:
+    """Have as many descriptors as a process commonly has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_no_peers_edits_keep_another_from_reading_and_sending(share: Path) -> None:
+    for number in range(64):
+        (share / f"{number}").write_bytes(b"1")
+    with usual_descriptors(), connect_memory(share) as client:
+        pc = Initiator(client).open()
+        handles = [handle for name, handle in pc.names().items() if name.isdecimal()]
+        peers = [pc.another() for _ in range(2 * MAX_INITIATORS + MAX_GUESTS)]
+        begun = [peer.call(Op.BEGIN_EDIT_OBJECT, each).ok for peer in peers for each in handles]
+        assert begun.count(True) >= len(peers)
+        assert pc.data(Op.GET_OBJECT, handles[0]) == b"1"
+        pc.ask(Op.BEGIN_EDIT_OBJECT, handles[0])
+        pc.put("new", b"2")
+    assert (share / "new").read_bytes() == b"2"
 
 
 def test_more_than_was_announced_is_refused(pc: Initiator, share: Path) -> None:

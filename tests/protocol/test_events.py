@@ -64,6 +64,15 @@ def test_every_event_is_listed(pc: Initiator) -> None:
     assert {0x4001, 0x4002, 0x4003, 0x4004, 0x4005, 0x4006, 0x4007, 0x400A, 0x400C} <= listed
 
 
+def test_a_folder_that_is_there_does_not_come(pc: Initiator, other: Initiator, share: Path) -> None:
+    (share / "made by the device").mkdir()
+    for name in ("made by the device", "made here"):
+        folder = pc.mkdir(name).parameters[2]
+        hears(other, (Event.OBJECT_ADDED, folder))
+        assert pc.mkdir(name).parameters == (STORAGE, ROOT, folder)
+    nothing_more(other, pc)
+
+
 def test_coming_changing_going(pc: Initiator, other: Initiator) -> None:
     handle = pc.put("new", b"1")
     hears(other, (Event.OBJECT_ADDED, handle))

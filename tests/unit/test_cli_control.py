@@ -54,6 +54,28 @@ def names(state: Path) -> list[str]:
     return [each["name"] for each in json.loads(listed.stdout)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[storages]",
+        "x = " + "[" * 3000,
+        ".".join("a" * 3000) + " = 1",
+        '[[storages]]\npath = "/srv/a\\u0000b"\nname = "x"',
+        'usbredir = ["unix:/tmp/x\\u0000y"]',
+        'usb.controller = "a\\u0000b"',
+    ],
+    ids=lambda text: text[:20],
+)
+def test_no_settings_file_keeps_it_from_answering(
+    settings: Path, tmp_path: Path, text: str
+) -> None:
+    settings.write_text(text)
+    checked = run("settings", "check", "--file", settings)
+    assert (checked.returncode, "Traceback" in checked.stderr) == (1, False)
+    with serving("--settings", settings, "--state-dir", tmp_path / "state"):
+        assert names(tmp_path / "state") == []
+
+
 @pytest.mark.usefixtures("service")
 def test_storages_are_renamed_and_ordered_and_that_is_undone(
     settings: Path, tmp_path: Path

@@ -55,6 +55,25 @@ def test_any_value_in_any_field_of_any_form(owner: Visitor, turn: int) -> None:
         assert_no_defect(owner.client.post(path, base_url=owner.base, data=fields), path)
 
 
+@pytest.mark.parametrize("name", ["Origin", "Referer"])
+@pytest.mark.parametrize("value", ["http://[", "http://[::1", "http://\u2100", "//", "\xff", ":"])
+def test_addresses_that_are_none(owner: Visitor, name: str, value: str) -> None:
+    data = {"token": owner.token(), "language": "de"}
+    headers = {name: value}
+    answer = owner.client.post("/language", base_url=owner.base, data=data, headers=headers)
+    assert answer.status_code == (400 if name == "Origin" else 303)
+    assert answer.headers.get("Location", "/") == "/"
+
+
+@pytest.mark.parametrize("modified", [2.0**62, -(2.0**62), 1e308, -1.0, 2.0**40])
+def test_times_that_no_calendar_has(owner: Visitor, fake: FakeAppliance, modified: float) -> None:
+    fake.answers["storage browse"] = [
+        {"name": "future", "folder": False, "size": 1, "modified": modified}
+    ]
+    answer = owner.get("/storage/browse?storage=/srv/share")
+    assert (answer.status_code, "future" in answer.text) == (200, True)
+
+
 FORM = "application/x-www-form-urlencoded"
 PARTS = "multipart/form-data; boundary=x"
 HEAD = b'--x\r\nContent-Disposition: form-data; name="token"\r\n\r\n'

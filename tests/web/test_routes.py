@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every route, as one who may and as those who may not; a new route has to come into the table."""
 
+import errno
 import io
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -72,6 +74,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("settings.change", "POST"): Case(
         303, {"trash.days": "7"}, asks={"settings set": {"values": {"trash.days": "7"}}}
     ),
+    ("settings.again", "POST"): Case(200, {"trash.days": "7"}),
     ("settings.show_undo", "GET"): Case(200, asks={"settings undo": {"dry": True}}),
     ("settings.undo", "POST"): Case(303, asks={"settings undo": {"dry": False}}),
     ("storage.index", "GET"): Case(200),
@@ -154,7 +157,9 @@ CASES: dict[tuple[str, str], Case] = {
     ),
     ("update.index", "GET"): Case(200, asks={"update status": {}, "update find": {}}),
     ("update.state", "GET"): Case(200),
-    ("update.upload", "POST"): Case(303, {"bundle": (b"bundle", "x.mtp-update")}),
+    ("update.upload", "POST"): Case(
+        303, {"bundle": (b"bundle", "x.mtp-update")}, asks={"update check": {}}
+    ),
     ("update.review", "GET"): Case(
         200, query="?path=/srv/share/x", asks={"update check": {"path": "/srv/share/x"}}
     ),
@@ -365,6 +370,33 @@ def test_without_a_helper_nothing_is_offered_that_needs_one(
     answer = send(who, key[1], paths[key], CASES[key])
     assert answer.status_code in (200, 302, 303, 401, 422, 503)
     assert not {"restart", "power off", "factory reset"} & {verb for verb, _ in fake.calls}
+
+
+FULL = (507, "There is no room left on the card")
+DEFECT = (500, "The log has the reason")
+
+
+@pytest.mark.parametrize(
+    "place", ["werkzeug.datastructures.FileStorage.save", "tempfile.TemporaryFile"]
+)
+@pytest.mark.parametrize(
+    ("fault", "told"), [(errno.ENOSPC, FULL), (errno.EDQUOT, FULL), (errno.EIO, DEFECT)]
+)
+def test_a_card_that_is_full_is_said_to_be_so(
+    owner: Visitor,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    fault: int,
+    told: tuple[int, str],
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(fault, os.strerror(fault))
+
+    monkeypatch.setattr(place, full)
+    case = Case(0, {"bundle": (bytes(100_000), "x.mtp-update")})
+    answer = send(owner, "POST", "/maintenance/update/upload", case)
+    assert answer.status_code == told[0]
+    assert told[1] in answer.text
 
 
 def test_other_methods_and_pages_are_refused(owner: Visitor) -> None:

@@ -25,6 +25,7 @@ from webui.failures import complain, done
 from webui.forms import PASSWORD
 from webui.languages import gettext
 from webui.machine import machine
+from webui.security import authority_of
 
 page = Blueprint("access", __name__)
 
@@ -154,8 +155,11 @@ def language() -> Response:
 
 def _way_back() -> str:
     """Find the page that was left: one of ours, of those that are there for the asking."""
-    back = urlsplit(request.headers.get("Referer", ""))
-    ours = back.netloc == request.host and back.path.startswith("/") and back.path[1:2] != "/"
+    referer = request.headers.get("Referer", "")
+    if authority_of(referer) != request.host:
+        return url_for("home.index")
+    back = urlsplit(referer)
+    ours = back.path.startswith("/") and back.path[1:2] != "/"
     routes = current_app.url_map.bind(request.host)
     if not ours or not routes.test(unquote(back.path), "GET"):
         return url_for("home.index")

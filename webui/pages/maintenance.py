@@ -29,7 +29,10 @@ _kept = Kept()
 @page.get("")
 def index() -> str:
     """Show what there is to do."""
-    return render_template("maintenance.html", has_helper=machine().has_helper, now=time.time())
+    has_helper = machine().has_helper
+    return render_template(
+        "maintenance.html", has_helper=has_helper, now=time.time(), most=_BACKUP_LIMIT
+    )
 
 
 def attachment(data: bytes | str, name: str, kind: str) -> Response:

@@ -16,6 +16,7 @@ from webui import uploads
 from webui.failures import complain, done, failed
 from webui.languages import gettext
 from webui.machine import machine
+from webui.security import BUNDLE_LIMIT
 
 page = Blueprint("update", __name__, url_prefix="/maintenance/update")
 
@@ -31,6 +32,7 @@ def index() -> Any:
         "update.html",
         status=machine().ask_helper("update status"),
         found=machine().ask_helper("update find"),
+        most=BUNDLE_LIMIT,
     )
 
 
@@ -44,15 +46,31 @@ def state() -> Response:
 
 @page.post("/upload")
 def upload() -> Response:
-    """Take a bundle, then show what is in it."""
+    """Take a bundle, then show what is in it; one that is refused is not kept."""
     file = request.files.get("bundle")
     if file is None or not file.filename:
         complain(gettext("Choose a file first."))
-        return redirect(url_for("update.index"), 303)
+        return _go_on(url_for("update.index"))
     uploads.clear(machine().config.state)
     path = _uploaded()
-    file.save(path)
-    return redirect(url_for("update.review", path=path), 303)
+    try:
+        file.save(path)
+        machine().ask_helper("update check", path=str(path))
+    except OSError:
+        uploads.clear(machine().config.state)
+        raise
+    except ApplianceError as error:
+        uploads.clear(machine().config.state)
+        failed(error)
+        return _go_on(url_for("update.index"))
+    return _go_on(url_for("update.review", path=path))
+
+
+def _go_on(place: str) -> Response:
+    """Send a browser on; a script is told where to, so that what the page says is not lost."""
+    if request.accept_mimetypes.best == "application/json":
+        return jsonify(next=place)
+    return redirect(place, 303)
 
 
 @page.get("/review")
@@ -62,7 +80,6 @@ def review() -> Any:
         found = machine().ask_helper("update check", path=request.args.get("path", ""))
     except ApplianceError as error:
         failed(error)
-        uploads.clear(machine().config.state)
         return redirect(url_for("update.index"))
     return render_template("bundle.html", bundle=found)
 

@@ -13,11 +13,15 @@ def open_session(context: Context, request: Request) -> Reply:
 
 def close_session(context: Context, request: Request) -> Reply:
     """Close the session; one client sends a parameter with it, which means nothing."""
-    context.session.close()
-    return Reply()
+    return _close(context)
 
 
 def reset_device(context: Context, request: Request) -> Reply:
     """Return to the state before OpenSession. Other initiators' sessions are theirs."""
-    context.session.close()
-    return Reply()
+    return _close(context)
+
+
+def _close(context: Context) -> Reply:
+    """Close the session, whatever becomes of its edits; says so where one could not be kept."""
+    error = context.session.close()
+    return Reply() if error is None else Reply(error.code, error.parameters)

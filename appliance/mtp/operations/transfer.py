@@ -105,10 +105,11 @@ def announce(context: Context, new: NewObject, size: int | None) -> int:
 
 def make_folder(context: Context, new: NewObject) -> int:
     """Make a folder, or find it; its handle."""
-    handle = context.store.make_folder(new.storage_id, new.parent, new.name, modified=new.modified)
-    context.tell_others(ChangeKind.ADDED, handle)
-    context.session.announce(AnnouncedUpload(_FolderContent(handle), 0, new.storage_id))
-    return handle
+    made = context.store.make_folder(new.storage_id, new.parent, new.name, modified=new.modified)
+    if made.is_new:
+        context.tell_others(ChangeKind.ADDED, made.handle)
+    context.session.announce(AnnouncedUpload(_FolderContent(made.handle), 0, new.storage_id))
+    return made.handle
 
 
 class _FolderContent:

@@ -154,7 +154,14 @@ def test_a_backup_has_no_secrets_and_leaves_them_where_it_is_taken_over(
     assert file.read().settings.web_password == HASH
 
 
-@pytest.mark.parametrize("text", ["[[", "name = 3", "version = 99", '[[storages]]\nname = "x"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[[", "name = 3", "version = 99", '[[storages]]\nname = "x"', "x = " + "[" * 3000),
+        *('[[storages]]\npath = "/a\\u0000b"', f"# {'x' * (1 << 18)}\nname = 'Long'"),
+    ],
+    ids=lambda text: repr(text[:20]),
+)
 def test_a_backup_that_is_none(person: SettingsVerbs, path: Path, text: str) -> None:
     with pytest.raises(ApplianceError):
         person.take(text, dry=False)

@@ -105,6 +105,9 @@ def test_storages_are_those_that_it_says(card: Card) -> None:
         (b"\xe4\xf6\xfc = 1", "UTF-8"),
         (b"x" * (1 << 19), "longer"),
         (b"version = 99", "of a later program"),
+        (b"x = " + b"[" * 3000, "nested too deeply"),
+        (b".".join([b"a"] * 3000) + b" = 1", "nested too deeply"),
+        (b'[[storages]]\npath = "/a\\u0000b"', "NUL"),
         (b'web.password = "short"', "shorter than 8"),
     ],
 )
@@ -214,7 +217,9 @@ def test_a_forgotten_password_of_broken_settings(card: Card) -> None:
     assert not request.exists()
 
 
-@pytest.mark.parametrize("broken", [b"name = ", b'name = "\xff"', b"#" * (1 << 19)])
+@pytest.mark.parametrize(
+    "broken", [b"name = ", b'name = "\xff"', b"#" * (1 << 19), b"x = " + b"[" * 3000]
+)
 def test_broken_settings_are_repaired_by_it(card: Card, broken: bytes) -> None:
     card.start()
     card.settings_path.write_bytes(broken)
@@ -237,7 +242,7 @@ def test_what_is_no_file_in_the_place_of_the_settings_is_replaced_by_it(card: Ca
     [
         ("write_atomically", errno.ENOSPC),
         ("write_atomically", errno.EIO),
-        ("_read", errno.EIO),
+        ("_read_text", errno.EIO),
         ("locked", errno.EBUSY),
     ],
 )

@@ -41,6 +41,8 @@ def test_good(text: str, place: GuestPlace) -> None:
         ("udp:localhost:4000", "no place"),
         ("unix:/" + "x" * 107, "107 bytes"),
         ("unix:/" + "ä" * 60, "107 bytes"),
+        ("unix:/a\0b", "no place"),
+        ("tcp:a\0b:4000", "no place"),
     ],
 )
 def test_bad(text: str, word: str) -> None:

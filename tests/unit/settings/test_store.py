@@ -43,9 +43,19 @@ def test_reading(file: SettingsFile) -> None:
     assert not reading.findings.errors
 
 
+#: Nested as far as Python can, and as far as only what reads it can.
+NESTED = ("x = " + "[" * 3000, "x = " + "[" * 300 + "]" * 300, ".".join("a" * 3000) + " = 1")
+
+
 @pytest.mark.parametrize(
     "damage",
-    [b"name = ", b"\xff\xfe", b"name = 5", b"x" * (1 << 19), b"a = 1\na = 2", b"\0", b"[[["],
+    [
+        *(b"name = ", b"\xff\xfe", b"name = 5", b"x" * (1 << 19), b"a = 1\na = 2", b"\0", b"[[["),
+        *map(str.encode, NESTED),
+        b'[[storages]]\npath = "/srv/a\\u0000b"',
+        b'usbredir = ["unix:/tmp/x\\u0000y"]',
+    ],
+    ids=lambda damage: repr(damage[:20]),
 )
 def test_what_was_understood_last_serves(file: SettingsFile, path: Path, damage: bytes) -> None:
     good = file.read().settings
@@ -179,6 +189,35 @@ def test_a_damaged_file_is_not_edited(file: SettingsFile, path: Path, damage: st
     with pytest.raises(ApplianceError, match=str(path)):
         file.add_storage(StorageSetting(Path("/srv/music")))
     assert path.read_text() == damage
+
+
+@pytest.mark.parametrize("text", NESTED, ids=["Python", "an editor", "keys"])
+def test_what_is_nested_too_deeply_is_not_taken_over(
+    file: SettingsFile, path: Path, text: str
+) -> None:
+    with pytest.raises(ApplianceError, match="nested too deeply"):
+        file.replace(text)
+    with pytest.raises(ApplianceError, match="nested too deeply"):
+        file.edit(lambda _: text)
+    assert path.read_text() == TEXT
+
+
+def test_what_could_not_be_read_again_is_not_written(file: SettingsFile, path: Path) -> None:
+    long = TEXT + f"# {'x' * 80}\n" * 4000
+    with pytest.raises(ApplianceError, match="longer than 262144 bytes"):
+        file.replace(long)
+    with pytest.raises(ApplianceError, match="longer than 262144 bytes"):
+        file.edit(lambda _: long)
+    assert path.read_text() == TEXT
+
+
+def test_a_mark_before_the_text_as_windows_puts_it(file: SettingsFile, path: Path) -> None:
+    path.write_text(TEXT, encoding="utf-8-sig")
+    reading = file.read()
+    assert (reading.settings.name, reading.findings.errors) == ("Kitchen", [])
+    assert not file.is_broken()
+    file.set({"name": "Garden"})
+    assert path.read_text() == TEXT.replace("Kitchen", "Garden")
 
 
 def test_an_edit_of_what_is_not_there(file: SettingsFile, path: Path) -> None:

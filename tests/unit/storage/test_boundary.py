@@ -147,7 +147,7 @@ def test_links_in_a_folder_are_not_copied(store: Catalogue, root: Path, canary: 
     (root / "folder" / "file link").symlink_to(canary / "secret.txt")
     os.mkfifo(root / "folder" / "pipe")
     (root / "folder" / "file").touch()
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     store.copy(find(store, "folder"), FIRST, target)
     assert [path.name for path in (root / "target" / "folder").iterdir()] == ["file"]
 
@@ -271,7 +271,7 @@ def test_what_is_on_a_disk_mounted_in_the_storage_is_left_alone(
 ) -> None:
     """A disk in a folder, or over our own workplace."""
     file = put(store, "folder file")
-    folder = store.make_folder(FIRST, 0, "folder", modified=None)
+    folder = store.make_folder(FIRST, 0, "folder", modified=None).handle
     for place in (root / "folder", root / WORKPLACE):
         place.mkdir(exist_ok=True)
         if not mount("-t", "tmpfs", "none", str(place)):

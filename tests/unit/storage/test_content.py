@@ -87,7 +87,7 @@ def test_an_object_that_is_not_there_any_more(store: Catalogue, root: Path, beco
 
 
 def test_a_folder_has_no_content(store: Catalogue) -> None:
-    folder = store.make_folder(FIRST, 0, "folder", modified=None)
+    folder = store.make_folder(FIRST, 0, "folder", modified=None).handle
     with refused(Code.INVALID_OBJECT_HANDLE):
         store.open(folder)
     store.entry(folder)

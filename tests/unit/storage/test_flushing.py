@@ -75,7 +75,7 @@ def test_it_is_told_what_is_unsafe_and_when_it_no_longer_is(fast: Catalogue, roo
     fast.watch_unsafe(lambda: seen.append(fast.unsafe()))
     assert fast.unsafe() == Unsafe()
     put(fast, "file", b"12345")
-    folder = fast.make_folder(FIRST, 0, "folder", modified=None)
+    folder = fast.make_folder(FIRST, 0, "folder", modified=None).handle
     put(fast, "more", b"123", parent=folder)
     assert [(each.files, each.size) for each in seen] == [(1, 5), (2, 5), (3, 8)]
     assert all(each.until > (root / "folder").stat().st_mtime for each in seen)
@@ -121,7 +121,7 @@ def test_whatever_is_done_next_is_done_as_ever(
         (tmp_path / place).mkdir()
         folder = Folder(tmp_path / place, "Card")
         with Catalogue([folder], trash=TrashPolicy(), write_safety=safety) as store:
-            within = store.make_folder(FIRST, 0, "folder", modified=None)
+            within = store.make_folder(FIRST, 0, "folder", modified=None).handle
             put(store, "below", b"below", parent=within)
             handle = put(store, "file", b"12345")
             act(store, handle)
@@ -291,7 +291,7 @@ def test_what_was_to_be_replaced_is_told_of(watched: Catalogue, root: Path) -> N
 def test_a_folder_that_goes_on_the_device_takes_along_what_waits(
     fast: Catalogue, root: Path
 ) -> None:
-    folder = fast.make_folder(FIRST, 0, "folder", modified=None)
+    folder = fast.make_folder(FIRST, 0, "folder", modified=None).handle
     put(fast, "file", b"1", parent=folder)
     (root / "folder").rmdir()
     fast.settle()
@@ -309,7 +309,7 @@ def test_what_waits_goes_along_with_its_folder(
     """Its folder is renamed on the device, or goes to where nobody has looked yet."""
     store: Catalogue = request.getfixturevalue(serving)
     (root / "other").mkdir()
-    folder = store.make_folder(FIRST, 0, "folder", modified=None)
+    folder = store.make_folder(FIRST, 0, "folder", modified=None).handle
     store.children(FIRST, 0)
     put(store, "file", b"12345", parent=folder)
     (root / "folder").rename(root / target)
@@ -323,7 +323,7 @@ def test_what_waits_goes_along_with_its_folder(
 
 def test_what_waits_stays_where_the_pc_put_it(watched: Catalogue, root: Path) -> None:
     """Its folder is renamed on the device, and another one made in its place."""
-    folder = watched.make_folder(FIRST, 0, "folder", modified=None)
+    folder = watched.make_folder(FIRST, 0, "folder", modified=None).handle
     watched.children(FIRST, 0)
     handle = put(watched, "file", b"12345", parent=folder)
     (root / "folder").rename(root / "renamed")
@@ -343,7 +343,7 @@ def test_what_waits_does_not_follow_its_folder_out_of_the_storage(
     *,
     listed: bool,
 ) -> None:
-    folder = fast.make_folder(FIRST, 0, "folder", modified=None)
+    folder = fast.make_folder(FIRST, 0, "folder", modified=None).handle
     put(fast, "file", b"12345", parent=folder)
     before = open_descriptors()
     (root / "folder").rename(tmp_path / "outside")

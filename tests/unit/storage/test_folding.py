@@ -43,7 +43,7 @@ def test_a_folder_is_found(store: Catalogue, root: Path, *, listed: bool) -> Non
     (root / "dcim").mkdir()
     (root / "other").mkdir()
     known = find(store, "dcim") if listed else 0
-    handle = store.make_folder(FIRST, 0, "DCIM", modified=None)
+    handle = store.make_folder(FIRST, 0, "DCIM", modified=None).handle
     assert names(store) == ["dcim", "other"]
     assert handle == find(store, "dcim")
     assert known in (0, handle)

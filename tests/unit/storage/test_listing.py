@@ -257,7 +257,7 @@ def test_names_that_no_pc_can_say_are_shown_all_the_same(store: Catalogue, root:
     bad = next(name for name in shown if name.endswith(".txt"))
     handle = find(store, bad)
     assert store.record(handle).name == bad
-    folder = store.make_folder(FIRST, 0, "folder", modified=None)
+    folder = store.make_folder(FIRST, 0, "folder", modified=None).handle
     store.move(handle, FIRST, folder)
     assert names(store, folder) == [bad]
     store.copy(handle, FIRST, 0)
@@ -367,7 +367,7 @@ def test_a_file_is_no_parent(store: Catalogue) -> None:
 
 
 def test_a_folder_of_another_storage_is_no_parent(both: Catalogue) -> None:
-    folder = both.make_folder(FIRST, 0, "folder", modified=None)
+    folder = both.make_folder(FIRST, 0, "folder", modified=None).handle
     with refused(Code.INVALID_PARENT_OBJECT):
         both.children(SECOND, folder)
 
@@ -406,7 +406,7 @@ def test_three_hundred_levels(store: Catalogue, root: Path) -> None:
     assert store.record(bottom).size == 0
     assert content(store, bottom) == b""
     assert open_descriptors() - descriptors < 40
-    copies = store.make_folder(FIRST, 0, "copies", modified=None)
+    copies = store.make_folder(FIRST, 0, "copies", modified=None).handle
     copied = store.copy(tree[150], FIRST, copies)
     assert len(store.tree(FIRST)) == 301 + 1 + 151
     store.rename(copied, "renamed")

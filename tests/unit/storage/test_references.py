@@ -38,7 +38,7 @@ def state(root: Path, name: str = "references.json") -> Path:
 def fill(store: Catalogue) -> dict[str, int]:
     """A playlist of three songs, one of them in a folder."""
     made = {name: put(store, name, name.encode()) for name in ("list.pla", "one", "two")}
-    folder = made["folder"] = store.make_folder(FIRST, 0, "folder", modified=None)
+    folder = made["folder"] = store.make_folder(FIRST, 0, "folder", modified=None).handle
     made["three"] = put(store, "three", b"three", parent=folder)
     store.set_references(made["list.pla"], [made["two"], made["three"], made["one"]])
     return made

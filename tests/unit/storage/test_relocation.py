@@ -217,7 +217,7 @@ def test_a_folder_does_not_go_into_itself(
 @pytest.mark.parametrize("act", ["move", "copy"])
 @pytest.mark.parametrize("taken", ["file", "folder", "link"])
 def test_nothing_is_overwritten(store: Catalogue, root: Path, *, act: str, taken: str) -> None:
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     handle = put(store, "name", b"mine")
     if taken == "file":
         (root / "target" / "name").write_text("theirs")
@@ -235,7 +235,7 @@ def test_nothing_is_overwritten(store: Catalogue, root: Path, *, act: str, taken
 def test_a_name_that_is_taken_at_the_last_moment(
     store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, act: str
 ) -> None:
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     handle = put(store, "name", b"mine")
     rename = syscalls._renameat2
 
@@ -253,7 +253,7 @@ def test_a_name_that_is_taken_at_the_last_moment(
 
 @pytest.mark.parametrize("act", ["move", "copy", "rename"])
 def test_what_is_not_there(store: Catalogue, act: str) -> None:
-    folder = store.make_folder(FIRST, 0, "folder", modified=None)
+    folder = store.make_folder(FIRST, 0, "folder", modified=None).handle
     for handle in (0, 99, 0xFFFFFFFF):
         with refused(Code.INVALID_OBJECT_HANDLE):
             if act == "rename":
@@ -389,7 +389,7 @@ def test_the_disk_fills_while_a_tree_is_copied(
         return copy_range(source, target, count)
 
     monkeypatch.setattr(os, "copy_file_range", limited)
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     with refused(Code.STORE_FULL):
         store.copy(find(store, "tree"), FIRST, target)
     assert names(store, target) == []
@@ -410,7 +410,7 @@ def test_a_tree_is_copied(
 
         monkeypatch.setattr(os, "copy_file_range", failing)
     handle = find(store, "tree")
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     descriptors = open_descriptors()
     copied = store.copy(handle, FIRST, target)
     assert open_descriptors() - descriptors < 4
@@ -608,7 +608,7 @@ def test_a_copy_of_many_pieces(
     monkeypatch.setattr(trees, "_READ_PIECE", 1000)
     data = os.urandom(10_500)
     (root / "file").write_bytes(data)
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     assert content(store, store.copy(find(store, "file"), FIRST, target)) == data
     store.delete(find(store, "target/file"))
     monkeypatch.setattr(trees, "_NO_COPY_RANGE", {errno.EXDEV})
@@ -643,7 +643,7 @@ def test_a_protected_object_is_copied_with_its_protection(store: Catalogue, root
     (root / "folder").mkdir()
     (root / "folder" / "file").touch(0o444)
     (root / "folder").chmod(0o555)
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     copied = store.copy(find(store, "folder"), FIRST, target)
     assert store.record(find(store, "target/folder/file")).protected
     assert not store.record(copied).protected  # folders stay their owner's
@@ -652,7 +652,7 @@ def test_a_protected_object_is_copied_with_its_protection(store: Catalogue, root
 def test_a_copy_is_invisible_until_whole(
     store: Catalogue, tree: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     copy_range = os.copy_file_range
     seen: list[list[str]] = []
 
@@ -669,7 +669,7 @@ def test_a_copy_is_invisible_until_whole(
 def test_the_target_goes_while_the_copy_is_made(
     store: Catalogue, tree: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     copy = trees.copy
 
     def removing(*arguments: object) -> None:
@@ -695,7 +695,7 @@ def test_what_vanishes_while_it_is_copied_is_left_out(
         return below
 
     monkeypatch.setattr(trees._TreeCopy, "_copy_folder", vanishing)
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     store.copy(find(store, "tree"), FIRST, target)
     assert sorted(path.name for path in (root / "target" / "tree").rglob("*")) == [".hidden", "one"]
 
@@ -705,7 +705,7 @@ def test_the_object_itself_vanishes_before_it_is_copied(
     store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, becomes: str
 ) -> None:
     handle = put(store, "file")
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     copy = trees.copy
 
     def late(*arguments: object) -> None:
@@ -728,7 +728,7 @@ def test_a_mounted_disk_and_a_workplace_are_not_copied(
     (tree / WORKPLACE / "1-theirs").mkdir(parents=True)
     (tree / "disk").mkdir()
     mounted(tree / "disk")
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     store.copy(find(store, "tree"), FIRST, target)
     copied = {path.name for path in (root / "target" / "tree").iterdir()}
     assert copied == {"one", ".hidden", "a"}
@@ -738,7 +738,7 @@ def test_the_lock_is_free_while_bytes_are_copied(
     store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = put(store, "file")
-    target = store.make_folder(FIRST, 0, "target", modified=None)
+    target = store.make_folder(FIRST, 0, "target", modified=None).handle
     copy = trees.copy
     free = []
 

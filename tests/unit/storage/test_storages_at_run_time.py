@@ -405,7 +405,7 @@ def test_storages_come_and_go_under_many_hands(shelf: Catalogue, tmp_path: Path)
         for _ in range(40):
             for storage_id in shelf.storage_ids():
                 try:
-                    folder = shelf.make_folder(storage_id, 0, f"{number}", modified=None)
+                    folder = shelf.make_folder(storage_id, 0, f"{number}", modified=None).handle
                     upload = shelf.receive(storage_id, folder, "x", size=1, modified=None)
                     upload.write(memoryview(b"1"))
                     upload.commit()

@@ -50,7 +50,9 @@ def test_uploads_of_one_name(store: Catalogue, root: Path) -> None:
 
 def test_everything_at_once(store: Catalogue, root: Path) -> None:
     """What one session does may be refused to another, but nothing breaks or is lost."""
-    folders = [store.make_folder(FIRST, 0, f"folder{each}", modified=None) for each in range(3)]
+    folders = [
+        store.make_folder(FIRST, 0, f"folder{each}", modified=None).handle for each in range(3)
+    ]
     (root / "folder0" / "deep" / "er").mkdir(parents=True)
 
     def work(number: int) -> None:

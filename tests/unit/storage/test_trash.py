@@ -467,9 +467,9 @@ def test_the_oldest_goes_when_an_edit_needs_the_space(small: Path) -> None:
 def test_a_copy_of_a_folder_makes_room_too(small: Path) -> None:
     with Catalogue([Folder(small, "Card")], trash=TrashPolicy(share=1)) as store:
         store.delete(put(store, "old", bytes(2 * MIB)))
-        folder = store.make_folder(FIRST, 0, "folder", modified=None)
+        folder = store.make_folder(FIRST, 0, "folder", modified=None).handle
         put(store, "file", bytes(3 * MIB // 2), parent=folder)
-        target = store.make_folder(FIRST, 0, "target", modified=None)
+        target = store.make_folder(FIRST, 0, "target", modified=None).handle
         store.copy(folder, FIRST, target)
         assert (small / "target" / "folder" / "file").stat().st_size == 3 * MIB // 2
         assert store.trash_list() == []
@@ -503,7 +503,7 @@ def test_a_disk_that_gets_full_in_a_copy_is_given_room_and_nothing_is_written_tw
 ) -> None:
     for name in ("first", "second", "third"):
         keeping.delete(put(keeping, name, b"1"))
-    target = keeping.make_folder(FIRST, 0, "target", modified=None)
+    target = keeping.make_folder(FIRST, 0, "target", modified=None).handle
     handle, calls = find(keeping, "tree"), Counter[str]()
 
     def full_once(*arguments: Any, **named: Any) -> object:

@@ -13,6 +13,7 @@ import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
 from appliance.mtp.errors import MtpError
+from appliance.mtp.ports import MadeFolder
 from appliance.storage import Catalogue, Folder, directories
 from appliance.storage import upload as uploads
 from tests.unit.storage.helpers import (
@@ -354,8 +355,8 @@ def test_no_descriptor_is_lost_when_there_are_too_many(
 
 
 def test_the_folder_moves_while_the_file_comes(store: Catalogue, root: Path) -> None:
-    folder = store.make_folder(FIRST, 0, "folder", modified=None)
-    other = store.make_folder(FIRST, 0, "other", modified=None)
+    folder = store.make_folder(FIRST, 0, "folder", modified=None).handle
+    other = store.make_folder(FIRST, 0, "other", modified=None).handle
     upload = begin(store, "file", b"1", parent=folder)
     store.move(folder, FIRST, other)
     upload.commit()
@@ -363,7 +364,7 @@ def test_the_folder_moves_while_the_file_comes(store: Catalogue, root: Path) -> 
 
 
 def test_the_folder_is_deleted_while_the_file_comes(store: Catalogue, root: Path) -> None:
-    folder = store.make_folder(FIRST, 0, "folder", modified=None)
+    folder = store.make_folder(FIRST, 0, "folder", modified=None).handle
     upload = begin(store, "file", b"1", parent=folder)
     store.delete(folder)
     store.make_folder(FIRST, 0, "folder", modified=None)
@@ -383,18 +384,21 @@ def test_two_uploads_of_one_name(store: Catalogue) -> None:
 
 
 def test_a_folder_is_made(store: Catalogue, root: Path) -> None:
-    handle = store.make_folder(FIRST, 0, "folder", modified=1_000_000_000.0)
+    made = store.make_folder(FIRST, 0, "folder", modified=1_000_000_000.0)
+    assert made.is_new
+    handle = made.handle
     assert store.record(handle).modified == 1_000_000_000.0
-    below = store.make_folder(FIRST, handle, "below", modified=None)
+    below = store.make_folder(FIRST, handle, "below", modified=None).handle
     assert (root / "folder" / "below").is_dir()
     assert find(store, "folder/below") == below
 
 
 def test_a_folder_that_is_there_is_found(store: Catalogue, root: Path) -> None:
     (root / "folder").mkdir()
-    handle = store.make_folder(FIRST, 0, "folder", modified=None)
-    assert find(store, "folder") == handle
-    assert store.make_folder(FIRST, 0, "folder", modified=None) == handle
+    found = store.make_folder(FIRST, 0, "folder", modified=None)
+    assert find(store, "folder") == found.handle
+    again = store.make_folder(FIRST, 0, "folder", modified=None)
+    assert again == MadeFolder(found.handle, is_new=False)
 
 
 def test_no_folder_is_made_in_a_files_place(store: Catalogue, root: Path) -> None:

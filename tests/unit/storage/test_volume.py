@@ -115,7 +115,7 @@ def test_a_read_only_storage_refuses_every_change(root: Path, second: Path) -> N
         assert store.storage(FIRST).read_only
         assert not store.storage(SECOND).read_only
         file, folder = find(store, "file"), find(store, "folder")
-        other = store.make_folder(SECOND, 0, "other", modified=None)
+        other = store.make_folder(SECOND, 0, "other", modified=None).handle
         for change in (
             lambda: begin(store, "new"),
             lambda: begin(store, "file"),
