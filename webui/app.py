@@ -98,6 +98,7 @@ def _install_globals(app: Flask, config: Config) -> None:
         label_of=forms.label_of,
         effect_of=forms.effect_of,
         value_of=forms.value_of,
+        notes_of=forms.notes_of,
     )
 
 

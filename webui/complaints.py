@@ -39,7 +39,7 @@ _KNOWN = (
     ),
     (r"is not 8 to 63 characters", lazy_gettext("This has to be 8 to 63 plain characters.")),
     (r"is not the two capital letters", lazy_gettext("This has to be two capital letters, as DE.")),
-    (r"holds a number twice", lazy_gettext("A number is there twice.")),
+    (r"holds a number twice|is the pin of an LED too", lazy_gettext("A number is there twice.")),
 )
 
 

@@ -74,6 +74,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("settings.change", "POST"): Case(
         303, {"trash.days": "7"}, asks={"settings set": {"values": {"trash.days": "7"}}}
     ),
+    ("settings.again", "POST"): Case(200, {"trash.days": "7"}),
     ("settings.show_undo", "GET"): Case(200, asks={"settings undo": {"dry": True}}),
     ("settings.undo", "POST"): Case(303, asks={"settings undo": {"dry": False}}),
     ("storage.index", "GET"): Case(200),
