@@ -169,6 +169,11 @@ class Signals:
         return bool(self._posted) or self._handling
 
     @property
+    def is_over(self) -> bool:
+        """Whether the connection that the worker serves is over, perhaps for another one."""
+        return self._attached != self._generation
+
+    @property
     def enabled(self) -> bool:
         """Whether a host has configured the device."""
         return self._enabled
@@ -218,7 +223,7 @@ class Signals:
     def check(self) -> None:
         """Raise what has come for the worker, who by asking is done with the last."""
         self._handling = False
-        if self._attached != self._generation:
+        if self.is_over:
             raise Disconnected
         while self._posted:
             self._handling = True

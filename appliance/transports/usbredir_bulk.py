@@ -24,6 +24,8 @@ AHEAD = 1 << 20
 MOST = 64 << 20
 #: Bytes of data up to which one piece costs less than several.
 _SMALL = 4096
+#: Bytes of data at most that a guest has sent to it unasked, in one piece.
+_MOST_AT_ONCE = 256 * 1024
 #: Transfers that a guest may have under way in a direction.
 TRANSFERS = 4096
 
@@ -180,6 +182,10 @@ class BulkIn:
             raise PacketError(f"{TRANSFERS} transfers under way")
         self._requests.append((number, bulk))
         self.is_forsaken = False
+
+    def can_stream(self, size: int) -> bool:
+        """Whether data can go in pieces of `size`: whole packets, and no more than gets ready."""
+        return 0 < size <= _MOST_AT_ONCE and size % self._packet_size == 0
 
     def stream(self, size: int, stream: int) -> None:
         """Send from now on without being asked, so much at once (buffered bulk receiving)."""

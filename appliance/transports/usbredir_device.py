@@ -252,11 +252,12 @@ class RedirectedDevice:
     def _start_bulk(self, packet: Packet) -> None:
         endpoint, stream, size = decode_start_bulk(packet)
         status = self._refusal(endpoint)
-        if endpoint == usb.BULK_IN and status is None:
+        if status is None:
+            fits = endpoint == usb.BULK_IN and self.bulk_in.can_stream(size)
+            status = Status.SUCCESS if fits else Status.INVALID
+        if status is Status.SUCCESS:
             self.bulk_in.stream(size, stream)
-        else:
-            status = status or Status.INVALID
-        self._tell_bulk(packet, stream, endpoint, status or Status.SUCCESS)
+        self._tell_bulk(packet, stream, endpoint, status)
 
     def _stop_bulk(self, packet: Packet) -> None:
         stream, endpoint = struct.unpack("<IB", packet.fields)

@@ -215,8 +215,6 @@ def decode_start_bulk(packet: Packet) -> tuple[int, int, int]:
     | 4      | 4    | bytes a transfer   | 9      | 1    | transfers under way       |
     """
     stream, size, endpoint, _ = _START_BULK.unpack(packet.fields)
-    if not 0 < size <= MAX_DATA:
-        raise PacketError(f"bulk transfers of {size} bytes each")
     return endpoint, stream, size
 
 

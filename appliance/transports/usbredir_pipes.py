@@ -15,7 +15,7 @@ from appliance.transports.usb_class import decode_cancel, encode_extended_event,
 from appliance.transports.usb_descriptors import BULK_SIZE, Description
 from appliance.transports.usb_pipes import Cancelled, Reset, Signals, Transfer
 from appliance.transports.usbredir_device import RedirectedDevice
-from appliance.transports.usbredir_events import EventAllowance
+from appliance.transports.usbredir_events import GuestEvents
 from appliance.transports.usbredir_packets import PacketError
 from appliance.transports.usbredir_socket import LARGEST, Wire, WireClosedError
 
@@ -44,10 +44,10 @@ class GuestPipes:
         self.signals = Signals(self._wire.ring, lambda: False)
         self.device = RedirectedDevice(description, self, self._enable, self._disable)
         self._in, self._out = self.device.bulk_in, self.device.bulk_out
-        self._events = EventAllowance(self._wire.ring)
+        self._events = GuestEvents(self.device, responder, self._wire.ring)
         self._lent: memoryview | None = None
         self._is_over = threading.Event()
-        self._last_heard = 0.0
+        self._last_heard, self._overheard = 0.0, False
         self._awake = threading.Event()
         self.packet_size, self.largest = BULK_SIZE, LARGEST
         responder.listen(self._events.put)
@@ -114,9 +114,9 @@ class GuestPipes:
         self._exchange(0)
 
     def take(self) -> Transfer | None:
-        """Next read that is complete."""
+        """Next read that is complete; what the deputy heard on a later connection stays there."""
         with self._lock:
-            return self._out.take()
+            return None if self.signals.is_over else self._out.take()
 
     def withdraw(self) -> None:
         """Forget the reads."""
@@ -170,23 +170,38 @@ class GuestPipes:
         self.signals.check()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Answer the guest, then wait until it says something."""
-        self.signals.check()
-        happened = self._out.is_ready or self._exchange(timeout)
+        """Answer the guest, then wait until it says something, or takes what is not an event."""
+        end = time.monotonic() + (timeout or 0)
+        happened, left = False, timeout
+        while not happened and (left is None or left > 0):
+            self.signals.check()
+            happened = self._exchange_unless_ready(left)
+            left = None if timeout is None else end - time.monotonic()
         self.signals.check()
         return happened
 
     # The socket
 
     def _exchange(self, timeout: float | None) -> bool:
-        """Give the guest what it can be given, and hear it; whether anything happened."""
+        """Give the guest what it can be given, and hear it; whether it takes or says anything."""
         with self._lock:
             return self._exchange_alone(timeout)
+
+    def _exchange_unless_ready(self, timeout: float | None) -> bool:
+        """Exchange, but do not wait for what the deputy has heard already."""
+        with self._lock:
+            overheard, self._overheard = self._overheard, False
+            return overheard or self._out.is_ready or self._exchange_alone(timeout)
 
     def _exchange_alone(self, timeout: float | None) -> bool:
         try:
             said = self._say()
-            woken = self._await(timeout) if not said and timeout != 0 else False
+            if not said and timeout != 0:
+                self._wire.wait(
+                    self._events.pause(timeout),
+                    writing=bool(self.device.out),
+                    reading=not self._is_full,
+                )
             heard = self._hear()
             if heard:
                 self._say()
@@ -197,34 +212,19 @@ class GuestPipes:
             log.warning("REFUSED %s: %s", self._responder.peer, error)
             self._lose("it does not speak usbredir")
             return True
-        return said or woken or heard
-
-    def _await(self, timeout: float | None) -> bool:
-        """Wait until there is something to hear, or to go on with."""
-        return self._wire.wait(
-            self._events.pause(timeout),
-            writing=bool(self.device.out),
-            reading=not self._is_full,
-        )
+        return said or heard
 
     def _say(self) -> bool:
+        """Send what there is; whether an answer was in it. Events go however still a guest is."""
         device = self.device
-        if self._events.waiting:
-            self._say_events()
         device.gather()
-        return self._wire.send(device.out) if device.out else False
-
-    def _say_events(self) -> None:
-        if not self._responder.session_open:
-            self._events.clear()
-        while self.device.listens and (event := self._events.take()) is not None:
-            self.device.send_event(event)
+        answers = bool(device.out)
+        if self._events.waiting:
+            self._events.give(listening=self._responder.session_open)
+        return bool(device.out) and self._wire.send(device.out) and answers
 
     def _hear(self) -> bool:
-        if self._is_full:
-            return False
-        count = self._wire.receive(self.device.codec.space())
-        if not count:
+        if self._is_full or not (count := self._wire.receive(self.device.codec.space())):
             return False
         self._last_heard = time.monotonic()
         if not self._awake.is_set():
@@ -252,7 +252,7 @@ class GuestPipes:
                 return
             if self._lock.acquire(blocking=False):
                 try:
-                    self._exchange_alone(0)
+                    self._overheard |= self._exchange_alone(0)
                 finally:
                     self._lock.release()
             elif self._is_at_rest():

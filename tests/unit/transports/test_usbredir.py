@@ -15,11 +15,15 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import ApplianceError
+from appliance.mtp.ports import Change, ChangeKind
 from appliance.mtp.responder import Responder
+from appliance.storage.upload import StagedUpload
+from appliance.transports.event_queue import MOST
 from appliance.transports.ptpip_listen import Address
 from appliance.transports.usbredir import MAX_GUESTS, UsbRedirServer
 from appliance.transports.usbredir_places import Place
 from tests.fakes import usbredir_guest as fake
+from tests.fakes.client import Heard
 from tests.fakes.device import responder_for
 from tests.fakes.usbredir_guest import Guest, RedirectedClient, dial, serving
 
@@ -328,6 +332,38 @@ def test_buffered_receiving_sends_unasked(client: RedirectedClient) -> None:
     assert client.call(0x1001).code == OK
 
 
+@pytest.mark.parametrize("size", [0, 1, 511, 513, 256 * 1024 + 512, 4 << 20, (1 << 32) - 512])
+def test_buffered_receiving_by_pieces_that_cannot_be_is_refused(
+    client: RedirectedClient, size: int
+) -> None:
+    number = client.guest.send(fake.START_BULK, struct.pack("<IIBB", 0, size, fake.BULK_IN, 5))
+    status = client.guest.receive(fake.BULK_STATUS, number).body
+    assert status == struct.pack("<IBB", 0, fake.BULK_IN, fake.INVALID)
+    assert client.call(0x1001).code == OK
+
+
+@pytest.mark.parametrize("size", [512, 256 * 1024])
+def test_content_is_received_unasked(client: RedirectedClient, size: int) -> None:
+    client.call(0x1002, 1)
+    handles = client.call(0x1007, 0xFFFFFFFF, 0, 0xFFFFFFFF).data or b""
+    guest = client.guest
+    number = guest.send(fake.START_BULK, struct.pack("<IIBB", 0, size, fake.BULK_IN, 5))
+    assert guest.receive(fake.BULK_STATUS, number).body[5] == fake.SUCCESS
+    client.command(0x1009, struct.unpack_from("<I", handles, 4)[0])
+    data = b"".join(unasked(guest, size))
+    assert data[12:] == CONTENT
+    assert guest.receive(fake.BUFFERED).body[10:][4:8] == struct.pack("<HH", 3, OK)
+
+
+def unasked(guest: Guest, size: int) -> Iterator[bytes]:
+    """Pieces of a transfer, up to its end."""
+    while True:
+        piece = guest.receive(fake.BUFFERED).body[10:]
+        yield piece
+        if len(piece) < size:
+            return
+
+
 # Events
 
 
@@ -366,6 +402,83 @@ def test_a_flood_of_events_comes_no_faster_than_a_guest_can_keep_them(
     for _ in range(1100):
         assert client.event().code == 0x4008
     assert time.monotonic() - begun > 0.2  # a hundred were too many at once
+
+
+@pytest.mark.parametrize("many", [5000, MOST + 1])
+def test_a_guest_that_did_not_listen_is_told_all_or_to_list_anew(
+    client: RedirectedClient, many: int
+) -> None:
+    client.call(0x1002, 1)
+    stop = client.guest.send(fake.STOP_INTERRUPT, bytes([fake.EVENTS]))
+    client.guest.receive(fake.INTERRUPT_STATUS, stop)
+    for number in range(many):
+        client.responder.changed(Change(ChangeKind.REMOVED, number))
+    client.guest.listen()
+    expected = [Heard(0x4003, (number,)) for number in range(500)]
+    if many > MOST:
+        (storage,) = client.responder.store.storage_ids()
+        expected = [Heard(0x4005, (storage,)), Heard(0x4004, (storage,))]
+    assert [client.event() for _ in expected] == expected
+
+
+MANY = 1200  # more than go at once
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_events_that_wait_are_no_silence_in_an_upload(
+    share: Path, client: RedirectedClient, listens: bool
+) -> None:
+    begin_upload(client)
+    for _ in range(MANY):
+        client.responder.device_info_changed()
+    if not listens:
+        stop = client.guest.send(fake.STOP_INTERRUPT, bytes([fake.EVENTS]))
+        client.guest.receive(fake.INTERRUPT_STATUS, stop)
+    for _ in range(3):
+        time.sleep(0.05)  # as a client that reads its file from a slow disk
+        client.guest.write(bytes(16384))
+    rest = (1 << 20) - 500 - 3 * 16384
+    client.guest.write(bytes(rest))
+    assert client.read_transfer()[6:8] == struct.pack("<H", OK)
+    assert (share / "up.bin").stat().st_size == 1 << 20
+
+
+def test_events_that_wait_do_not_end_the_wait_for_a_guest(client: RedirectedClient) -> None:
+    """One that has taken a read back is still given its answer later."""
+    client.call(0x1002, 1)
+    number = client.guest.ask(512)
+    client.guest.send(fake.CANCEL, number=number)
+    assert client.guest.bulk_answer(number)[0] == fake.CANCELLED
+    for _ in range(MANY):
+        client.responder.device_info_changed()
+    client.command(0x1004)
+    time.sleep(0.05)
+    assert client.read_transfer()[4:8] == struct.pack("<HH", 2, 0x1004)
+    assert client.read_transfer()[4:8] == struct.pack("<HH", 3, OK)
+
+
+def test_events_do_not_keep_an_upload_from_its_end(client: RedirectedClient) -> None:
+    """Of a guest that sends no zero-length packet: the end is a moment of silence from it."""
+    client.call(0x1002, 1)
+    size = 16384 - 12
+    info = struct.pack("<IHHIHIIIIIIIHIIB", 0, 0x3000, 0, size, *[0] * 11, 7)
+    info += "up.bin\0".encode("utf-16-le") + bytes(3)
+    assert client.call(0x100C, 0x10001, 0xFFFFFFFF, data=info).code == OK
+    client.command(0x100D)
+    answered = threading.Event()
+
+    def happen() -> None:
+        while not answered.wait(0.03):
+            client.responder.device_info_changed()
+
+    device = threading.Thread(target=happen)
+    device.start()
+    try:
+        client.guest.write(struct.pack("<IHHI", size + 12, 2, 0x100D, 0) + bytes(size))
+        assert client.read_transfer()[4:8] == struct.pack("<HH", 3, OK)
+    finally:
+        answered.set()
+        device.join()
 
 
 # Ends
@@ -417,6 +530,33 @@ def test_a_guest_is_reset_and_begins_anew(
     client._transaction_id = 0
     assert client.call(0x1002, 1).code == OK
     assert client.call(0x1001).code == OK
+    until(lambda: not list(share.glob(".mtp-appliance/[0-9]*/*")))
+
+
+def test_a_guest_is_reset_and_begins_anew_before_the_disk_is_done(
+    share: Path, client: RedirectedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it says on the new connection is nothing of the upload that was under way."""
+    begin_upload(client)
+    hold, write = threading.Event(), StagedUpload.write
+    writing = threading.Event()
+
+    def slowly(self: StagedUpload, data: memoryview) -> None:
+        writing.set()
+        hold.wait(fake.PATIENCE)
+        write(self, data)
+
+    monkeypatch.setattr(StagedUpload, "write", slowly)
+    client.guest.write(bytes(16384))
+    assert writing.wait(fake.PATIENCE)
+    client.guest.send(fake.RESET)
+    assert client.guest.configure() == b"\0\1"
+    client._transaction_id = 0
+    client.command(0x1002, 1)
+    assert client.guest.silent()
+    hold.set()
+    assert client.read_transfer() == struct.pack("<IHHI", 12, 3, OK, 1)
+    assert client.call(0x1004).code == OK
     until(lambda: not list(share.glob(".mtp-appliance/[0-9]*/*")))
 
 

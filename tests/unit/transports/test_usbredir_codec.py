@@ -23,7 +23,6 @@ from appliance.transports.usbredir_packets import (
     decode_bulk,
     decode_control,
     decode_hello,
-    decode_start_bulk,
     fields_of_device_connect,
     fields_of_ep_info,
     fields_of_interface_info,
@@ -206,14 +205,6 @@ def test_a_bulk_transfer_has_the_data_that_it_says(fields: bytes) -> None:
     _, bulk = feed(Codec(), hello() + packet(PacketType.BULK_PACKET, fields))
     with pytest.raises(PacketError):
         decode_bulk(bulk)
-
-
-@pytest.mark.parametrize("size", [0, MAX_DATA + 1])
-def test_buffered_receiving_wants_a_size(size: int) -> None:
-    fields = struct.pack("<IIBB", 0, size, 0x81, 5)
-    _, start = feed(Codec(), hello() + packet(PacketType.START_BULK_RECEIVING, fields))
-    with pytest.raises(PacketError):
-        decode_start_bulk(start)
 
 
 def test_a_name_cannot_break_the_log() -> None:
