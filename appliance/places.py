@@ -26,6 +26,8 @@ NETWORK_CARDS = Path("/sys/class/net")
 FAILURES = Path("/run/mtp-appliance-failures")
 #: The program as the image brought it, and what it says of itself.
 PROGRAM = Path("/usr/lib/mtp-appliance")
+#: Which image or installation this is; as old as it.
+RELEASE = PROGRAM / "release"
 #: Versions that were installed beside it, and which of them is chosen; root's.
 VERSIONS = Path("/var/lib/mtp-appliance-versions")
 #: Which version was taken back since the machine started, and why; root's.

@@ -40,7 +40,13 @@ def make_share(root: Path, work: Path, size: int, epoch: int) -> None:
     tree.mkdir()
     settle_times(tree, epoch)
     wanted = filesystems.Ext4(
-        "mtp-share", 4, size, grows=True, owner=owner(root, "mtp-appliance"), mode=0o2775
+        label="mtp-share",
+        number=4,
+        size=size,
+        grows=True,
+        owner=owner(root, "mtp-appliance"),
+        mode=0o2775,
+        errors="remount-ro",
     )
     filesystems.make_ext4(work / "share.img", wanted, tree, epoch)
 

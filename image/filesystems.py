@@ -49,6 +49,7 @@ class Ext4:
     """An ext4 to be made; `number` makes its UUID, `grows`: online, far beyond its size.
 
     `owner` (user, group) and `mode` are of its top directory, which is not taken from the tree.
+    `errors` is what the kernel does when it finds damage: "continue", or "remount-ro".
     """
 
     label: str
@@ -57,6 +58,7 @@ class Ext4:
     grows: bool = False
     owner: tuple[int, int] = (0, 0)
     mode: int = 0o755
+    errors: str = "continue"
 
 
 def make_ext4(target: Path, wanted: Ext4, tree: Path, epoch: int) -> None:
@@ -72,7 +74,7 @@ def make_ext4(target: Path, wanted: Ext4, tree: Path, epoch: int) -> None:
     programs.run(
         *("mke2fs", "-q", "-F", "-t", "ext4", "-L", wanted.label, "-U", uuid, "-E", extended),
         *("-b", str(_BLOCK), "-I", "256", "-i", str(_INODE_RATIO), "-m", "0", "-J", "size=4"),
-        *("-O", "64bit,metadata_csum", "-d", tree, target),
+        *("-O", "64bit,metadata_csum", "-e", wanted.errors, "-d", tree, target),
         E2FSPROGS_FAKE_TIME=str(epoch),
         SOURCE_DATE_EPOCH=str(epoch),
     )

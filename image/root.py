@@ -28,9 +28,10 @@ MODULES = (
     # the same image in a virtual machine
     *("virtio_mmio", "virtio_pci", "virtio_blk", "virtio-rng", "qemu_fw_cfg"),
 )
-#: Of those, what is needed to reach the card.
+#: Of those, what is needed to reach the card, and the light.
 START_MODULES = (
     *("mmc_block", "sdhci-iproc", "bcm2835", "bcm2835_wdt", "squashfs", "ext4", "vfat"),
+    "leds-gpio",
     *(
         "nls_cp437",
         "nls_ascii",

@@ -45,10 +45,10 @@ inside() {
 }
 
 # Readable by all, whatever the umask here; what is there already keeps its place and its mode.
-copy_tree() { # copy_tree FROM TO [WITHOUT]
+copy_tree() { # copy_tree FROM TO [--skip-old-files]
     mkdir -p "$2"
-    tar -C "$1" --exclude=__pycache__ ${3:+"--exclude=$3"} --owner=0 --group=0 --mode=u=rwX,go=rX -cf - . |
-        tar -C "$2" --no-overwrite-dir -xpf -
+    tar -C "$1" --exclude=__pycache__ --owner=0 --group=0 --mode=u=rwX,go=rX -cf - . |
+        tar -C "$2" "${3:---no-overwrite-dir}" -xpf -
 }
 
 copy_program() {
@@ -73,9 +73,7 @@ copy_packages() {
 }
 
 copy_overlay() {
-    settings=./mtp-appliance/settings.toml kept=''
-    [ ! -e "$root/etc/$settings" ] || kept=$settings # somebody's own
-    copy_tree "$here/etc" "$root/etc" "$kept"
+    copy_tree "$here/etc" "$root/etc" --skip-old-files # what is there may be somebody's own
     copy_tree "$here/usr" "$root/usr"
 }
 

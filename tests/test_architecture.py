@@ -68,6 +68,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *("appliance.errors", "appliance.places", "appliance.settings", "appliance.status"),
         *("appliance.gadget", "appliance.network"),
         *("appliance.services.gadget", "appliance.services.gadget_status"),
+        "appliance.services.concerns",
     ),
     # The one that puts the page on its server.
     "appliance.services.webd": ("appliance", "webui"),

@@ -74,13 +74,16 @@ def test_installed_offline_and_again(tmp_path: Path) -> None:
     target.mkdir()
     make_wheels(wheels)
     overlay = copy_overlay(tmp_path, wheels)
-    settings = target / "etc/mtp-appliance/settings.toml"
-    for content in (OVERLAY / "etc/mtp-appliance/settings.toml").read_text(), "somebody's own":
-        if settings.exists():
-            settings.write_text(content)
-        done = install(target, overlay=overlay, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
-        assert done.returncode == 0, done.stderr
-        assert settings.read_text() == content
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
+    assert (done := install(target, overlay=overlay, **offline)).returncode == 0, done.stderr
+    own = {path.relative_to(OVERLAY) for path in OVERLAY.glob("etc/**/*") if path.is_file()}
+    for name in own:
+        assert (target / name).read_bytes() == (OVERLAY / name).read_bytes()
+        (target / name).write_text("somebody's own")
+    (program := target / "usr/bin/mtp-appliance").write_text("an old one")
+    assert (done := install(target, overlay=overlay, **offline)).returncode == 0, done.stderr
+    assert {(target / name).read_text() for name in own} == {"somebody's own"}
+    assert program.read_bytes() == (OVERLAY / "usr/bin/mtp-appliance").read_bytes()
     library = target / "usr/lib/mtp-appliance"
     for each in ("functionfs", "ioctl_opt", "libaio", "appliance"):
         assert (library / each / "__init__.py").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 #: Where the unit says it, whose sandbox hides that file.
-_VARIABLE = "MTP_APPLIANCE_BOOT"
+_VARIABLE = "MTP_APPLIANCE_BOOT_ID"
 
 
 def boot() -> str:

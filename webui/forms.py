@@ -5,16 +5,24 @@ What a browser can check it checks by attributes; the server checks all of it ag
 of the declaration themselves.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field as Item
 from dataclasses import dataclass
 from typing import Any
 
 from appliance.settings import checks
-from appliance.settings.differences import show
-from appliance.settings.schema import TABLES, Effect, Setting, Settings, declared
+from appliance.settings.differences import ORDER, show
+from appliance.settings.schema import (
+    TABLES,
+    Effect,
+    Setting,
+    Settings,
+    declared,
+    declared_of_storages,
+)
 from appliance.settings.secret_files import SECRETS
 from webui.languages import gettext, lazy_gettext
+from webui.machine import machine
 
 #: Has a form of its own.
 PASSWORD = "web.password"
@@ -35,12 +43,19 @@ _GROUPS = {
     "button": lazy_gettext("Button"),
     "web": lazy_gettext("This page"),
 }
+_NETWORK = "network.function"
+_IN_HEX = frozenset(key for key, _, setting in declared() if setting.in_hex)
 _EFFECTS = {
     Effect.RELOAD: lazy_gettext("at once"),
     Effect.RESTART: lazy_gettext("when the service starts anew"),
     Effect.REPLUG: lazy_gettext("at once; the PC sees the device go and come back"),
 }
-_LIST_KINDS = (tuple[str, ...], tuple[int, ...])
+#: Where root's helper puts into force what was changed, which is on an appliance.
+_BY_HELPER = {
+    Effect.RESTART: lazy_gettext("at once; the service starts anew, and what is moving breaks off"),
+}
+#: Spaces around it are part of it.
+_AS_TYPED = frozenset({"wifi.network"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +122,7 @@ def read(form: Mapping[str, str]) -> dict[str, str]:
             if text or form.get(f"{key}:none"):
                 values[key] = text or ""
         elif text is not None:
-            values[key] = text.strip()
+            values[key] = text if key in _AS_TYPED else text.strip()
     return values
 
 
@@ -141,7 +156,7 @@ def _field(
         gettext(setting.label),
         gettext(setting.help),
         gettext(setting.unit) if setting.unit else "",
-        str(_EFFECTS[setting.effect]),
+        _words_of(setting.effect),
         value,
         _as_text(item.default, setting),
         setting.choices,
@@ -196,25 +211,46 @@ def label_of(change: Mapping[str, Any]) -> str:
     """Say which setting a change is of."""
     labels = {key: setting.label for key, _, setting in declared()}
     key = change["key"]
+    if key == ORDER:
+        return gettext("Order of storages")
     if key in labels:
         return gettext(labels[key])
     path, _, rest = key.removeprefix("storages[").rpartition("]")
     storage = gettext("Storage %(path)s", path=path)
-    return f"{storage}: {rest.removeprefix('.')}" if rest else storage
+    of_storages = {f".{each}": setting.label for each, _, setting in declared_of_storages()}
+    return f"{storage}: {gettext(of_storages[rest])}" if rest in of_storages else storage
 
 
 def effect_of(words: str) -> str:
     """Say when a change takes effect."""
-    return next((str(own) for effect, own in _EFFECTS.items() if effect.value == words), words)
+    return next((_words_of(effect) for effect in Effect if effect.value == words), words)
 
 
-def value_of(value: Any) -> str:
-    """Say a value that was or will be."""
+def _words_of(effect: Effect) -> str:
+    own = _BY_HELPER.get(effect) if machine().has_helper else None
+    return str(own or _EFFECTS[effect])
+
+
+def notes_of(changes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Say what changes bring with them that nobody may think of."""
+    if any(each["key"] == _NETWORK and each["after"] == "none" for each in changes):
+        yield gettext(
+            "This page goes with the network on the cable: then it is there over the Wi-Fi alone,"
+            " if at all, and the settings file on the card is the way back."
+        )
+
+
+def value_of(value: Any, key: str = "") -> str:
+    """Say a value that was or will be, as its setting's field has it."""
+    if key in _IN_HEX and isinstance(value, int):
+        return f"0x{value:04x}"
     if value is None or value in ("", []):
         return gettext("(nothing)")
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if isinstance(value, str) and value != value.strip():
+        return gettext("“%(value)s”", value=value)
     secrets = {"(set)": gettext("(set)"), "(not set)": gettext("(not set)")}
     return secrets.get(value, str(value)) if isinstance(value, str) else str(value)

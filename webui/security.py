@@ -4,7 +4,8 @@
 | against                              | held by                                                  |
 |--------------------------------------|----------------------------------------------------------|
 | DNS rebinding                        | the Host header must be a name or an address of ours     |
-| another site's forms and scripts     | a token in each form, Origin, and cookies SameSite=Strict|
+| another site's forms and scripts     | a token in each form, Origin, and cookies SameSite=Lax   |
+| another site's taking ours away      | what it sends gets no cookie, which would replace ours   |
 | script from a file's name            | Jinja escapes all; the policy allows no inline script    |
 | framing, sniffing, leaking addresses | the headers below                                        |
 | floods                               | limits on what is sent (`webui/limits.py`)               |
@@ -22,6 +23,7 @@ from flask import Flask, abort, current_app, request, session
 from werkzeug.wrappers import Response
 
 from appliance.settings.files import write_atomically
+from webui import cookies
 from webui.cookies import AgelessCookies
 from webui.machine import machine
 
@@ -58,7 +60,8 @@ def install(app: Flask, state: Path) -> None:
     app.config.update(
         SESSION_COOKIE_NAME="mtp-appliance",
         SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Strict",
+        # A link in a mail has to bring the cookie: without it, it would be given a new one.
+        SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=FORM_LIMIT,
         MAX_FORM_MEMORY_SIZE=FORM_LIMIT,
         MAX_FORM_PARTS=500,
@@ -142,9 +145,11 @@ def _check_origin() -> None:
     if request.method in _SAFE:
         return
     origin = request.headers.get("Origin")
-    if origin is not None and authority_of(origin) != request.host:
-        abort(400, description="origin")
+    is_ours = origin is None or authority_of(origin) == request.host
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        is_ours = False  # browsers say so only where the connection is safe, or local
+    if not is_ours:
+        cookies.give_none()
         abort(400, description="origin")
 
 

@@ -45,6 +45,7 @@ _CONCERNS = {
     "settings-errors": lazy_gettext("The settings file has errors"),
     "no-controller": lazy_gettext("There is no USB device controller"),
     "controller-taken": lazy_gettext("Another program uses the USB device controller"),
+    "not-shown": lazy_gettext("The PC is not shown the device"),
     "clock-not-set": lazy_gettext("The clock has not been set"),
     "unit-failed": lazy_gettext("A part of the appliance has failed"),
 }

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from appliance import places
 from appliance.doctor.findings import Finding, good, note, problem, unknown, warning
 from appliance.doctor.machine import PAGE, PAGE_UNIT, UNITS, Machine, versions
+from appliance.services.concerns import is_clock_unset, read_date
 
-_2024 = 1_704_067_200
 _FEW_WATCHES = 4096
 _NO_SYSTEMD = "run/systemd/system"
 
@@ -91,7 +91,7 @@ def running(machine: Machine) -> Iterator[Finding]:
 
 def clock(machine: Machine) -> Iterator[Finding]:
     """See whether dates of files will be right."""
-    if machine.is_real and time.time() < _2024:
+    if machine.is_real and is_clock_unset(time.time(), read_date(machine.at(places.RELEASE))):
         advice = "connect to a PC whose program sets it, or to a network with a time server"
         yield warning("clock", "has not been set: files get wrong dates", advice)
     elif machine.exists("sys/class/rtc/rtc0"):

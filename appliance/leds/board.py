@@ -88,6 +88,24 @@ class BoardLight:
         os.close(self._fd)
 
 
+def reachable(wiring: Wiring, root: Path = Path("/")) -> tuple[str, ...]:
+    """Name what may be used now of what the wiring wants.
+
+    At a start it comes late: its driver is a module, and the right to it is udev's to give.
+    """
+    found: list[str] = []
+    if wiring.board:
+        found += (name for name in BOARD_LEDS if _is_writable(root / _LEDS / name))
+    if wiring.pins or wiring.button >= 0:
+        chips = (root / "dev").glob("gpiochip*")
+        found += sorted(each.name for each in chips if os.access(each, os.R_OK | os.W_OK))
+    return tuple(found)
+
+
+def _is_writable(folder: Path) -> bool:
+    return all(os.access(folder / name, os.W_OK) for name in ("brightness", "trigger"))
+
+
 def lights(wiring: Wiring, root: Path = Path("/")) -> list[Light]:
     """Open all lights that there are; `root` is a prefix of the kernel's files, for tests."""
     found: list[Light] = []

@@ -99,22 +99,21 @@ _GRAVE = frozenset(
     {
         *("storage-full", "storage-missing", "storage-failed", "controller-taken", "unit-failed"),
         *("card", "update-taken-back", "settings-errors", "storage-errors", "state-full"),
-        "address-failed",
+        *("address-failed", "no-controller", "not-shown"),
     }
 )
 
 
 def select(status: Status | None, failures: Iterable[str] = ()) -> Pattern:
     """Choose the pattern for a status, None where nobody writes one; `failures` are units."""
-    if any(True for _ in failures):
-        return Pattern.ERROR
+    failed = any(True for _ in failures)
     if status is None or not status.ready:
-        return Pattern.STARTING
+        return Pattern.ERROR if failed else Pattern.STARTING
     if status.transfers:
         return Pattern.TRANSFERRING
     if status.unsafe.files:
         return Pattern.UNSAFE
-    if any(each.code in _GRAVE for each in status.warnings):
+    if failed or any(each.code in _GRAVE for each in status.warnings):
         return Pattern.ERROR
     if status.ejected:
         return Pattern.WAITING

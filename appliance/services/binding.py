@@ -12,6 +12,7 @@ controller was taken out (its driver unloaded) under such a function. Root makes
 
 import logging
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +30,8 @@ _LOOK = 1.0
 _MAKE_ANEW = "make the gadget anew, and start what serves it: mtp-appliance gadget down, then up"
 #: Seconds that a PC gets to see that the device is gone.
 _GONE = 1.0
+#: Seconds after which what is in the way is told of: a gadget that is made anew takes a few.
+_LONG = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Binder(Background):
         self._root = root
         self._lock = threading.Lock()
         self._obstacle = Obstacle()
+        self._since = 0.0
         self._refused: tuple[int, ApplianceError] | None = None
 
     def __exit__(self, *exception: object) -> None:
@@ -60,6 +64,13 @@ class Binder(Background):
     def obstacle(self) -> Obstacle:
         """What is in the way now; empty where nothing is."""
         return self._obstacle
+
+    def lasting(self) -> ApplianceError | None:
+        """Say what has been in the way for longer than anything that ends by itself."""
+        found = self._obstacle
+        if not found.text or time.monotonic() - self._since < _LONG:
+            return None
+        return ApplianceError(found.text, hint=found.hint)
 
     def reconnect(self) -> None:
         """Let the PC see the device go and come back."""
@@ -122,6 +133,8 @@ class Binder(Background):
     def _note(self, obstacle: Obstacle) -> None:
         if obstacle != self._obstacle and obstacle.text:
             log.warning("WAITING %s (%s)", obstacle.text, obstacle.hint)
+        if not self._obstacle.text:
+            self._since = time.monotonic()
         self._obstacle = obstacle
 
 

@@ -7,9 +7,11 @@ controller itself comes or goes, FunctionFS tells (`Road`), and the caller looks
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from appliance.errors import ApplianceError
 from appliance.gadget import udc
 from appliance.mtp.monitor import Road
 from appliance.services.gadget import GADGET
@@ -30,20 +32,33 @@ _ROADS = {
 }
 _NO_SPEED = {"UNKNOWN", "unknown"}
 
+#: Gives why the device is not shown to a PC; None where nothing lasting is in the way.
+Obstacle = Callable[[], ApplianceError | None]
+
 
 @dataclass(frozen=True, slots=True)
 class CableState:
-    """What was seen; `holder` is somebody else who has the controller, or nothing."""
+    """What was seen; `holder` is somebody else who has the controller, or nothing.
+
+    `obstacle` is what else keeps the device from being shown.
+    """
 
     usb: Usb
     holder: str = ""
+    obstacle: ApplianceError | None = None
 
 
 class CableWatch:
     """One controller, the one of that name or the first; for one thread."""
 
-    def __init__(self, controller: str = "", root: Path = Path("/")) -> None:
+    def __init__(
+        self,
+        controller: str = "",
+        root: Path = Path("/"),
+        obstacle: Obstacle = lambda: None,
+    ) -> None:
         self._wanted = controller
+        self._obstacle = obstacle
         self._root = root
         self._name = ""
         self._fd = -1
@@ -68,7 +83,8 @@ class CableWatch:
             return CableState(Usb(self._wanted, Cable.NO_CONTROLLER))
         holder = (udc.holder(self._name, self._root) or "") if road is Road.HIDDEN else GADGET
         usb = Usb(self._name, _cable(state, road, holder), self._speed())
-        return CableState(usb, "" if holder == GADGET else holder)
+        obstacle = self._obstacle() if usb.cable is Cable.UNBOUND and not holder else None
+        return CableState(usb, "" if holder == GADGET else holder, obstacle)
 
     def _find(self) -> None:
         self.close()

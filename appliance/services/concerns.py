@@ -3,8 +3,8 @@
 
 | code                  | when                                                          |
 |-----------------------|---------------------------------------------------------------|
-| `storage-full`        | less than 1 % or 16 MiB are free                              |
-| `storage-nearly-full` | less than 10 % are free                                       |
+| `storage-full`        | less than 16 MiB are free, or of larger ones 1 % or 256 MiB   |
+| `storage-nearly-full` | less than 10 % are free, of larger ones less than 4 GiB       |
 | `storage-missing`     | its folder is gone                                            |
 | `storage-failed`      | its folder could not be served to begin with                  |
 | `address-failed`      | it cannot be served where the settings say, beside USB        |
@@ -12,8 +12,9 @@
 | `state-full`          | there is no room for settings and for what is kept            |
 | `unwatched`           | the kernel lets us watch no more folders                      |
 | `settings-errors`     | the settings file is not used, for it has errors              |
-| `no-controller`       | there is no USB device controller                             |
+| `no-controller`       | there is no USB device controller, and no other road          |
 | `controller-taken`    | another gadget has the USB device controller                  |
+| `not-shown`           | the kernel does not take the device, or it was not made       |
 | `clock-not-set`       | dates of files will be wrong                                  |
 | `unit-failed`         | a part of the appliance has ended and will not come back      |
 | `update-taken-back`   | a new version did not come up, and the one before runs again  |
@@ -34,12 +35,10 @@ from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 
-#: Bytes and the part of the capacity under which nothing worth the name fits.
-_LEAST, _LEAST_PART, _LITTLE_PART = 16 << 20, 0.01, 0.1
 #: Bytes under which the settings may not be written any more.
 _LEAST_STATE = 64 << 10
-#: When this was written (Unix seconds): 2024. A clock that is behind has not been set.
-_SURELY_PAST = 1_704_067_200
+#: When this was written (Unix seconds): 2024.
+_SURELY_PAST = 1_704_067_200.0
 _LINE = 300
 #: What a start, and `apply`, leave among the failures, as "what is wrong | what to do".
 _CARD = "card-"
@@ -54,13 +53,16 @@ class Facts:
     settings_errors: Sequence[str] = ()
     settings_from_good_copy: bool = False
     usb: Usb = Usb()
+    usb_alone: bool = True
     holder: str = ""
+    obstacle: ApplianceError | None = None
     unreached: Sequence[ApplianceError] = ()
     failures: Sequence[tuple[str, str]] = ()
     taken_back: str = ""
     unwatched: str = ""
     trouble: str = ""
     state_free: int | None = None
+    installed: float = 0.0
     now: float = 0.0
 
 
@@ -77,7 +79,7 @@ def concerns(facts: Facts) -> tuple[Warning, ...]:
         *_state(facts.state_free),
         *_unwatched(facts.unwatched),
         *_settings(facts),
-        *_clock(facts.now),
+        *_clock(facts),
     )
 
 
@@ -128,6 +130,14 @@ def read_room(directory: Path | None) -> int | None:
     return None if space is None else space.f_bavail * space.f_frsize
 
 
+def read_date(path: Path) -> float:
+    """Read when a file was put where it is (Unix seconds); 0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def read_taken_back(path: Path) -> str:
     """Read which version was taken back, and why; "" for none."""
     return _first_line(path)
@@ -158,7 +168,7 @@ def _update(taken_back: str) -> Iterator[Warning]:
 
 
 def _controller(facts: Facts) -> Iterator[Warning]:
-    if facts.usb.cable is Cable.NO_CONTROLLER:
+    if facts.usb.cable is Cable.NO_CONTROLLER and facts.usb_alone:
         name = f" {facts.usb.controller}" if facts.usb.controller else ""
         yield Warning(
             "no-controller",
@@ -171,6 +181,10 @@ def _controller(facts: Facts) -> Iterator[Warning]:
             f"the USB device controller {facts.usb.controller} is in use by {facts.holder}",
             f"end what serves {facts.holder}",
         )
+    if facts.obstacle is not None:
+        text = f"the PC is not shown the device: {facts.obstacle.message}"
+        hint = facts.obstacle.hint or "start it again; see what is wrong: mtp-appliance doctor"
+        yield Warning("not-shown", text, hint)
 
 
 def _failed(errors: Iterable[ApplianceError]) -> Iterator[Warning]:
@@ -191,11 +205,9 @@ def _storage(storage: StorageStatus) -> Iterator[Warning]:
             f"{storage.path} is gone, {storage.name} is empty for the PC",
             "bring its disk back, or take it out of the settings",
         )
-    if storage.read_only or not storage.capacity:
-        return
-    if storage.free < max(_LEAST, _LEAST_PART * storage.capacity):
+    if storage.fullness == "full":
         yield Warning("storage-full", f"{storage.name} is full", "delete something on the PC")
-    elif storage.free < _LITTLE_PART * storage.capacity:
+    elif storage.fullness:
         yield Warning(
             "storage-nearly-full", f"{storage.name} is nearly full", "make room before it is full"
         )
@@ -232,8 +244,17 @@ def _settings(facts: Facts) -> Iterator[Warning]:
     )
 
 
-def _clock(now: float) -> Iterator[Warning]:
-    if now < _SURELY_PAST:
+def is_clock_unset(now: float, installed: float) -> bool:
+    """Whether a clock is behind what has surely been: it begins at a date long ago.
+
+    That is systemd's own date where no clock runs on without power, so the program's counts: it was
+    put beside systemd later.
+    """
+    return now < max(_SURELY_PAST, installed)
+
+
+def _clock(facts: Facts) -> Iterator[Warning]:
+    if is_clock_unset(facts.now, facts.installed):
         yield Warning(
             "clock-not-set",
             "the clock has not been set, so files get wrong dates",

@@ -5,6 +5,7 @@ It looks four times a second, which costs next to nothing: at the status file's 
 that its writer holds, and at the directory of failures.
 """
 
+import itertools
 import logging
 import os
 import select
@@ -30,8 +31,9 @@ from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks.
+#: Seconds between two looks, and how many of them go by until the hardware is looked at.
 _OFTEN = 0.25
+_SELDOM = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,10 @@ def run(where: Where) -> None:
     with _signals() as signals:
         wiring: Wiring | None = _wiring(where)
         while wiring is not None:
+            reached = board.reachable(wiring, where.root)
             with _hardware(wiring, where) as player:
                 notify("READY=1")
-                wiring = _watch(where, wiring, player, signals)
+                wiring = _watch(where, wiring, reached, player, signals)
     notify("STOPPING=1")
 
 
@@ -86,13 +89,18 @@ def _hardware(wiring: Wiring, where: Where) -> Iterator[Player]:
         yield player
 
 
-def _watch(where: Where, wiring: Wiring, player: Player, signals: int) -> Wiring | None:
-    """Show what happens until the wiring is another, which is given, or until the end: None."""
+def _watch(
+    where: Where, wiring: Wiring, reached: tuple[str, ...], player: Player, signals: int
+) -> Wiring | None:
+    """Show what happens until the wiring is another, which is given, or until the end: None.
+
+    The same wiring is given where other hardware than what was `reached` can be had for it.
+    """
     watchdog = Watchdog()
     poll = select.poll()
     poll.register(signals, select.POLLIN)
     looks: object = None
-    while True:
+    for count in itertools.count(1):
         watchdog.beat()
         seen = _looks(where)
         if seen != looks:
@@ -106,6 +114,9 @@ def _watch(where: Where, wiring: Wiring, player: Player, signals: int) -> Wiring
                 new = _wiring(where)
             if new != wiring:
                 return new
+        elif count % _SELDOM == 0 and board.reachable(wiring, where.root) != reached:
+            return wiring
+    return None
 
 
 def _show(where: Where, player: Player) -> None:

@@ -111,7 +111,9 @@ def serve(options: Options, announce: Announce) -> None:
         if options.usb or options.functionfs is not None:
             usb = serve_usb(responder, options, settings, stack)
             watchdog.watch("the USB worker", lambda: usb.is_alive)
-            reporter.serves_usb(options.udc or settings.usb_controller)
+            alone = not (roads or settings.wifi_ptpip)
+            obstacle = (lambda: None) if binder is None else binder.lasting
+            reporter.serves_usb(options.udc or settings.usb_controller, obstacle, alone=alone)
             stop.call(usb.stop)
             lines.append("Ready over USB.")
         notify("READY=1")

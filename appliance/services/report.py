@@ -25,6 +25,7 @@ from appliance.values import replace
 
 #: Lines of each log, and bytes of one part; the beginning of a longer one is left out.
 _LINES, _MOST = 4000, 1 << 20
+_CONTROLLERS = Path("sys/class/udc")
 _MORE_UNITS = (
     *("mtp-appliance-apply.service", "mtp-appliance-web.service"),
     *("mtp-appliance-helper.service", "mtp-appliance-wifi.service"),
@@ -118,13 +119,18 @@ def _logs(machine: Machine) -> Iterator[tuple[str, str]]:
 
 def _gadget(machine: Machine) -> Iterator[str]:
     """Give each attribute of each gadget, and what the controllers say."""
-    for top in (GADGETS, Path("sys/class/udc")):
-        for folder, folders, files in os.walk(machine.at(top)):
-            folders.sort()
-            for name in sorted(files):
-                path = Path(folder, name).relative_to(machine.root)
-                text = machine.read(path)
-                yield f"{path}: {'(not readable)' if text is None else text[:200]}"
+    for folder, folders, files in os.walk(machine.at(GADGETS)):
+        folders.sort()
+        for name in sorted(files):
+            yield _attribute(machine, Path(folder, name).relative_to(machine.root))
+    for controller in machine.names(_CONTROLLERS):
+        for name in ("state", "current_speed", "function"):
+            yield _attribute(machine, _CONTROLLERS / controller / name)
+
+
+def _attribute(machine: Machine, path: Path) -> str:
+    text = machine.read(path)
+    return f"{path}: {'(not readable)' if text is None else text[:200]}"
 
 
 def _serials(machine: Machine) -> Iterator[str]:

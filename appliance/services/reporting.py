@@ -24,6 +24,7 @@ from appliance.services.concerns import (
     Facts,
     concerns,
     log_news,
+    read_date,
     read_failures,
     read_room,
     read_taken_back,
@@ -42,7 +43,7 @@ from appliance.storage.watch import Watch
 from appliance.values import dataclass, field, replace
 
 if TYPE_CHECKING:
-    from appliance.services.cable import CableState, CableWatch
+    from appliance.services.cable import CableState, CableWatch, Obstacle
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,7 @@ _START = 5.0
 _PATIENCE = 2.0
 _ALARM = select.POLLPRI | select.POLLERR
 _AWAY = {"ejected", "locked"}
-_OF_STORAGES = {
-    ChangeKind.STORAGE_ADDED,
-    ChangeKind.STORAGE_REMOVED,
-    ChangeKind.STORAGE_INFO,
-}
+_OF_STORAGES = {ChangeKind.STORAGE_ADDED, ChangeKind.STORAGE_REMOVED, ChangeKind.STORAGE_INFO}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +66,7 @@ class Told:
     from_good_copy: bool = False
     failed: Sequence[ApplianceError] = ()
     unreached: Sequence[ApplianceError] = ()
+    usb_alone: bool = False
 
 
 @dataclass(slots=True)
@@ -78,6 +76,7 @@ class Places:
     file: StatusFile | None
     failures: Path = field(default_factory=lambda: places.FAILURES)
     taken_back: Path = field(default_factory=lambda: places.TAKEN_BACK)
+    installed: Path = field(default_factory=lambda: places.RELEASE)
     root: Path = Path("/")
     state: Path | None = None
 
@@ -160,14 +159,14 @@ class Reporter:
         """Note where it cannot be served beside USB."""
         self._tell(unreached=tuple(errors))
 
-    def serves_usb(self, controller: str = "") -> None:
-        """Note that a cable is to be watched: the controller of that name, or the first."""
+    def serves_usb(self, controller: str, obstacle: "Obstacle", *, alone: bool) -> None:
+        """Watch a cable: the controller of that name, or the first; `alone`: no other road."""
         if self._is_useful:
             # Without USB it is not needed.
             from appliance.services.cable import CableWatch  # noqa: PLC0415
 
-            self._cable = CableWatch(controller, self._places.root)
-            self._wake()
+            self._cable = CableWatch(controller, self._places.root, obstacle)
+            self._tell(usb_alone=alone)
 
     def look(self) -> None:
         """Look whether anything has changed that tells nobody, such as a disk that is gone."""
@@ -260,6 +259,8 @@ class Reporter:
             trouble=self._shelves.trouble,
             state_free=read_room(self._places.state),
             taken_back=read_taken_back(self._places.taken_back),
+            usb_alone=told.usb_alone,
+            installed=read_date(self._places.installed),
             now=time.time(),
         )
         status = Status(
@@ -271,7 +272,7 @@ class Reporter:
             versions=self._versions,
         )
         if cable is not None:
-            facts = replace(facts, usb=cable.usb, holder=cable.holder)
+            facts = replace(facts, usb=cable.usb, holder=cable.holder, obstacle=cable.obstacle)
             status = replace(status, usb=cable.usb, page=told.page)
         return replace(status, warnings=concerns(facts))
 

@@ -16,6 +16,8 @@ Check = Callable[[Any], str]
 LAST_PIN = 27
 #: One label of a host name, as forms check it too.
 HOST_NAME = r"[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"
+#: Where the settings page answers: what mtp-appliance-web.socket lets in.
+REACHABLE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
 #: What WPA takes: 8 to 63 printable characters of ASCII, or the key itself in 64 digits.
 _PASSPHRASE = r"[ -~]{8,63}|[0-9A-Fa-f]{64}"
 #: Bytes of a Wi-Fi network's name (IEEE 802.11, 9.4.2.2).
@@ -98,7 +100,9 @@ def interface_address(value: str) -> str:
         return "is no ADDRESS/LENGTH with a length of 8 to 30, such as 10.55.0.1/29"
     if interface.ip in (interface.network.network_address, interface.network.broadcast_address):
         return "is the address of the network itself"
-    return "" if interface.is_private else "is not of a private network, such as 10.55.0.1/29"
+    if any(interface.network.subnet_of(ipaddress.IPv4Network(each)) for each in REACHABLE):
+        return ""
+    return "is not of a private network, such as 10.55.0.1/29"
 
 
 def pins(value: tuple[int, ...]) -> str:

@@ -72,6 +72,9 @@ def interpret(
         if key in flat:
             values[item.name] = _value(key, flat.pop(key), item, setting, findings)
     findings.warnings += [f"{key}: there is no such setting" for key in flat]
+    if values.get("button_pin") in values.get("leds_pins", ()):
+        pin = values.pop("button_pin")
+        findings.errors.append(f"button.pin: {pin} is the pin of an LED too")
     return Settings(**values, storages=storages), findings
 
 

@@ -49,12 +49,20 @@ def _parse(text: str, kind: Any) -> Any:
     if kind is bool:
         return _parse_bool(text)
     if kind is int:
-        return int(text, 0)
+        return _parse_int(text)
     if kind is str:
         return text
     (element, _) = get_args(kind)
     words = [word.strip() for word in text.strip("[]").split(",")]
     return tuple(_parse(word.strip("\"'"), element) for word in words if word)
+
+
+def _parse_int(text: str) -> int:
+    """Read a number, 0x1d6b too; and 030, which Python takes for a slip, as a person means it."""
+    try:
+        return int(text, 0)
+    except ValueError:
+        return int(text)
 
 
 def _parse_bool(text: str) -> bool:

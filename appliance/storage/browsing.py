@@ -20,8 +20,8 @@ from appliance.storage.scanning import scan
 from appliance.storage.volume import Volume
 from appliance.values import dataclass
 
-#: More names than this tell a person nothing.
-MOST = 1000
+#: More names than a thousand tell a person nothing; one more says that there are more.
+MOST = 1001
 
 
 @dataclass(frozen=True, slots=True)

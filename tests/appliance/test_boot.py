@@ -11,7 +11,7 @@ from tests.usb.host import Host
 pytestmark = pytest.mark.guest("appliance")
 
 DAEMONS = (units.RESPONDER, units.LEDS, units.WEB)
-#: What of overlay/etc/sysctl.d is in force.
+#: What of overlay/usr/lib/sysctl.d is in force.
 DIRTY = {"dirty_bytes": "16777216", "dirty_background_bytes": "4194304"}
 #: What a responder that is ready first must not wait for, directly or through others.
 LATE = {

@@ -129,4 +129,4 @@ def test_without_a_sandbox_the_same_comes_about() -> None:
 
 def test_the_page_is_told_which_start_this_is() -> None:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
-    assert f"MTP_APPLIANCE_BOOT={boot}" in units.show(units.WEB, "Environment").split()
+    assert f"MTP_APPLIANCE_BOOT_ID={boot}" in units.show(units.WEB, "Environment").split()

@@ -81,6 +81,10 @@ def test_the_share_is_the_responders_and_can_grow(disk: Disk) -> None:
     assert f"User: {os.getuid():5d}   Group: {os.getgid():5d}" in disk.ext4(4, "stat /")
     assert "Mode:  02775" in disk.ext4(4, "stat /")
     assert "lost+found" not in disk.ext4(4, "ls -l /")
+    # Where it is damaged, nothing more is written to it; the state is repaired at the next start.
+    behaviour = {n: disk.ext4(n, "stats -h").partition("Errors behavior:")[2] for n in (3, 4)}
+    assert behaviour[4].split("\n")[0].strip() == "Remount read-only"
+    assert behaviour[3].split("\n")[0].strip() == "Continue"
     blocks = disk.ext4(4, "stats -h").partition("Reserved GDT blocks:")[2].split()[0]
     # Each block of the table holds 64 groups of 128 MiB.
     assert (int(blocks) + 1) * 64 * 128 * MIB >= 1 << 40

@@ -12,6 +12,7 @@ import pytest
 from appliance.settings import examples
 from appliance.settings.passwords import verify_password
 from appliance.settings.schema import declared
+from appliance.settings.store import SettingsFile
 from tests.unit.test_cli import run
 
 
@@ -129,6 +130,25 @@ def test_a_bad_import_changes_nothing(file: Path, tmp_path: Path, text: str) -> 
     assert "Traceback" not in done.stderr
     assert file.read_text() == before
     assert call(file, "import", str(tmp_path / "none.toml"), "--yes").returncode == 1
+
+
+@pytest.mark.parametrize("damage", [b"days = 'thirty'", b"days = \xff", b"days = 30\n" * (1 << 15)])
+@pytest.mark.parametrize("verb", ["reset", "import", "undo"])
+def test_a_broken_file_is_mended(file: Path, tmp_path: Path, verb: str, damage: bytes) -> None:
+    saved, state = tmp_path / "saved.toml", tmp_path / "state"
+    saved.write_text(examples.shipped())
+    SettingsFile(file, state).read()
+    broken = file.read_bytes().replace(b"days = 30", damage)
+    file.write_bytes(broken)
+    more = {"import": [str(saved)], "undo": ["--state-dir", str(state)]}.get(verb, [])
+    done = call(file, verb, "--dry-run", *more)
+    assert (done.returncode, "has errors, and is replaced" in done.stderr) == (0, True), done.stderr
+    assert "nothing changes" not in done.stdout
+    assert file.read_bytes() == broken
+    assert call(file, verb, "--yes", *more).returncode == 0
+    checked = call(file, "check")
+    assert (checked.returncode, values(file)["trash.days"]) == (0, 30)
+    assert "nothing changes" in call(file, "set", "trash.days", "30").stdout
 
 
 def secret(file: Path, key: str) -> str:

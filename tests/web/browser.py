@@ -20,7 +20,7 @@ from appliance.services.page_server import PageServer
 from appliance.transports.ptpip_listen import Address
 from tests.unit.services.test_webd import turning
 from tests.unit.test_cli import address, serving
-from tests.web.appliance import PASSWORD, FakeAppliance
+from tests.web.appliance import HOST, PASSWORD, FakeAppliance
 from webui import create_app
 from webui.config import Config
 from webui.limits import body_limit
@@ -33,6 +33,8 @@ _without_scripts: WeakSet[Page] = WeakSet()
 _ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
+    # A name: for an address of this machine browsers take a connection to be a safe one.
+    f"--host-resolver-rules=MAP {HOST} 127.0.0.1",
 )
 
 

@@ -149,11 +149,25 @@ def test_log_out_ends_the_session_for_its_cookie_too(owner: Visitor) -> None:
     assert not is_in(owner)
 
 
-def test_cookie_is_strict(stranger: Visitor) -> None:
+def test_cookie_is_for_our_pages_and_links_to_them(stranger: Visitor) -> None:
     cookie = stranger.get("/login").headers["Set-Cookie"]
     words = cookie.split("; ")
-    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(words)
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(words)
     assert "Domain" not in cookie
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}],
+)
+def test_what_another_site_sends_takes_no_cookie_away(
+    stranger: Visitor, headers: dict[str, str]
+) -> None:
+    """Its form comes without our cookie; a new one in the answer would take the place of ours."""
+    for path in ("/login", "/logout", "/language", "/claim"):
+        answer = stranger.client.post(path, base_url=stranger.base, headers=headers)
+        assert answer.status_code == 400
+        assert "Set-Cookie" not in answer.headers
 
 
 def test_session_outlives_the_process_but_not_the_password(

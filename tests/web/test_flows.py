@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from appliance.errors import ApplianceError
 from tests.fakes.ptpip_client import PtpIpClient
 from tests.unit.mtp.test_monitor import object_info
-from tests.web.appliance import PASSWORD
+from tests.web.appliance import HOST, PASSWORD
 from tests.web.browser import (
     DESKTOP,
+    PATIENCE,
     PHONE,
     Site,
     complaints,
@@ -100,6 +101,40 @@ def test_a_setting_is_changed_and_undone(
         page.click("text=Change it")
         said(page, "as they were")
         assert page.input_value("#trash-days") == "30"
+
+
+def test_what_was_typed_is_still_there_on_the_way_back(
+    browser: Browser, tmp_path: Path, window: dict[str, Any]
+) -> None:
+    def fields() -> list[str]:
+        return [page.input_value(f"#{each}") for each in ("name", "trash-days", "log-level")]
+
+    typed = ["Kitchen", "7", "verbose"]
+    with site(tmp_path) as place, opened(browser, place.url, **window) as page:
+        log_in(page)
+        page.goto("/settings")
+        page.fill("#name", typed[0])
+        page.fill("#trash-days", typed[1])
+        page.select_option("#log-level", typed[2])
+        page.fill("#wifi-passphrase", "hush hush")
+        page.click("text=Show what changes")
+        page.go_back()
+        assert fields() == typed
+        page.fill("#wifi-passphrase", "hush hush")
+        page.click("text=Show what changes")
+        shoot(page, "review-with-a-way-back")
+        page.click("text=Change something else")
+        assert fields() == typed
+        assert complaints(page) == []
+        shoot(page, "settings-kept")
+        page.fill("#wifi-network", "Home ")
+        page.click("text=Show what changes")
+        expect(page.locator(".changes")).to_contain_text("“Home ”")
+        page.click("text=Change it")
+        said(page, "The settings are changed.")
+        secret = place.settings.with_suffix(".secrets") / "wifi.passphrase"
+        assert secret.read_text() == "hush hush\n"
+        assert 'network = "Home "' in place.settings.read_text()
 
 
 def test_bad_values_are_refused_on_both_sides(browser: Browser, tmp_path: Path) -> None:
@@ -290,6 +325,32 @@ def test_storages_are_looked_after(
         assert more.is_dir()
 
 
+def test_a_storage_s_name_is_refused_at_its_field(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    with site(tmp_path) as place, opened(browser, place.url, locale="de-DE") as page:
+        log_in(page)
+        page.goto("/storage")
+        assert page.get_attribute("#name", "maxlength") == "100"
+        page.fill("#path", str(tmp_path / "more"))
+        page.fill("#name", "Files")
+        page.locator("main button.primary").last.click()
+        expect(page.locator("#name-error")).to_contain_text("heißt schon ein anderer Speicher")
+        assert page.get_attribute("#name", "aria-invalid") == "true"
+        assert page.locator("#path-error").count() == 0
+        assert complaints(page) == []
+        shoot(page, "storage-name-refused")
+        for path, words in (
+            (str(place.share), "wird schon gezeigt"),
+            (str(tmp_path / "none"), "gibt es auf dem Gerät nicht"),
+            (str(place.share / "Notes.txt"), "Das ist kein Ordner."),
+        ):
+            page.fill("#path", path)
+            page.fill("#name", "Another")
+            page.locator("main button.primary").last.click()
+            expect(page.locator("#path-error")).to_contain_text(words)
+            assert "mkdir" not in page.inner_text("main")
+
+
 def test_log_comes_by_itself(browser: Browser, tmp_path: Path) -> None:
     with site(tmp_path) as place, opened(browser, place.url) as page:
         log_in(page)
@@ -424,6 +485,49 @@ def test_an_update_whose_sending_breaks_off(browser: Browser, tmp_path: Path) ->
         page.unroute("**/update/upload")
         page.click("#upload button")
         expect(page.locator("h1")).to_have_text("Install version 0.2.0?")
+
+
+ELSEWHERE = "http://elsewhere.example"
+FROM_ELSEWHERE = {
+    "link": '<a id="go" href="{0}/">look</a>',
+    "link to a page": '<a id="go" href="{0}/storage">look</a>',
+    "link to the login": '<a id="go" href="{0}/login">look</a>',
+    "redirect": '<a id="go" href="/redirect">look</a>',
+    "form": '<form method="post" action="{0}/logout"><button id="go">look</button></form>',
+    "form that asks": '<form action="{0}/login"><button id="go">look</button></form>',
+    "picture": '<img src="{0}/login"><a id="go" href="{0}/login">look</a>',
+    "frame": '<iframe src="{0}/login"></iframe><a id="go" href="{0}/help">look</a>',
+}
+
+
+@pytest.mark.parametrize("host", [HOST, "127.0.0.1"])
+def test_what_another_site_links_to_logs_nobody_out(
+    browser: Browser, tmp_path: Path, host: str
+) -> None:
+    with site(tmp_path) as place:
+        url = place.url.replace("127.0.0.1", host)
+        context = browser.new_context(base_url=url)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        log_in(page)
+        for name, text in FROM_ELSEWHERE.items():
+            other(context, url, text)
+            page.goto(f"{ELSEWHERE}/")
+            page.click("#go")
+            page.wait_for_url(f"{url}/**")
+            if "link" in name or name == "redirect":
+                expect(page.locator("header button"), name).to_have_text("Log out")
+            page.goto("/settings")
+            expect(page.locator("h1"), name).to_have_text("Settings")
+        context.close()
+
+
+def other(context: BrowserContext, url: str, text: str) -> None:
+    """Another site, with one page and a way from it."""
+    to_us = {"status": 302, "headers": {"Location": f"{url}/"}}
+    context.route(f"{ELSEWHERE}/redirect", lambda route: route.fulfill(**to_us))
+    body = f"<!doctype html>{text.format(url)}"
+    context.route(f"{ELSEWHERE}/", lambda route: route.fulfill(body=body, content_type="text/html"))
 
 
 def test_keyboard_alone_is_enough(browser: Browser, tmp_path: Path) -> None:

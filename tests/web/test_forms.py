@@ -10,9 +10,10 @@ import pytest
 
 from appliance.leds.patterns import Pattern
 from appliance.settings import checks
+from appliance.settings.planning import plan
 from appliance.settings.schema import Settings, declared
 from appliance.status import Cable, Direction, Status, StorageStatus, Transfer, Unsafe, Usb, Warning
-from tests.web.appliance import HOSTILE, FakeAppliance, Visitor
+from tests.web.appliance import CHANGE, HOSTILE, FakeAppliance, Visitor, visitor
 from webui import forms
 from webui.chart import HEIGHT, chart
 from webui.kept import Kept
@@ -150,9 +151,90 @@ def test_a_secret_that_was_typed_is_in_no_page_before_it_is_set(
     assert "wifi.passphrase" not in asked["values"]  # the responder is not to know it
     assert "wifi.passphrase" not in fake.asked("settings plan")[-1]["values"]
     assert fake.settings.read().settings.wifi_passphrase == "hush hush"
-    owner.post("/settings/change", **fields)  # once more, or after the process has ended
+    again = owner.post("/settings/change", **fields)  # once more, or after the process has ended
     assert len(fake.asked("settings set")) == 1
-    assert "Type it once more" in page(owner)
+    assert again.status_code == 422
+    assert "Type it once more" in again.text
+    assert Inputs(again.text).found["wifi.network"]["value"] == "home"
+
+
+ERRORS = {"changes": [], "errors": {"trash.days": "is no whole number"}}
+RIGHT: dict[str, Any] = {"changes": [], "errors": {}}
+
+
+def hidden(text: str) -> dict[str, str]:
+    return dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', text))
+
+
+def test_a_passphrase_outlives_what_is_wrong_elsewhere(owner: Visitor, fake: FakeAppliance) -> None:
+    fake.answers["settings plan"] = ERRORS
+    typed = {"wifi.network": "home", "wifi.passphrase": "hush hush", "trash.days": "x"}
+    for _ in range(2):  # wrong once more, and the field of the passphrase left empty
+        wrong = owner.post("/settings", **typed)
+        assert (wrong.status_code, "hush" in wrong.text) == (422, False)
+        assert "What you have typed is kept." in wrong.text
+        typed |= {"wifi.passphrase": "", "kept": hidden(wrong.text)["kept"]}
+    fake.answers["settings plan"] = RIGHT
+    review = owner.post("/settings", **typed)
+    assert "(set)" in review.text
+    owner.post("/settings/change", **hidden(review.text))
+    assert fake.asked("secret set") == [{"key": "wifi.passphrase", "value": "hush hush"}]
+
+
+@pytest.mark.parametrize(
+    ("then", "asked"),
+    [
+        ({"wifi.passphrase": "another one"}, [{"key": "wifi.passphrase", "value": "another one"}]),
+        ({"wifi.passphrase": "", "wifi.passphrase:none": "yes"}, []),  # as there is none
+    ],
+)
+def test_what_is_typed_later_counts_more_than_what_is_kept(
+    owner: Visitor, fake: FakeAppliance, then: dict[str, str], asked: list[dict[str, str]]
+) -> None:
+    fake.answers["settings plan"] = ERRORS
+    wrong = owner.post("/settings", **{"wifi.passphrase": "hush hush"})
+    fake.answers["settings plan"] = CHANGED
+    review = owner.post("/settings", kept=hidden(wrong.text)["kept"], **then)
+    owner.post("/settings/change", **hidden(review.text))
+    assert [each for each in fake.asked("secret set") if each["value"]] == asked
+
+
+CHANGED = {"changes": [CHANGE], "errors": {}}
+
+
+def test_a_passphrase_that_is_known_no_more_is_asked_for_at_its_field(owner: Visitor) -> None:
+    typed = {"wifi.network": "home", "kept": "a word of before"}
+    for path in ("/settings", "/settings/again"):
+        answer = owner.post(path, **typed).text
+        assert "Type it once more" in answer
+        assert Inputs(answer).found["wifi.network"]["value"] == "home"
+        assert Inputs(answer).found["wifi.passphrase"]["aria-invalid"] == "true"
+
+
+def test_something_else_is_changed_besides(owner: Visitor, fake: FakeAppliance) -> None:
+    fake.settings.set({"wifi.passphrase": "old and long"})
+    typed = {"name": "Kitchen", "leds.pwm": "", "wifi.passphrase": "hush hush"}
+    review = owner.post("/settings", **typed)
+    assert 'formaction="/settings/again"' in review.text
+    form = owner.post("/settings/again", **hidden(review.text)).text
+    found = Inputs(form).found
+    assert (found["name"]["value"], "checked" in found["leds.pwm"]) == ("Kitchen", False)
+    assert ("hush" in form, "What you have typed is kept." in form) == (False, True)
+    review = owner.post("/settings", name="Kitchen", kept=hidden(form)["kept"])
+    owner.post("/settings/change", **hidden(review.text))
+    assert fake.asked("secret set")[-1]["value"] == "hush hush"
+    review = owner.post("/settings", **{"wifi.passphrase:none": "yes"})
+    form = owner.post("/settings/again", **hidden(review.text)).text
+    assert "checked" in Inputs(form).found["wifi.passphrase:none"]
+
+
+def test_spaces_of_a_network_s_name_are_its_own(owner: Visitor, fake: FakeAppliance) -> None:
+    fake.settings.set({"wifi.network": "Home "})
+    assert Inputs(page(owner)).found["wifi.network"]["value"] == "Home "
+    owner.post("/settings", **{"wifi.network": "Home ", "trash.days": "7"})
+    assert "wifi.network" not in fake.asked("settings plan")[-1]["values"]
+    owner.post("/settings", **{"wifi.network": " Home"})
+    assert fake.asked("settings plan")[-1]["values"]["wifi.network"] == " Home"
 
 
 def test_secrets_that_nobody_sets_are_forgotten() -> None:
@@ -178,8 +260,9 @@ def test_errors_stand_at_their_fields_in_words(owner: Visitor, fake: FakeApplian
     [
         ({"key": "trash.days"}, "How long"),
         ({"key": "storages[/a]"}, "Storage /a"),
-        ({"key": "storages[/a].read_only"}, "Storage /a: read_only"),
-        ({"key": "storages[/a[b].x].name"}, "Storage /a[b].x: name"),
+        ({"key": "storages[/a].read_only"}, "Storage /a: Read-only"),
+        ({"key": "storages[/a[b].x].name"}, "Storage /a[b].x: Name"),
+        ({"key": "storages[/a].hidden_files"}, "Storage /a: Hidden files"),
     ],
 )
 def test_changes_have_names(owner: Visitor, change: dict[str, Any], words: str) -> None:
@@ -190,11 +273,62 @@ def test_changes_have_names(owner: Visitor, change: dict[str, Any], words: str) 
 @pytest.mark.parametrize(
     ("value", "words"),
     [(True, "yes"), (None, "(nothing)"), ("", "(nothing)"), ([17, 27], "17, 27"), (7, "7"),
-     ("(set)", "(set)"), ([], "(nothing)"), (False, "no"), (0, "0")],
+     ("(set)", "(set)"), ([], "(nothing)"), (False, "no"), (0, "0"), ("Home ", "“Home ”")],
 )  # fmt: skip
 def test_values_have_words(owner: Visitor, value: object, words: str) -> None:
     with owner.client.application.test_request_context():
         assert forms.value_of(value) == words
+
+
+def test_what_changes_is_shown_as_it_was_typed(owner: Visitor, fake: FakeAppliance) -> None:
+    fake.answers["settings plan"] = plan(Settings(), {"usb.vendor_id": "0x1d6c"})
+    review = owner.post("/settings", **{"usb.vendor_id": "0x1d6c"}).text
+    assert ("<del>0x1d6b</del>" in review, "<ins>0x1d6c</ins>" in review) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("values", "bad"),
+    [
+        ({"trash.days": "030", "leds.pins": "04,17", "usb.vendor_id": "0x1D6C"}, set()),
+        ({"trash.days": "0x", "leds.pins": "4,x", "button.pin": "1 7"}, {"trash.days", "leds.pins",
+                                                                        "button.pin"}),
+    ],
+)  # fmt: skip
+def test_numbers_may_begin_with_zeros(values: dict[str, str], bad: set[str]) -> None:
+    planned = plan(Settings(), values)
+    assert set(planned["errors"]) == bad
+    if not bad:
+        after = {each["key"]: each["after"] for each in planned["changes"]}
+        assert after == {"leds.pins": (4, 17), "usb.vendor_id": 0x1D6C}
+
+
+@pytest.mark.parametrize(
+    ("helper", "words"),
+    [
+        (True, "at once; the service starts anew, and what is moving breaks off"),
+        (False, "when the service starts anew"),
+    ],
+)
+def test_when_it_takes_effect_is_told_as_it_will_be(
+    fake: FakeAppliance, helper: bool, words: str
+) -> None:
+    """An appliance starts the service anew by itself, at once; a person's machine does not."""
+    fake.claim()
+    who = visitor(fake, helper=helper)
+    who.log_in()
+    fake.answers["settings plan"] = plan(Settings(), {"wifi.ptpip": "true"})
+    for text in (who.get("/settings").text, who.post("/settings", **{"wifi.ptpip": "true"}).text):
+        assert words in text
+        assert ("breaks off" in text) is helper
+
+
+@pytest.mark.parametrize(("function", "said"), [("none", True), ("ecm", False)])
+def test_who_takes_the_network_away_is_told_that_the_page_goes(
+    owner: Visitor, fake: FakeAppliance, function: str, said: bool
+) -> None:
+    fake.answers["settings plan"] = plan(Settings(), {"network.function": function})
+    review = owner.post("/settings", **{"network.function": function}).text
+    assert ("This page goes with the network" in review) is said
 
 
 def test_defaults_read_back_as_they_are() -> None:
@@ -270,6 +404,18 @@ STATUSES = {
         "95 % used: make room",
     ),
 }
+
+
+def test_there_is_no_call_for_room_where_nobody_is_warned(
+    owner: Visitor, fake: FakeAppliance
+) -> None:
+    large, film = 2 * 10**12, 10**11
+    storages = (
+        StorageStatus("Large", "/srv/a", "in", False, film, large),
+        StorageStatus("Film", "/srv/b", "in", True, 0, film),
+    )
+    fake.show(Status(ready=True, storages=storages))
+    assert "make room" not in owner.get("/live").text
 
 
 @pytest.mark.parametrize("name", STATUSES)

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from appliance.errors import ApplianceError
 from appliance.settings.planning import plan
+from appliance.settings.secret_files import SECRETS
 from webui import forms
 from webui.complaints import translate
 from webui.failures import complain, done, failed
@@ -31,11 +32,15 @@ def index() -> str:
 def review() -> Any:
     """Show what would be different, and when it takes effect; nothing is changed yet."""
     given = forms.read(request.form)
+    kept = _kept.given(request.form)
     secret, plain = forms.parted(forms.changed(machine().settings, given))
+    secret |= {key: text for key, text in (kept or {}).items() if key not in given}
     planned = machine().ask("settings plan", values=plain), plan(machine().settings, secret)
     errors = {key: translate(text) for each in planned for key, text in each["errors"].items()}
+    if kept is None and not secret:
+        errors |= _forgotten()
     if errors:
-        return _form(given, errors), 422
+        return _form(given, errors, secret), 422
     changes = [change for each in planned for change in each["changes"]]
     if not changes:
         complain(gettext("Nothing is different."))
@@ -45,20 +50,25 @@ def review() -> Any:
         changes=changes,
         action=url_for("settings.change"),
         fields=plain | _kept.fields(secret),
+        again=url_for("settings.again"),
         back=url_for("settings.index"),
     )
 
 
+@page.post("/again")
+def again() -> Any:
+    """Show the form as it was sent, to change something else besides."""
+    kept = _kept.given(request.form)
+    return _form(_shown(), _forgotten() if kept is None else {}, kept or {})
+
+
 @page.post("/change")
-def change() -> Response:
+def change() -> Any:
     """Change what was shown."""
-    secret, plain = forms.parted(
-        {key: request.form[key] for key, _, _ in forms.editable() if key in request.form}
-    )
+    secret, plain = forms.parted(_shown())
     kept = _kept.given(request.form)
     if kept is None:
-        complain(gettext("The passphrase is not known any more. Type it once more."))
-        return redirect(url_for("settings.index"), 303)
+        return _form(plain, _forgotten(), secret), 422
     machine().set_secrets({**secret, **kept})
     if plain:
         machine().ask("settings set", values=plain)
@@ -77,6 +87,7 @@ def show_undo() -> Any:
     return render_template(
         "review.html",
         changes=changes,
+        mends=machine().has_broken_settings,
         action=url_for("settings.undo"),
         fields={},
         back=url_for("settings.index"),
@@ -91,11 +102,29 @@ def undo() -> Response:
     return redirect(url_for("settings.index"), 303)
 
 
-def _form(given: Mapping[str, str], errors: Mapping[str, str]) -> str:
+def _shown() -> dict[str, str]:
+    """Take over what the page of the changes has in it."""
+    return {key: request.form[key] for key, _, _ in forms.editable() if key in request.form}
+
+
+def _forgotten() -> dict[str, str]:
+    """Say at its field that a secret has to be typed anew: the page's process had ended."""
+    text = gettext("The passphrase is not known any more. Type it once more.")
+    return {key: text for key, _, _ in forms.editable() if key in SECRETS}
+
+
+def _form(
+    given: Mapping[str, str], errors: Mapping[str, str], secret: Mapping[str, str] | None = None
+) -> str:
+    """Show the form; of secrets that were typed and are good only that they are kept."""
+    good = {key: text for key, text in (secret or {}).items() if key not in errors}
     reading = machine().reading
     return render_template(
         "settings.html",
         groups=list(forms.groups(reading.settings, given, errors)),
+        kept={key for key, text in good.items() if text},
+        let_go={key for key, text in good.items() if not text},
+        fields=_kept.fields({key: text for key, text in good.items() if text}),
         errors=errors,
         findings=reading.findings,
     )

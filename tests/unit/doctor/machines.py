@@ -33,9 +33,12 @@ class MadeUp:
         self.write(f"{gadget}/functions/ncm.usb0/host_addr", "02:11:22:33:44:55")
         for function in ("ffs.mtp", "ncm.usb0"):
             (root / gadget / "configs/c.1" / function).mkdir(parents=True)
-        self.write(f"sys/class/udc/{UDC}/state", "configured")
-        self.write(f"sys/class/udc/{UDC}/current_speed", "high-speed")
-        self.write(f"sys/class/udc/{UDC}/function", "")
+        device = f"sys/devices/platform/soc/{UDC}/udc/{UDC}"
+        self.write(f"{device}/state", "configured")
+        self.write(f"{device}/current_speed", "high-speed")
+        self.write(f"{device}/function", "")
+        (root / "sys/class/udc").mkdir(parents=True)
+        (root / "sys/class/udc" / UDC).symlink_to(root / device)
         self.mounts = [
             "/dev/mmcblk0p2 / ext4 ro 0 0",
             "/dev/mmcblk0p3 /srv ext4 rw 0 0",

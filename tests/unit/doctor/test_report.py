@@ -16,7 +16,7 @@ from appliance.errors import ApplianceError
 from appliance.services.report import make_report, write_report
 from appliance.settings.passwords import hash_password
 from appliance.status import Status, Transfer
-from tests.unit.doctor.machines import SERIAL, MadeUp
+from tests.unit.doctor.machines import SERIAL, UDC, MadeUp
 from tests.unit.test_cli import run
 
 PLANTED = "Holiday in Rome.jpg"
@@ -51,7 +51,9 @@ def test_what_is_in_it(made_up: MadeUp) -> None:
     assert "/srv/share" in parts["settings.toml"]
     assert "new high-speed USB device" in parts["logs/kernel.txt"]
     assert "serial" in parts["logs/mtp-appliance.service.txt"]
-    assert "sys/class/udc" in parts["gadget.txt"]
+    gadget = parts["gadget.txt"].splitlines()
+    assert f"sys/class/udc/{UDC}/state: configured" in gadget
+    assert f"sys/class/udc/{UDC}/current_speed: high-speed" in gadget
     assert "functionfs" in parts["mounts.txt"]
     assert "doctor" in parts["README.txt"]
     assert '"grade": "good"' in parts["doctor.json"]

@@ -165,3 +165,27 @@ def test_no_button(factory: MockFactory) -> None:
     assert board.button(Wiring(), 1, nothing, nothing, nothing) is None
     with gpiozero.LED(4):
         assert board.button(Wiring(button=4), 1, nothing, nothing, nothing) is None
+
+
+@pytest.mark.parametrize(
+    ("wiring", "expected"),
+    [
+        (Wiring(), ("ACT", "mmc0::")),
+        (Wiring(board=False), ()),
+        (Wiring((17,), board=False), ("gpiochip0", "gpiochip4")),
+        (Wiring(button=23), ("ACT", "mmc0::", "gpiochip0", "gpiochip4")),
+    ],
+)
+def test_what_can_be_reached(tmp_path: Path, wiring: Wiring, expected: tuple[str, ...]) -> None:
+    """Of an LED both files have to be there; the kernel makes and udev allows them one by one."""
+    for name in ("mmc0::/brightness", "mmc0::/trigger", "ACT/brightness", "ACT/trigger"):
+        file = tmp_path / "sys/class/leds" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (tmp_path / "sys/class/leds/led0").mkdir()
+    (tmp_path / "sys/class/leds/led0/brightness").touch()
+    assert board.reachable(Wiring((1,)), tmp_path) == ("ACT", "mmc0::")
+    (tmp_path / "dev").mkdir()
+    for name in ("gpiochip4", "gpiochip0", "gpiomem"):
+        (tmp_path / "dev" / name).touch()
+    assert board.reachable(wiring, tmp_path) == expected

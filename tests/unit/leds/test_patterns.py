@@ -68,6 +68,9 @@ def test_each_has_words_of_its_own() -> None:
         (Status(ready=True, usb=USB, warnings=(Warning("storage-full"),)), (), Pattern.ERROR),
         (Status(ready=True, usb=USB, warnings=(Warning("settings-errors"),)), (), Pattern.ERROR),
         (Status(ready=True, usb=USB, warnings=(Warning("clock-not-set"),)), (), Pattern.CONNECTED),
+        (Status(ready=True, warnings=(Warning("no-controller"),)), (), Pattern.ERROR),
+        (Status(ready=True, warnings=(Warning("not-shown"),)), (), Pattern.ERROR),
+        (Status(ready=True, usb=Usb("", Cable.NO_CONTROLLER)), (), Pattern.WAITING),
     ],
 )
 def test_the_right_one(status: Status | None, failures: tuple[str, ...], expected: Pattern) -> None:
@@ -83,7 +86,8 @@ def test_who_unplugs_while_it_is_not_safe_was_told() -> None:
             warnings=(Warning("storage-full"),),
             **changed,
         )
-        assert select(status) in (Pattern.TRANSFERRING, Pattern.UNSAFE)
+        for failures in ((), ("card-settings",), ("mtp-appliance-web.service",)):
+            assert select(status, failures) in (Pattern.TRANSFERRING, Pattern.UNSAFE)
 
 
 @given(

@@ -2,6 +2,7 @@
 """The service of the lights as a process, and what the button asks the responder for."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,17 +37,24 @@ class Rig:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.act = root / "sys/class/leds/ACT"
-        self.act.mkdir(parents=True)
-        (self.act / "trigger").write_text("[mmc0] none")
-        (self.act / "brightness").write_text("0")
-        (self.act / "max_brightness").write_text("1")
+        self.act = self.add_led("ACT")
         self.settings = root / "settings.toml"
         self.settings.write_text("")
         self.status = root / "run/status.json"
         self.failures = root / "failures"
         self.failures.mkdir()
         self.log = root / "log"
+
+    def add_led(self, name: str) -> Path:
+        """Have an LED, all of it at once."""
+        made = self.root / "made"
+        made.mkdir(parents=True)
+        (made / "trigger").write_text("[mmc0] none")
+        (made / "brightness").write_text("0")
+        (made / "max_brightness").write_text("1")
+        led = self.root / "sys/class/leds" / name
+        led.parent.mkdir(parents=True, exist_ok=True)
+        return made.rename(led)
 
     @contextmanager
     def service(self) -> Iterator["subprocess.Popen[bytes]"]:
@@ -96,6 +104,22 @@ def test_it_shows_what_happens(rig: Rig) -> None:
         assert process.poll() is None
     assert (rig.act / "trigger").read_text() == "mmc0"
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("before", [(), ("mmc0::",)])
+def test_an_led_that_comes_after_the_service(rig: Rig, before: tuple[str, ...]) -> None:
+    """The board's own one also takes the place of another, which stands in for it."""
+    shutil.rmtree(rig.act)
+    others = [rig.add_led(name) for name in before]
+    with rig.service() as process:
+        wait_until(lambda: rig.shown() == "starting")
+        wait_until(lambda: all((each / "trigger").read_text() == "none" for each in others))
+        rig.add_led("ACT")
+        wait_until(lambda: (rig.act / "trigger").read_text() == "none")
+        wait_until(lambda: (rig.act / "brightness").read_text() == "1\n")
+        assert [(each / "trigger").read_text() for each in others] == ["mmc0"] * len(others)
+        assert process.poll() is None
+    assert rig.log.read_text().count("this board has none of its own") == (not before)
 
 
 def test_settings_take_effect_while_it_runs(rig: Rig) -> None:

@@ -127,3 +127,21 @@ def test_a_gadget_that_is_not_there_yet(tmp_path: Path) -> None:
         wait_until(lambda: "mine cannot use a.usb" in binder.obstacle.text)
         fake.add_gadget("mine")
         wait_until(lambda: bound(fake) == "a.usb")
+
+
+def test_what_stays_in_the_way_is_told_of(fake: FakeSys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends by itself, as a gadget that is just made anew, is not."""
+
+    def refuse(gadget: Gadget, name: str, root: Path) -> None:
+        raise ApplianceError("it cannot be")
+
+    monkeypatch.setattr(udc, "bind", refuse)
+    fake.add_controller("a.usb")
+    with Binder("mine", root=fake.root) as binder:
+        assert binder.lasting() is None
+        wait_until(lambda: bool(binder.obstacle.text))
+        assert binder.lasting() is None
+        monkeypatch.setattr(binding, "_LONG", 0.0)
+        found = binder.lasting()
+        assert found is not None
+        assert (found.message, "make the gadget anew" in found.hint) == ("it cannot be", True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.errors import ApplianceError
 from appliance.mtp.monitor import Road
 from appliance.services.cable import CableWatch
 from appliance.status import Cable, Usb
@@ -98,4 +99,20 @@ def test_our_own_gadget_is_bound_before_anybody_tells(tmp_path: Path) -> None:
     watch = CableWatch(root=tmp_path)
     found = watch.look(Road.HIDDEN)
     assert (found.usb.cable, found.holder) == (Cable.DETACHED, "")
+    watch.close()
+
+
+@pytest.mark.parametrize(
+    ("road", "holder", "is_told"),
+    [(Road.HIDDEN, "", True), (Road.HIDDEN, "other", False), (Road.SHOWN, "", False)],
+)
+def test_what_keeps_it_from_being_shown(
+    tmp_path: Path, road: Road, holder: str, is_told: bool
+) -> None:
+    controller(tmp_path, "dwc2", "not attached")
+    if holder:
+        gadget(tmp_path, holder, "dwc2")
+    obstacle = ApplianceError("it cannot be")
+    watch = CableWatch(root=tmp_path, obstacle=lambda: obstacle)
+    assert watch.look(road).obstacle is (obstacle if is_told else None)
     watch.close()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a person is warned of."""
 
+import os
 import re
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from appliance.services.concerns import (
     Facts,
     concerns,
     log_news,
+    read_date,
     read_failures,
     read_room,
     read_taken_back,
 )
 from appliance.status import Cable, StorageStatus, Usb, Warning
 
-NOW = 1_800_000_000.0
+NOW, MAY_2025 = 1_800_000_000.0, 1_746_057_600.0
 MIB, GIB = 1 << 20, 1 << 30
 
 
@@ -31,7 +33,14 @@ def storage(free: int, capacity: int, *, read_only: bool = False, state: str = "
     [
         (storage(10 * GIB, 32 * GIB), "", ()),
         (storage(3 * GIB, 32 * GIB), "storage-nearly-full", ("Card",)),
-        (storage(300 * MIB, 32 * GIB), "storage-full", ("Card",)),
+        (storage(250 * MIB, 32 * GIB), "storage-full", ("Card",)),
+        (storage(300 * MIB, 32 * GIB), "storage-nearly-full", ()),
+        (storage(19 * GIB, 2000 * GIB), "", ()),
+        (storage(5 * GIB, 480 * GIB), "", ()),
+        (storage(3 * GIB, 2000 * GIB), "storage-nearly-full", ()),
+        (storage(250 * MIB, 2000 * GIB), "storage-full", ()),
+        (storage(70 * MIB, 8 * GIB), "storage-full", ()),
+        (storage(700 * MIB, 8 * GIB), "storage-nearly-full", ()),
         (storage(15 * MIB, 128 * MIB), "storage-full", ()),
         (storage(17 * MIB, 128 * MIB), "", ()),
         (storage(0, 32 * GIB, read_only=True), "", ()),
@@ -49,7 +58,9 @@ def storage(free: int, capacity: int, *, read_only: bool = False, state: str = "
         ),
         (Facts(settings_errors=["a: bad", "b"], now=NOW), "settings-errors", ("a: bad", "1 more")),
         (Facts(usb=Usb("x", Cable.NO_CONTROLLER), now=NOW), "no-controller", ("controller x",)),
+        (Facts(usb=Usb("", Cable.NO_CONTROLLER), usb_alone=False, now=NOW), "", ()),
         (Facts(usb=Usb("x"), holder="g", now=NOW), "controller-taken", ("x", "by g")),
+        (Facts(obstacle=ApplianceError("it is not taken"), now=NOW), "not-shown", ("not taken",)),
         (Facts(failures=[("a.service", "why")], now=NOW), "unit-failed", ("a.service", "why")),
         (Facts(failures=[("card-share", "no files | mend it")], now=NOW), "card", ("no files",)),
         (Facts(failures=[("a.service", "")], now=NOW), "unit-failed", ("a.service has failed",)),
@@ -59,6 +70,8 @@ def storage(free: int, capacity: int, *, read_only: bool = False, state: str = "
         (Facts(state_free=60_000, now=NOW), "state-full", ()),
         (Facts(state_free=70_000, now=NOW), "", ()),
         (Facts(now=60.0), "clock-not-set", ()),
+        (Facts(now=MAY_2025, installed=NOW), "clock-not-set", ()),  # where systemd begins
+        (Facts(now=MAY_2025, installed=MAY_2025 - 1), "", ()),
     ],
 )
 def test_warnings(facts: Facts, code: str, words: tuple[str, ...]) -> None:
@@ -74,6 +87,13 @@ def test_every_code_is_in_the_table() -> None:
     told = set(re.findall(r'Warning\(\s*"([a-z-]+)"', source))
     table = {line.split("`")[1] for line in (module.__doc__ or "").splitlines() if "| `" in line}
     assert told == table
+
+
+def test_how_old_the_installation_is(tmp_path: Path) -> None:
+    assert read_date(tmp_path / "release") == 0
+    (tmp_path / "release").touch()
+    os.utime(tmp_path / "release", (NOW, NOW))
+    assert read_date(tmp_path / "release") == NOW
 
 
 def test_what_was_taken_back(tmp_path: Path) -> None:

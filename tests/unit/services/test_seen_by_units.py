@@ -43,9 +43,8 @@ def test_the_same_as_without_a_sandbox(unit: str, code: str) -> None:
 
 def test_the_boots_name_comes_from_the_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own sandbox shows it nothing in /proc but processes."""
-    assert (
-        "\nEnvironment=MTP_APPLIANCE_BOOT=%b\n" in (UNITS / "mtp-appliance-web.service").read_text()
-    )
+    unit = (UNITS / "mtp-appliance-web.service").read_text()
+    assert "\nEnvironment=MTP_APPLIANCE_BOOT_ID=%b\n" in unit
     assert boot() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    monkeypatch.setenv("MTP_APPLIANCE_BOOT", "this one")
+    monkeypatch.setenv("MTP_APPLIANCE_BOOT_ID", "this one")
     assert boot() == "this one"

@@ -39,7 +39,7 @@ SETTINGS = st.builds(
     leds_pins=st.sets(st.integers(0, 27)).map(tuple),
     button_pin=st.integers(-1, 27),
     storages=STORAGES.map(tuple),
-)
+).filter(lambda settings: settings.button_pin not in settings.leds_pins)
 
 
 def test_what_is_shipped_is_what_is_declared() -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.settings.checks import REACHABLE
 from appliance.settings.interpretation import interpret
 from appliance.settings.schema import Settings, StorageSetting, declared
+from tests.unit.test_cli import ROOT
 
 GOOD = """
 version = 1
@@ -81,6 +83,14 @@ def test_nothing_said_is_the_defaults() -> None:
         ("[wifi]\npassphrase = 'schlüssel'", "wifi.passphrase: the value is not 8 to 63"),
         ('[wifi]\npassphrase = "a line\\nand one"', "wifi.passphrase: the value is not 8 to 63"),
         ("[wifi]\ncountry = 'de'", "wifi.country: 'de' is not the two capital letters"),
+        *(
+            (f"[network]\naddress = '{each}'", "is not of a private network")
+            for each in (
+                *("198.18.0.1/24", "203.0.113.1/24", "240.0.0.1/24", "127.0.0.2/8", "8.8.8.1/24"),
+                *("100.64.0.1/24", "172.16.0.1/8", "192.168.0.1/15"),
+            )
+        ),
+        ("leds.pins = [18]\nbutton.pin = 18", "button.pin: 18 is the pin of an LED too"),
         ("storages = 1", "storages: write each as a table"),
         ("storages = ['/srv']", "storages: write each as a table"),
         ("[[storages]]", "storages[1].path: is missing"),
@@ -93,6 +103,29 @@ def test_errors_name_the_key(document: str, complaint: str) -> None:
     _, findings = interpret(tomllib.loads(document))
     assert len(findings.errors) == 1, findings.errors
     assert complaint in findings.errors[0]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *(
+            f"network.address = '{each}'"
+            for each in ("10.0.0.1/8", "172.31.0.1/29", "192.168.7.1/24", "169.254.3.1/16", "")
+        ),
+        "leds.pins = [18]\nbutton.pin = 23",
+        "leds.pins = []\nbutton.pin = -1",
+    ],
+)
+def test_what_will_do(document: str) -> None:
+    _, findings = interpret(tomllib.loads(document))
+    assert (findings.errors, findings.warnings) == ([], [])
+
+
+def test_an_address_is_taken_where_the_page_lets_in_from_there() -> None:
+    socket = (ROOT / "overlay/usr/lib/systemd/system/mtp-appliance-web.socket").read_text()
+    (line,) = (each for each in socket.splitlines() if each.startswith("IPAddressAllow="))
+    told = line.partition("=")[2].replace("link-local", "169.254.0.0/16").split()
+    assert {each for each in told if ":" not in each} == set(REACHABLE)
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,9 @@ class Machine:
     def choice(self) -> Choice:
         return choices.read(self.versions, RELEASE)
 
-    def run(self, verb: str) -> str:
-        environment = {"MTP_APPLIANCE_ROOT": str(self.root), "STEADY": "1", "PATIENCE": "2"}
+    def run(self, verb: str, *, patience: int = 60) -> str:
+        environment = {"MTP_APPLIANCE_ROOT": str(self.root), "STEADY": "1"}
+        environment["PATIENCE"] = str(patience)
         path = f"{self.root}/bin:{os.environ['PATH']}"
         done = subprocess.run(
             ["sh", SCRIPT, verb],
@@ -207,14 +208,43 @@ def test_what_stays_up_is_confirmed(machine: Machine) -> None:
     assert not (machine.root / "asked").exists()
 
 
-def broken(machine: Machine, services: str) -> Choice:
+def broken(machine: Machine, services: str, *, patience: int = 2) -> Choice:
     machine.choose(Choice(OLD, RELEASE).on_trial(NEW, RELEASE))
     assert machine.start() == NEW
     (machine.root / "services").write_text(services)
-    machine.run("watch")
+    machine.run("watch", patience=patience)
     assert (machine.root / "asked").read_text() == "--no-block restart mtp-appliance.target\n"
     assert machine.start() == OLD
     return machine.choice()
+
+
+def controller(machine: Machine, *, function: str = "", bound: str | None = "") -> None:
+    """Have a controller, and the gadget bound to one or to none."""
+    there = machine.root / "sys/class/udc/20980000.usb"
+    there.mkdir(parents=True)
+    (there / "function").write_text(f"{function}\n" if function else "")
+    if bound is not None:
+        gadget = machine.root / "sys/kernel/config/usb_gadget/mtp-appliance"
+        gadget.mkdir(parents=True)
+        (gadget / "UDC").write_text(f"{bound}\n")
+
+
+@pytest.mark.parametrize("bound", ["", None])
+def test_what_the_pc_is_not_shown_is_taken_back(bound: str | None, machine: Machine) -> None:
+    """The services are up, but the kernel has refused the gadget, or there is none."""
+    controller(machine, bound=bound)
+    assert "not shown to the PC within 2 seconds" in broken(machine, UP).why
+
+
+@pytest.mark.parametrize(
+    ("function", "bound"), [("mtp-appliance", "20980000.usb"), ("g_ether", ""), ("", "other.usb")]
+)
+def test_what_the_pc_is_shown_is_confirmed(function: str, bound: str, machine: Machine) -> None:
+    """So is what a foreign gadget keeps away from the controller."""
+    controller(machine, function=function, bound=bound)
+    machine.choose(Choice(OLD, RELEASE).on_trial(NEW, RELEASE))
+    machine.start()
+    assert "is good" in machine.run("watch")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +265,7 @@ def test_what_does_not_come_up_is_taken_back(services: str, why: str, machine: M
 
 def test_without_its_page_it_is_taken_back(machine: Machine) -> None:
     (machine.root / "page-socket").touch()
-    assert "page does not start" in broken(machine, UP).why
+    assert "page does not start" in broken(machine, UP, patience=60).why
 
 
 def test_with_its_page_it_is_confirmed(machine: Machine) -> None:
