@@ -15,12 +15,15 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import ApplianceError
+from appliance.mtp.ports import Change, ChangeKind
 from appliance.mtp.responder import Responder
 from appliance.storage.upload import StagedUpload
+from appliance.transports.event_queue import MOST
 from appliance.transports.ptpip_listen import Address
 from appliance.transports.usbredir import MAX_GUESTS, UsbRedirServer
 from appliance.transports.usbredir_places import Place
 from tests.fakes import usbredir_guest as fake
+from tests.fakes.client import Heard
 from tests.fakes.device import responder_for
 from tests.fakes.usbredir_guest import Guest, RedirectedClient, dial, serving
 
@@ -399,6 +402,23 @@ def test_a_flood_of_events_comes_no_faster_than_a_guest_can_keep_them(
     for _ in range(1100):
         assert client.event().code == 0x4008
     assert time.monotonic() - begun > 0.2  # a hundred were too many at once
+
+
+@pytest.mark.parametrize("many", [5000, MOST + 1])
+def test_a_guest_that_did_not_listen_is_told_all_or_to_list_anew(
+    client: RedirectedClient, many: int
+) -> None:
+    client.call(0x1002, 1)
+    stop = client.guest.send(fake.STOP_INTERRUPT, bytes([fake.EVENTS]))
+    client.guest.receive(fake.INTERRUPT_STATUS, stop)
+    for number in range(many):
+        client.responder.changed(Change(ChangeKind.REMOVED, number))
+    client.guest.listen()
+    expected = [Heard(0x4003, (number,)) for number in range(500)]
+    if many > MOST:
+        (storage,) = client.responder.store.storage_ids()
+        expected = [Heard(0x4005, (storage,)), Heard(0x4004, (storage,))]
+    assert [client.event() for _ in expected] == expected
 
 
 MANY = 1200  # more than go at once
