@@ -7,9 +7,9 @@ controller itself comes or goes, FunctionFS tells (`Road`), and the caller looks
 """
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appliance.errors import ApplianceError
 from appliance.gadget import udc
@@ -17,6 +17,12 @@ from appliance.mtp.monitor import Road
 from appliance.services.gadget import GADGET
 from appliance.status import Cable, Usb
 from appliance.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    #: Gives why the device is not shown to a PC; None where nothing lasting is in the way.
+    Obstacle = Callable[[], ApplianceError | None]
 
 _DIRECTORY = Path("sys/class/udc")
 _STATES = {
@@ -31,9 +37,6 @@ _ROADS = {
     Road.ASLEEP: Cable.SUSPENDED,
 }
 _NO_SPEED = {"UNKNOWN", "unknown"}
-
-#: Gives why the device is not shown to a PC; None where nothing lasting is in the way.
-Obstacle = Callable[[], ApplianceError | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class CableWatch:
         self,
         controller: str = "",
         root: Path = Path("/"),
-        obstacle: Obstacle = lambda: None,
+        obstacle: "Obstacle" = lambda: None,
     ) -> None:
         self._wanted = controller
         self._obstacle = obstacle
