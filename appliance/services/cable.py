@@ -43,25 +43,33 @@ _NO_SPEED = {"UNKNOWN", "unknown"}
 class CableState:
     """What was seen; `holder` is somebody else who has the controller, or nothing.
 
-    `obstacle` is what else keeps the device from being shown.
+    `obstacle` is what else keeps the device from being shown; `is_missing`: a controller is needed,
+    and none is coming.
     """
 
     usb: Usb
     holder: str = ""
     obstacle: ApplianceError | None = None
+    is_missing: bool = False
 
 
 class CableWatch:
-    """One controller, the one of that name or the first; for one thread."""
+    """One controller, the one of that name or the first; for one thread.
+
+    `alone`: there is no other road to the files.
+    """
 
     def __init__(
         self,
         controller: str = "",
         root: Path = Path("/"),
-        obstacle: "Obstacle" = lambda: None,
+        obstacle: "Obstacle | None" = None,
+        *,
+        alone: bool = True,
     ) -> None:
         self._wanted = controller
         self._obstacle = obstacle
+        self._alone = alone
         self._root = root
         self._name = ""
         self._fd = -1
@@ -83,10 +91,13 @@ class CableWatch:
             self._find()
             state = self._read_state()
         if state is None:
-            return CableState(Usb(self._wanted, Cable.NO_CONTROLLER))
+            is_coming = self._obstacle is not None and self._obstacle() is None
+            usb = Usb(self._wanted, Cable.NO_CONTROLLER)
+            return CableState(usb, is_missing=self._alone and not is_coming)
         holder = (udc.holder(self._name, self._root) or "") if road is Road.HIDDEN else GADGET
         usb = Usb(self._name, _cable(state, road, holder), self._speed())
-        obstacle = self._obstacle() if usb.cable is Cable.UNBOUND and not holder else None
+        is_free = usb.cable is Cable.UNBOUND and not holder
+        obstacle = self._obstacle() if self._obstacle is not None and is_free else None
         return CableState(usb, "" if holder == GADGET else holder, obstacle)
 
     def _find(self) -> None:
