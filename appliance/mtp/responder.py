@@ -143,8 +143,8 @@ class Connection:
         if len(request.parameters) < operation.needs:
             detail = f"{len(request.parameters)} of {operation.needs} parameters"
             raise MtpError(ResponseCode.INVALID_PARAMETER, detail)
-        if not operation.keeps_upload:
-            self._session.conclude_upload()
+        if not operation.brings_content:
+            self._session.conclude_empty_upload()
         return operation.run(self._context, request)
 
     def _cancel(self, request: Request) -> None:
