@@ -29,7 +29,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.status import Cable, StorageStatus, Usb, Warning
+from appliance.status import StorageStatus, Usb, Warning
 from appliance.storage.watch import Watch
 from appliance.values import dataclass
 
@@ -46,14 +46,14 @@ _CARD = "card-"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that there may be a word to say about."""
+    """All that there may be a word to say about; `is_missing`: a controller."""
 
     storages: Sequence[StorageStatus] = ()
     failed: Sequence[ApplianceError] = ()
     settings_errors: Sequence[str] = ()
     settings_from_good_copy: bool = False
     usb: Usb = Usb()
-    usb_alone: bool = True
+    is_missing: bool = False
     holder: str = ""
     obstacle: ApplianceError | None = None
     unreached: Sequence[ApplianceError] = ()
@@ -168,7 +168,7 @@ def _update(taken_back: str) -> Iterator[Warning]:
 
 
 def _controller(facts: Facts) -> Iterator[Warning]:
-    if facts.usb.cable is Cable.NO_CONTROLLER and facts.usb_alone:
+    if facts.is_missing:
         name = f" {facts.usb.controller}" if facts.usb.controller else ""
         yield Warning(
             "no-controller",

@@ -9,11 +9,13 @@ from babel.messages.catalog import Message
 from appliance.settings.planning import plan
 from appliance.settings.schema import Settings
 from appliance.settings.values import value_of
+from appliance.status import Direction, Session, Transfer
 from tests import translations
 from tests.web.appliance import PASSWORD, FakeAppliance, Visitor, visitor
 from tests.web.test_routes import CASES, routes
 from webui.complaints import translate
 from webui.languages import NAMES
+from webui.sentences import progress, who
 
 OTHERS = sorted(set(NAMES) - {translations.SOURCE})
 PLACE = re.compile(r"%\(\w+\)[sd]|%%")
@@ -145,6 +147,14 @@ def test_numbers_have_a_comma_in_german(owner: Visitor) -> None:
         assert [duration(each) for each in (1, 59.4, 60, 3600, 86400)] == [
             *("1 Sekunde", "59 Sekunden", "1 Minute", "1 h 0 min", "1 Tag"),
         ]
+
+
+def test_days_are_in_their_case_in_german(owner: Visitor) -> None:
+    """Their catalogue has one form of many days: what stands before it has to ask for that one."""
+    with owner.client.application.test_request_context(headers={"Accept-Language": "de"}):
+        days = Transfer(direction=Direction.IN, done=1, total=200_001, rate=1.0)
+        assert progress(days).endswith("in 2 Tagen fertig")
+        assert who(Session("usb"), 200_000).endswith("seit 2 Tagen")
 
 
 def test_catalogues_are_compiled_once_and_a_read_only_state_is_no_end(

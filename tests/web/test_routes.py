@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -350,6 +351,25 @@ def test_what_its_disk_keeps_read_only_is_told_so(
     said = owner.said()
     assert ("This stays read-only" in said) is (wanted == "no")
     assert ('class="note good"' in said) is (wanted == "yes")
+
+
+def test_who_is_at_the_cable_has_the_answer_before_its_network_goes(
+    owner: Visitor, fake: FakeAppliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webui.pages.home._ANSWERED", 0)
+    asked, answered = Event(), Event()
+
+    def reconnect() -> None:
+        asked.set()
+        answered.wait(20)
+
+    fake.answers["reconnect"] = reconnect
+    owner.client.environ_base["REMOTE_ADDR"] = "10.55.0.2"
+    answer = owner.post("/reconnect")
+    assert (answer.status_code, 'id="wait"' in answer.text) == (200, True)
+    answer.close()
+    assert asked.wait(20)
+    answered.set()
 
 
 @pytest.mark.parametrize("listed", [ANSWERS["storage list"], []])
