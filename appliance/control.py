@@ -2,9 +2,10 @@
 """How anything of ours asks a service that runs: one line each way over a Unix socket.
 
     {"verb": "storage eject", "arguments": {"storage": "Card"}}
-    {"result": null}   or   {"error": "there is no storage Card", "hint": "..."}
+    {"result": null}   or   {"error": "there is no storage Card", "hint": "...", "status": 1}
 
-The command line and the settings page ask; `appliance/services/control_socket.py` answers.
+`status` is what a command ends with. The command line and the settings page ask;
+`appliance/services/control_socket.py` answers.
 """
 
 import json
@@ -55,11 +56,19 @@ def ask(path: Path, verb: str, /, **arguments: Any) -> Any:
         raise ApplianceError(
             f"no appliance listens at {path}", hint=hint, status=ExitStatus.NOT_RUNNING
         ) from None
+    except PermissionError:
+        what = f"{path} is not for this user"
+        raise ApplianceError(what, hint="use sudo", status=ExitStatus.NEEDS_ROOT) from None
     except (OSError, ValueError) as error:
         raise ApplianceError(f"{path}: {error}") from None
     if "error" in answer:
-        raise ApplianceError(answer["error"], hint=answer.get("hint", ""))
+        status = _status(answer.get("status"))
+        raise ApplianceError(answer["error"], hint=answer.get("hint", ""), status=status)
     return answer["result"]
+
+
+def _status(number: object) -> ExitStatus:
+    return next((each for each in ExitStatus if each == number), ExitStatus.FAILURE)
 
 
 def connect(path: Path) -> socket.socket:

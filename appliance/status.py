@@ -27,6 +27,10 @@ FILE_NAME = "status.json"
 LOCK_NAME = "status.lock"
 _MAX_SIZE = 1 << 18
 
+#: Under which bytes, or part of its capacity but no more bytes, a storage is full.
+_LEAST, _LEAST_PART, _LEAST_AT_MOST = 16 << 20, 0.01, 256 << 20
+_LITTLE_PART, _LITTLE_AT_MOST = 0.1, 4 << 30
+
 
 class Cable(StrEnum):
     """What is known of the USB cable and of the PC at its other end."""
@@ -134,6 +138,16 @@ class StorageStatus:
     read_only: bool = False
     free: int = 0
     capacity: int = 0
+
+    @property
+    def fullness(self) -> str:
+        """Say "full" where nothing worth the name fits, "nearly full" where little is left."""
+        if self.read_only or not self.capacity:
+            return ""
+        if self.free < max(_LEAST, min(_LEAST_PART * self.capacity, _LEAST_AT_MOST)):
+            return "full"
+        is_little = self.free < min(_LITTLE_PART * self.capacity, _LITTLE_AT_MOST)
+        return "nearly full" if is_little else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What lies in `overlay/`: it is installed whole, offline, and says what the command says."""
 
+import argparse
 import hashlib
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,20 @@ def test_the_pinned_packages_are_what_the_project_wants() -> None:
 def test_each_command_is_in_the_man_page_and_completed(command: str) -> None:
     assert f"\n.B {command}\n" in MAN.read_text()
     assert f" {command} " in COMPLETION.read_text().replace('"', " ")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_verb_is_completed(command: str) -> None:
+    parser = argparse.ArgumentParser()
+    import_module(f"appliance.cli.{command}").describe(parser)
+    verbs = {
+        verb
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for verb in action.choices
+    }
+    completed = re.search(rf' 2\\ {command}\) verbs="(.*)"', COMPLETION.read_text())
+    assert set(completed[1].split() if completed else ()) == verbs
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)

@@ -25,8 +25,6 @@ _PAGES = (
     ("maintenance", lazy_gettext("Maintenance")),
     ("help", lazy_gettext("Help")),
 )
-#: Percent of a storage from which on its bar is a warning.
-_NEARLY_FULL = 90
 #: Pages that belong to another one.
 _SECTION_OF = {"logs": "maintenance", "update": "maintenance"}
 
@@ -94,7 +92,6 @@ def _install_globals(app: Flask, config: Config) -> None:
         version=__version__,
         pages=_PAGES,
         section_of=_SECTION_OF,
-        nearly_full=_NEARLY_FULL,
         label_of=forms.label_of,
         effect_of=forms.effect_of,
         value_of=forms.value_of,

@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from appliance.errors import ApplianceError
+from webui.complaints import refusal
 from webui.languages import gettext, lazy_gettext
 
 #: A cookie carries them.
@@ -42,8 +43,12 @@ def done(text: str) -> None:
 
 
 def failed(error: ApplianceError) -> None:
-    """Say on the next page what went wrong, in the words of who found it."""
-    flash(str(error)[:_MOST], "bad")
+    """Say on the next page what went wrong; in the words of who found it where it has none."""
+    words = refusal(error)
+    if words:
+        complain(words)
+    else:
+        flash(str(error)[:_MOST], "bad")
 
 
 def complain(text: str) -> None:

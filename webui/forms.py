@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.settings import checks
-from appliance.settings.differences import show
+from appliance.settings.differences import ORDER, show
 from appliance.settings.schema import (
     TABLES,
     Effect,
@@ -211,6 +211,8 @@ def label_of(change: Mapping[str, Any]) -> str:
     """Say which setting a change is of."""
     labels = {key: setting.label for key, _, setting in declared()}
     key = change["key"]
+    if key == ORDER:
+        return gettext("Order of storages")
     if key in labels:
         return gettext(labels[key])
     path, _, rest = key.removeprefix("storages[").rpartition("]")

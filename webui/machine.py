@@ -90,6 +90,11 @@ class Machine:
         kept = contract.is_kept(self.config.status)
         return looks_of(self.config.status), self._file.looks(), kept
 
+    @property
+    def has_broken_settings(self) -> bool:
+        """Whether the settings file is not what counts, so that any that is good mends it."""
+        return bool(self.reading.findings.errors)
+
     def set_secrets(self, values: Mapping[str, str]) -> None:
         """Set secrets, of which the responder is told nothing. Raises ApplianceError."""
         if self.config.helper is None:

@@ -52,10 +52,9 @@ def _run(words: list[str]) -> None:
 
         start_unit(*values)
     else:
-        from appliance.cli.parsing import parse  # noqa: PLC0415 - argparse, which the unit does without
+        from appliance.cli.parsing import run  # noqa: PLC0415 - argparse, which the unit does without
 
-        arguments = parse(words)
-        arguments.act(arguments)
+        run(words)
 
 
 def _are_values(words: list[str]) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance import control
+from appliance.services.status_file import find_status
 
 
 def verbs(parser: argparse.ArgumentParser, epilog: str) -> Any:
@@ -25,5 +26,6 @@ def verb(verbs: Any, name: str, act: Any, what: str) -> argparse.ArgumentParser:
 
 
 def ask(arguments: argparse.Namespace, verb: str, **values: Any) -> Any:
-    """Ask the appliance; what it says."""
-    return control.ask(arguments.socket or control.socket_path(), verb, **values)
+    """Ask the appliance; what it says. It is the one whose status is shown, too."""
+    socket = arguments.socket or find_status().with_name(control.SOCKET_NAME)
+    return control.ask(socket, verb, **values)

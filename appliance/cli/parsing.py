@@ -2,6 +2,8 @@
 """The command line, by argparse. Only the command that is asked for is described."""
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
@@ -26,6 +28,38 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Complain."""
         raise ApplianceError(message, hint=f"{self.prog} --help", status=ExitStatus.USAGE)
+
+
+def run(words: Sequence[str]) -> None:
+    """Do what the command line says; what the system refuses is told as all else is."""
+    arguments = parse(words)
+    try:
+        arguments.act(arguments)
+        if sys.stdout is not None:  # somebody still listens
+            sys.stdout.flush()
+    except EOFError:  # Ctrl-D in the place of an answer
+        print(file=sys.stderr)
+        raise ApplianceError("there was no answer", hint="nothing was changed") from None
+    except OSError as error:
+        if _cannot_say():
+            if not isinstance(error, BrokenPipeError):  # who read it has seen enough
+                raise ApplianceError(f"standard output: {error.strerror}") from None
+        elif error.filename is None:
+            raise
+        else:
+            raise ApplianceError(f"{error.filename}: {error.strerror}") from None
+
+
+def _cannot_say() -> bool:
+    """Whether what there was to say cannot be written; then it is not tried at the end either."""
+    if sys.stdout is None:
+        return False
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

@@ -204,8 +204,12 @@ def _replace(arguments: argparse.Namespace, text: str) -> None:
     for warning in adopted.warnings:
         print(f"mtp-appliance: {warning}", file=sys.stderr)
     changes = differences(before, adopted.settings)
-    _tell(arguments, changes)
-    if arguments.dry_run or not changes:
+    mends = file.is_broken()
+    if mends:
+        print(f"mtp-appliance: {arguments.file} has errors, and is replaced", file=sys.stderr)
+    if changes or not mends or arguments.json:
+        _tell(arguments, changes)
+    if arguments.dry_run or not (changes or mends):
         return
     if not arguments.yes and not _agreed():
         raise ApplianceError("nothing was changed", hint="--yes does not ask")

@@ -17,7 +17,7 @@ a handle as long as the device is connected: it sees the new size or name only u
 Spec: MTP 1.1 section 4.8 and appendix G.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from appliance.mtp.codes import EventCode
 from appliance.mtp.ports import Change, ChangeKind
@@ -38,6 +38,18 @@ _EVENTS: dict[ChangeKind, tuple[EventCode, ...]] = {
 }
 
 _OF_WHAT_IS_NOW = {EventCode.OBJECT_ADDED}
+
+#: What is seen by listing anew, and a transaction's end, which its response says too.
+_OF_LISTINGS = {
+    EventCode.CANCEL_TRANSACTION,
+    EventCode.OBJECT_ADDED,
+    EventCode.OBJECT_REMOVED,
+    EventCode.OBJECT_INFO_CHANGED,
+    EventCode.STORE_FULL,
+    EventCode.STORAGE_INFO_CHANGED,
+    EventCode.OBJECT_PROP_CHANGED,
+    EventCode.OBJECT_REFERENCES_CHANGED,
+}
 
 #: All events that an initiator may hear of; DeviceInfo lists them.
 EVENTS = (
@@ -62,6 +74,21 @@ def events_of(change: Change) -> list[Event]:
         Event(code, (change.now if change.now and code in _OF_WHAT_IS_NOW else change.number,))
         for code in _EVENTS[change.kind]
     ]
+
+
+def listing_anew(storage_ids: Iterable[int]) -> list[Event]:
+    """Say that an initiator is to list storages anew, whatever it knows of them.
+
+    There is UnreportedStatus for that, but clients pass over it; a storage that comes they list.
+    """
+    codes = (EventCode.STORE_REMOVED, EventCode.STORE_ADDED)
+    return [Event(code, (storage_id,)) for storage_id in storage_ids for code in codes]
+
+
+def in_short(events: Iterable[Event]) -> list[Event]:
+    """Leave out what an initiator finds when it lists all anew, and what is said again later."""
+    lasting = [event for event in events if event.code not in _OF_LISTINGS]
+    return list(reversed(dict.fromkeys(reversed(lasting))))
 
 
 class Audience:

@@ -7,7 +7,7 @@ A transport calls `Responder.connect` for each initiator and then, for each oper
 
 import logging
 
-from appliance.mtp.audience import Audience, EventHandler, events_of
+from appliance.mtp.audience import Audience, EventHandler, events_of, listing_anew
 from appliance.mtp.codes import SENDS_DATA, DevicePropertyCode, EventCode, ResponseCode
 from appliance.mtp.device import Device
 from appliance.mtp.errors import MtpError
@@ -65,6 +65,10 @@ class Connection:
             self._context.audience.leave(self._session)
         else:
             self._context.audience.join(self._session, handler)
+
+    def listing_anew(self) -> list[Event]:
+        """Give the events by which the initiator lists all storages anew; from any thread."""
+        return listing_anew(self._context.store.storage_ids())
 
     @property
     def busy(self) -> bool:
@@ -139,8 +143,8 @@ class Connection:
         if len(request.parameters) < operation.needs:
             detail = f"{len(request.parameters)} of {operation.needs} parameters"
             raise MtpError(ResponseCode.INVALID_PARAMETER, detail)
-        if not operation.keeps_upload:
-            self._session.conclude_upload()
+        if not operation.brings_content:
+            self._session.conclude_empty_upload()
         return operation.run(self._context, request)
 
     def _cancel(self, request: Request) -> None:

@@ -3,7 +3,8 @@
 
 Rule 1: what may follow what stands in `TRANSITIONS`, and nowhere else.
 Rule 2: a transaction is answered, cancelled or lost with its session; nothing else ends it.
-Rule 3: an upload that a transaction announced belongs to the session and goes with it.
+Rule 3: an upload that a transaction announced belongs to the session and goes with it. It waits for
+its content until another one is announced; an empty file waits for the next operation at most.
 Rule 4: an edit that a transaction began belongs to the session, which ends it: what was written is
 there, whole or not, as in any file that is changed in place.
 
@@ -154,7 +155,7 @@ class Session:
         return first
 
     def announce(self, upload: AnnouncedUpload) -> None:
-        """Keep an upload for the SendObject that follows."""
+        """Keep an upload for the SendObject that is to come."""
         self.conclude_upload()
         self._upload = upload
 
@@ -174,6 +175,11 @@ class Session:
             upload.conclude()
         except MtpError:
             upload.upload.discard()
+
+    def conclude_empty_upload(self) -> None:
+        """End an announcement that may be all that is said of an empty file; others stay."""
+        if self._upload is not None and self._upload.announced == 0:
+            self.conclude_upload()
 
     def edit_of(self, handle: int) -> Edit | None:
         """Find the edit that BeginEditObject began and EndEditObject has not ended."""

@@ -27,7 +27,10 @@ log = logging.getLogger(__name__)
 #: Seconds between two tries, and between two looks at whether it is still bound.
 _RETRY = 0.5
 _LOOK = 1.0
-_MAKE_ANEW = "make the gadget anew, and start what serves it: mtp-appliance gadget down, then up"
+_MAKE_ANEW = (
+    "start the machine again, or make the gadget anew and start what serves it: "
+    "mtp-appliance gadget down, then up"
+)
 #: Seconds that a PC gets to see that the device is gone.
 _GONE = 1.0
 #: Seconds after which what is in the way is told of: a gadget that is made anew takes a few.

@@ -7,9 +7,9 @@ controller itself comes or goes, FunctionFS tells (`Road`), and the caller looks
 """
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appliance.errors import ApplianceError
 from appliance.gadget import udc
@@ -17,6 +17,12 @@ from appliance.mtp.monitor import Road
 from appliance.services.gadget import GADGET
 from appliance.status import Cable, Usb
 from appliance.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    #: Gives why the device is not shown to a PC; None where nothing lasting is in the way.
+    Obstacle = Callable[[], ApplianceError | None]
 
 _DIRECTORY = Path("sys/class/udc")
 _STATES = {
@@ -32,33 +38,38 @@ _ROADS = {
 }
 _NO_SPEED = {"UNKNOWN", "unknown"}
 
-#: Gives why the device is not shown to a PC; None where nothing lasting is in the way.
-Obstacle = Callable[[], ApplianceError | None]
-
 
 @dataclass(frozen=True, slots=True)
 class CableState:
     """What was seen; `holder` is somebody else who has the controller, or nothing.
 
-    `obstacle` is what else keeps the device from being shown.
+    `obstacle` is what else keeps the device from being shown; `is_missing`: a controller is needed,
+    and none is coming.
     """
 
     usb: Usb
     holder: str = ""
     obstacle: ApplianceError | None = None
+    is_missing: bool = False
 
 
 class CableWatch:
-    """One controller, the one of that name or the first; for one thread."""
+    """One controller, the one of that name or the first; for one thread.
+
+    `alone`: there is no other road to the files.
+    """
 
     def __init__(
         self,
         controller: str = "",
         root: Path = Path("/"),
-        obstacle: Obstacle = lambda: None,
+        obstacle: "Obstacle | None" = None,
+        *,
+        alone: bool = True,
     ) -> None:
         self._wanted = controller
         self._obstacle = obstacle
+        self._alone = alone
         self._root = root
         self._name = ""
         self._fd = -1
@@ -80,10 +91,13 @@ class CableWatch:
             self._find()
             state = self._read_state()
         if state is None:
-            return CableState(Usb(self._wanted, Cable.NO_CONTROLLER))
+            is_coming = self._obstacle is not None and self._obstacle() is None
+            usb = Usb(self._wanted, Cable.NO_CONTROLLER)
+            return CableState(usb, is_missing=self._alone and not is_coming)
         holder = (udc.holder(self._name, self._root) or "") if road is Road.HIDDEN else GADGET
         usb = Usb(self._name, _cable(state, road, holder), self._speed())
-        obstacle = self._obstacle() if usb.cable is Cable.UNBOUND and not holder else None
+        is_free = usb.cable is Cable.UNBOUND and not holder
+        obstacle = self._obstacle() if self._obstacle is not None and is_free else None
         return CableState(usb, "" if holder == GADGET else holder, obstacle)
 
     def _find(self) -> None:

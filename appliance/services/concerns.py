@@ -29,16 +29,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.status import Cable, StorageStatus, Usb, Warning
+from appliance.status import StorageStatus, Usb, Warning
 from appliance.storage.watch import Watch
 from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 
-#: The part of the capacity under which nothing worth the name fits, and its bounds in bytes.
-_LEAST, _LEAST_PART, _LEAST_AT_MOST = 16 << 20, 0.01, 256 << 20
-#: The part under which there is little left, and how many bytes are much on any card.
-_LITTLE_PART, _LITTLE_AT_MOST = 0.1, 4 << 30
 #: Bytes under which the settings may not be written any more.
 _LEAST_STATE = 64 << 10
 #: When this was written (Unix seconds): 2024.
@@ -50,14 +46,14 @@ _CARD = "card-"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that there may be a word to say about."""
+    """All that there may be a word to say about; `is_missing`: a controller."""
 
     storages: Sequence[StorageStatus] = ()
     failed: Sequence[ApplianceError] = ()
     settings_errors: Sequence[str] = ()
     settings_from_good_copy: bool = False
     usb: Usb = Usb()
-    usb_alone: bool = True
+    is_missing: bool = False
     holder: str = ""
     obstacle: ApplianceError | None = None
     unreached: Sequence[ApplianceError] = ()
@@ -172,7 +168,7 @@ def _update(taken_back: str) -> Iterator[Warning]:
 
 
 def _controller(facts: Facts) -> Iterator[Warning]:
-    if facts.usb.cable is Cable.NO_CONTROLLER and facts.usb_alone:
+    if facts.is_missing:
         name = f" {facts.usb.controller}" if facts.usb.controller else ""
         yield Warning(
             "no-controller",
@@ -209,11 +205,9 @@ def _storage(storage: StorageStatus) -> Iterator[Warning]:
             f"{storage.path} is gone, {storage.name} is empty for the PC",
             "bring its disk back, or take it out of the settings",
         )
-    if storage.read_only or not storage.capacity:
-        return
-    if storage.free < max(_LEAST, min(_LEAST_PART * storage.capacity, _LEAST_AT_MOST)):
+    if storage.fullness == "full":
         yield Warning("storage-full", f"{storage.name} is full", "delete something on the PC")
-    elif storage.free < min(_LITTLE_PART * storage.capacity, _LITTLE_AT_MOST):
+    elif storage.fullness:
         yield Warning(
             "storage-nearly-full", f"{storage.name} is nearly full", "make room before it is full"
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from appliance.control import connect, encode, receive_line
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, ExitStatus
 from appliance.sockets import connections, process_and_user
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Answers:
                 raise _NOT_ALLOWED
             return {"result": _done(verb, request.get("arguments", {}))}
         except ApplianceError as error:
-            return {"error": error.message, "hint": error.hint}
+            return {"error": error.message, "hint": error.hint, "status": error.status}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             log.info("REFUSED control: %s", error)
             return {"error": "this is not understood", "hint": "is it the same version?"}
@@ -140,7 +140,9 @@ def _done(verb: Verb, arguments: Mapping[str, Any]) -> Any:
         raise ApplianceError(what, hint="its log has the reason") from None
 
 
-_NOT_ALLOWED = ApplianceError("this user may not do that", hint="use sudo")
+_NOT_ALLOWED = ApplianceError(
+    "this user may not do that", hint="use sudo", status=ExitStatus.NEEDS_ROOT
+)
 
 
 def _answers(path: Path) -> bool:

@@ -112,7 +112,7 @@ def serve(options: Options, announce: Announce) -> None:
             usb = serve_usb(responder, options, settings, stack)
             watchdog.watch("the USB worker", lambda: usb.is_alive)
             alone = not (roads or settings.wifi_ptpip)
-            obstacle = (lambda: None) if binder is None else binder.lasting
+            obstacle = None if binder is None else binder.lasting
             reporter.serves_usb(options.udc or settings.usb_controller, obstacle, alone=alone)
             stop.call(usb.stop)
             lines.append("Ready over USB.")

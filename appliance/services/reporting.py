@@ -66,7 +66,6 @@ class Told:
     from_good_copy: bool = False
     failed: Sequence[ApplianceError] = ()
     unreached: Sequence[ApplianceError] = ()
-    usb_alone: bool = False
 
 
 @dataclass(slots=True)
@@ -159,14 +158,14 @@ class Reporter:
         """Note where it cannot be served beside USB."""
         self._tell(unreached=tuple(errors))
 
-    def serves_usb(self, controller: str, obstacle: "Obstacle", *, alone: bool) -> None:
+    def serves_usb(self, controller: str, obstacle: "Obstacle | None", *, alone: bool) -> None:
         """Watch a cable: the controller of that name, or the first; `alone`: no other road."""
         if self._is_useful:
             # Without USB it is not needed.
             from appliance.services.cable import CableWatch  # noqa: PLC0415
 
-            self._cable = CableWatch(controller, self._places.root, obstacle)
-            self._tell(usb_alone=alone)
+            self._cable = CableWatch(controller, self._places.root, obstacle, alone=alone)
+            self._wake()
 
     def look(self) -> None:
         """Look whether anything has changed that tells nobody, such as a disk that is gone."""
@@ -259,7 +258,6 @@ class Reporter:
             trouble=self._shelves.trouble,
             state_free=read_room(self._places.state),
             taken_back=read_taken_back(self._places.taken_back),
-            usb_alone=told.usb_alone,
             installed=read_date(self._places.installed),
             now=time.time(),
         )
@@ -273,6 +271,7 @@ class Reporter:
         )
         if cable is not None:
             facts = replace(facts, usb=cable.usb, holder=cable.holder, obstacle=cable.obstacle)
+            facts = replace(facts, is_missing=cable.is_missing)
             status = replace(status, usb=cable.usb, page=told.page)
         return replace(status, warnings=concerns(facts))
 

@@ -13,9 +13,9 @@ from appliance.services.control_socket import Verb
 from appliance.settings import examples
 from appliance.settings.differences import differences, told
 from appliance.settings.planning import plan
-from appliance.settings.schema import Settings, declared
+from appliance.settings.schema import declared
 from appliance.settings.secret_files import SECRETS, part
-from appliance.settings.store import SettingsFile
+from appliance.settings.store import Reading, SettingsFile
 from appliance.settings.takeover import Adopted, adopt, return_to
 from appliance.settings.values import find, parse
 
@@ -65,16 +65,19 @@ class SettingsVerbs:
 
     def take(self, text: str, dry: bool) -> list[Said]:
         """Take a text over, in which there are no secrets; those that are known stay."""
-        before = self._file.read().settings
-        adopted = adopt(before, text)
+        reading = self._file.read()
+        adopted = adopt(reading.settings, text)
         if part(text)[1]:
             raise ApplianceError("there are secrets in this", hint=_ELSEWHERE)
-        return self._replace(before, adopted, dry=dry)
+        return self._replace(reading, adopted, dry=dry)
 
     def undo(self, dry: bool) -> list[Said]:
-        """Return to what was in force before the last change; the secrets stay."""
-        text, before = self._file.before(), self._file.read().settings
-        return self._replace(before, return_to(before, text), dry=dry)
+        """Return to what was in force before the last change, or before the file was broken.
+
+        The secrets stay.
+        """
+        text, reading = self._file.before(), self._file.read()
+        return self._replace(reading, return_to(reading.settings, text), dry=dry)
 
     def reset(self) -> list[str]:
         """Return to the settings of a new appliance, for good; no file in a storage is touched."""
@@ -91,9 +94,10 @@ class SettingsVerbs:
         self._reload()
         return [str(each) for each in differences(before, after)]
 
-    def _replace(self, before: Settings, adopted: Adopted, *, dry: bool) -> list[Said]:
-        changes = differences(before, adopted.settings)
-        if changes and not dry:
+    def _replace(self, reading: Reading, adopted: Adopted, *, dry: bool) -> list[Said]:
+        """Say what is different; a file with errors is mended also by what says the same."""
+        changes = differences(reading.settings, adopted.settings)
+        if (changes or reading.findings.errors) and not dry:
             self._file.replace(adopted.text)
             self._reload()
         return told(changes)

@@ -29,13 +29,16 @@ class TrashVerbs:
             "trash empty": self.empty,
         }
 
-    def listed(self) -> list[dict[str, Any]]:
-        """Describe all that is in the trash, the oldest of each storage first."""
+    def listed(self, most: int | None = None) -> list[dict[str, Any]]:
+        """Describe all that is in the trash, the oldest of each storage first.
+
+        With `most` only so many of the newest, whichever storage they are of.
+        """
         names = {each.storage_id: each.name for each in self._catalogue.storages()}
-        return [
-            asdict(each) | {"storage": names[each.storage_id]}
-            for each in self._catalogue.trash_list()
-        ]
+        items = self._catalogue.trash_list()
+        if most is not None:
+            items = sorted(items, key=lambda each: each.deleted or 0.0)[-most:]
+        return [asdict(each) | {"storage": names[each.storage_id]} for each in items]
 
     def restore(self, name: str, storage: str) -> str:
         """Put something back to where it lay; the name of the storage."""

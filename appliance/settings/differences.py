@@ -2,7 +2,8 @@
 """What is different between two sets of settings, for a person and for a program."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from appliance.settings.schema import (
@@ -13,6 +14,9 @@ from appliance.settings.schema import (
     declared_of_storages,
 )
 from appliance.values import dataclass
+
+#: The key of a difference in the order alone.
+ORDER = "storages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,17 @@ def _storage_differences(before: Settings, after: Settings) -> Iterator[Differen
             values = getattr(old[path], item.name), getattr(new[path], item.name)
             if values[0] != values[1]:
                 yield Difference(f"storages[{path}].{key}", *values, setting.effect)
+    yield from _order(old, new)
+
+
+def _order(
+    old: Mapping[Path, StorageSetting], new: Mapping[Path, StorageSetting]
+) -> Iterator[Difference]:
+    """Say in which order those come that stay, where that changes."""
+    before, after = [each for each in old if each in new], [each for each in new if each in old]
+    if before != after:
+        names = [_named(old[each]) for each in before], [_named(new[each]) for each in after]
+        yield Difference(ORDER, *names, Effect.RELOAD)
 
 
 def _named(storage: StorageSetting | None) -> str | None:
@@ -92,7 +107,7 @@ def told(changes: Iterable[Difference]) -> list[dict[str, Any]]:
 
 def _label(key: str) -> str:
     """Name a setting for a person; those of a storage with its folder."""
-    labels = {each: setting.label for each, _, setting in declared()}
+    labels = {each: setting.label for each, _, setting in declared()} | {ORDER: "Order of storages"}
     if key in labels:
         return labels[key]
     folder, _, name = key.removeprefix("storages[").rpartition("]")

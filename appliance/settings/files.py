@@ -139,3 +139,12 @@ def looks_of(path: Path) -> object:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def in_words(error: Exception) -> str:
+    """Say why a file could not be read, understood or written."""
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno else str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "is not UTF-8"
+    return str(error)

@@ -6,7 +6,6 @@ defaults, and what is wrong is said. Secrets lie apart (`appliance/settings/secr
 """
 
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from appliance.errors import ApplianceError, ExitStatus
 from appliance.settings.files import (
     IrregularFileError,
+    in_words,
     leads_to,
     locked,
     looks_of,
@@ -70,7 +70,7 @@ class SettingsFile:
             text = _read_text(self.path)
             settings, findings = interpret(read_toml(text))
         except (OSError, ValueError) as error:
-            return self._fall_back(Findings([_in_words(error)]))
+            return self._fall_back(Findings([in_words(error)]))
         if findings.errors:
             return self._fall_back(findings)
         if self._keeps:
@@ -79,7 +79,7 @@ class SettingsFile:
 
     def understood(self) -> tuple[Settings, Findings]:
         """Read what the file says itself; ApplianceError where there is none."""
-        settings, findings = understand(self.text())
+        settings, findings = self._said()
         return self._secrets.fill(settings, findings), findings
 
     def text(self) -> str:
@@ -99,12 +99,15 @@ class SettingsFile:
             return False
 
     def before(self) -> str:
-        """Read the text that was in force before the last change; ApplianceError for none."""
-        current, _ = understand(self.text())
+        """Read the text that was in force before the last change, or before the file was broken.
+
+        ApplianceError for none.
+        """
+        current, findings = self._said()
         for copy in (self._good_copy, self._before):
             with suppress(OSError, ValueError):
                 text = _read_text(copy)
-                if _differ(current, _require_good(text)):
+                if _differ(current, _require_good(text)) or findings.errors:
                     return text
         raise ApplianceError("there is no change to undo")
 
@@ -209,6 +212,15 @@ class SettingsFile:
             raise self._explain(error) from None
         return self._secrets.fill(settings, Findings())
 
+    def _said(self) -> tuple[Settings, Findings]:
+        """Read what the file says but for secrets, if it says anything."""
+        try:
+            return understand(_read_text(self.path))
+        except (ValueError, IrregularFileError) as error:
+            return Settings(), Findings([in_words(error)])
+        except OSError as error:
+            raise self._explain(error) from None
+
     def _strip(self, path: Path) -> None:
         text = _read_text(path)
         without, said = part(text)
@@ -217,7 +229,7 @@ class SettingsFile:
             write_atomically(path, without.encode())
 
     def _explain(self, error: OSError | ValueError, where: Path | None = None) -> ApplianceError:
-        words = f"{where or self.path}: {_in_words(error)}"
+        words = f"{where or self.path}: {in_words(error)}"
         if isinstance(error, PermissionError):
             return ApplianceError(words, hint="use sudo", status=ExitStatus.NEEDS_ROOT)
         return ApplianceError(words, hint="the file is as it was")
@@ -251,7 +263,7 @@ def understand(text: str) -> tuple[Settings, Findings]:
     try:
         return interpret(read_toml(text))
     except ValueError as error:
-        return Settings(), Findings([_in_words(error)])
+        return Settings(), Findings([in_words(error)])
 
 
 def _differ(one: Settings, other: Settings) -> bool:
@@ -285,11 +297,3 @@ def _require_good(text: str) -> Settings:
     if findings.errors:
         raise ValueError(findings.errors[0])
     return settings
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return os.strerror(error.errno) if error.errno else str(error)
-    if isinstance(error, UnicodeDecodeError):
-        return "is not UTF-8"
-    return str(error)

@@ -20,8 +20,8 @@ from appliance.storage.scanning import scan
 from appliance.storage.volume import Volume
 from appliance.values import dataclass
 
-#: More names than this tell a person nothing.
-MOST = 1000
+#: More names than a thousand tell a person nothing; one more says that there are more.
+MOST = 1001
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def browse(
             for name in names:
                 below = (*below, _to_disk(volume, below, name))
             fd = keep(volume.directories.get(below), held)
-        found = scan(fd, hidden_files=volume.hidden_files)
+        found, _ = scan(fd, hidden_files=volume.hidden_files)
         shown = sorted(found, key=lambda raw: (not found[raw], to_pc(raw).casefold(), raw))
         return list(_looked_at(fd, shown[:MOST]))
 
@@ -57,7 +57,7 @@ def _to_disk(volume: Volume, below: Names, name: str) -> bytes:
     """Find the name on the disk of what a person sees under a name."""
     if not may_be_made_up(name):
         return volume.name_to_disk(name, refusal=ResponseCode.INVALID_PARENT_OBJECT)
-    for raw in scan(volume.directories.get(below), hidden_files=volume.hidden_files):
+    for raw in scan(volume.directories.get(below), hidden_files=volume.hidden_files)[0]:
         if to_pc(raw) == name:
             return raw
     raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, f"no {name!a}")

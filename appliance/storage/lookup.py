@@ -144,10 +144,13 @@ class Lookup(Served):
         """Scan a folder; if it was known, what is different is told."""
         was_known = folder in self.table.marks
         mark = ScanMark.take(fd)
-        found = scan(fd, hidden_files=self.volume_above(folder).hidden_files)
+        found, unseen = scan(fd, hidden_files=self.volume_above(folder).hidden_files)
+        for name in unseen:
+            if (known := self.table.find(folder, name)) is not None:
+                found[name] = self.table.is_folder(known)
         found |= {self.table.name(each): False for each in self._waiting_in(folder)}
         gone, added = self.table.merge(folder, found)
-        self.table.marks[folder] = mark
+        self.table.marks[folder] = mark.doubted() if unseen else mark
         if was_known:
             removals = ((ChangeKind.REMOVED, each) for each in gone)
             additions = ((ChangeKind.ADDED, each) for each in added)

@@ -13,6 +13,7 @@ import stat
 import time
 from typing import Self
 
+from appliance.storage.errors import is_gone
 from appliance.storage.names import LOST_AND_FOUND, STAGING, is_hidden
 from appliance.values import dataclass
 
@@ -68,19 +69,30 @@ def is_recent(started: int) -> bool:
     return time.monotonic_ns() - started < _TICK
 
 
-def scan(fd: int, *, hidden_files: bool) -> dict[bytes, bool]:
-    """List what of a directory is shown: names, and whether they are folders. Raises OSError."""
+def scan(fd: int, *, hidden_files: bool) -> tuple[dict[bytes, bool], list[bytes]]:
+    """List what of a directory is shown: names, and whether they are folders. Raises OSError.
+
+    Then the names of what is there and could not be looked at: that may come to be possible without
+    a change of which the directory's times tell, as by a permission.
+    """
     device = os.fstat(fd).st_dev
     found: dict[bytes, bool] = {}
+    unseen: list[bytes] = []
     with os.scandir(fd) as entries:
         for entry in entries:
             name = os.fsencode(entry.name)
             if not is_shown(name, hidden_files=hidden_files):
                 continue
-            kind = _kind(entry, device)
+            try:
+                kind = _kind(entry, device)
+            except OSError as error:
+                log.debug("SKIP    %a: %s", entry.name, error.strerror)
+                if not is_gone(error):
+                    unseen.append(name)
+                continue
             if kind is not None:
                 found[name] = kind
-    return found
+    return found, unseen
 
 
 def is_shown(name: bytes, *, hidden_files: bool) -> bool:
@@ -94,19 +106,18 @@ def is_for_repairs(name: bytes, status: os.stat_result) -> bool:
 
 
 def _kind(entry: os.DirEntry[str], device: int) -> bool | None:
-    """Whether an entry is a folder; None where it is neither file nor folder of this storage."""
-    try:
-        if entry.is_file(follow_symlinks=False):
-            return False
-        if not entry.is_dir(follow_symlinks=False):
-            return None
-        status = entry.stat(follow_symlinks=False)
-        if status.st_dev != device or is_for_repairs(os.fsencode(entry.name), status):
-            return None
-        return True
-    except OSError as error:
-        log.debug("SKIP    %a: %s", entry.name, error.strerror)
+    """Whether an entry is a folder; None where it is neither file nor folder of this storage.
+
+    Raises OSError where it cannot be looked at.
+    """
+    if entry.is_file(follow_symlinks=False):
+        return False
+    if not entry.is_dir(follow_symlinks=False):
         return None
+    status = entry.stat(follow_symlinks=False)
+    if status.st_dev != device or is_for_repairs(os.fsencode(entry.name), status):
+        return None
+    return True
 
 
 def _stamp(fd: int) -> Stamp:

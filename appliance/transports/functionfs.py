@@ -161,7 +161,7 @@ class FunctionFsTransport:
             self._news = select.poll()
             self._news.register(self._function.eventfd, select.POLLIN)
             os.set_blocking(files[_INTERRUPT_IN].fileno(), False)
-            self._events = EventPipe(files[_INTERRUPT_IN].fileno())
+            self._events = EventPipe(files[_INTERRUPT_IN].fileno(), self._connection)
             resources.callback(self._events.close)
             self._connection.listen(self._events.send)
             resources.callback(self._connection.listen, None)

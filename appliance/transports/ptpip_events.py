@@ -2,18 +2,13 @@
 """An initiator's event connection: events to it, cancels and probes from it.
 
 Events wait in a bounded queue, so that an initiator that does not read them is nobody's problem
-but its own: it loses the oldest. Whether it is there at all is known by its other connection.
+but its own. Whether it is there at all is known by its other connection.
 
 Spec: CIPA DC-005 (PTP-IP) section 2.3.
 """
 
-import logging
-import os
 import select
-import threading
-from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 
 from appliance.mtp.ptpip_packets import (
     PacketError,
@@ -22,66 +17,18 @@ from appliance.mtp.ptpip_packets import (
     encode,
     encode_event,
 )
-from appliance.mtp.transaction import Event
+from appliance.transports.event_queue import AudibleQueue
 from appliance.transports.ptpip_channel import Channel
 
-log = logging.getLogger(__name__)
-
-#: Events that wait for one initiator; as many come at once when a full folder is deleted.
-QUEUE_SIZE = 4096
 _MAX_UNSENT = 1 << 16
-
-
-class EventQueue:
-    """What an initiator has not been told yet. `put` is for any thread and never waits."""
-
-    def __init__(self, peer: str) -> None:
-        self._peer = peer
-        self._packets: deque[bytes] = deque(maxlen=QUEUE_SIZE)
-        self._full = False
-        self._lock = threading.Lock()
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-
-    def fileno(self) -> int:
-        """Give a descriptor that can be read when something was put in."""
-        return self._bell
-
-    def put(self, event: Event) -> None:
-        """Add an event; where there is no room, the oldest one goes."""
-        packet = encode_event(event.code, event.transaction_id, event.parameters)
-        with self._lock:
-            if self._bell < 0:
-                return
-            if len(self._packets) == QUEUE_SIZE and not self._full:
-                self._full = True
-                log.warning("LOST events for %s, which does not read them", self._peer)
-            self._packets.append(packet)
-            os.eventfd_write(self._bell, 1)
-
-    def take(self) -> bytes:
-        """Take all events, as packets one after the other."""
-        with self._lock:
-            data = b"".join(self._packets)
-            self._packets.clear()
-            self._full = False
-        return data
-
-    def quiet(self) -> None:
-        """Let the descriptor wait for the next `put`."""
-        with suppress(BlockingIOError):
-            os.eventfd_read(self._bell)
-
-    def close(self) -> None:
-        """Take no more events."""
-        with self._lock:
-            bell, self._bell = self._bell, -1
-            os.close(bell)
 
 
 class EventConnection:
     """Serves one event connection until it ends, which is a PeerGoneError or a PacketError."""
 
-    def __init__(self, channel: Channel, queue: EventQueue, cancel: Callable[[int], None]) -> None:
+    def __init__(
+        self, channel: Channel, queue: AudibleQueue, cancel: Callable[[int], None]
+    ) -> None:
         self._channel = channel
         self._queue = queue
         self._cancel = cancel
@@ -124,5 +71,8 @@ class EventConnection:
             self._unsent = self._unsent[count:]
 
     def _fetch(self) -> bool:
-        self._unsent = self._queue.take()
+        events = iter(self._queue.take, None)
+        self._unsent = b"".join(
+            encode_event(e.code, e.transaction_id, e.parameters) for e in events
+        )
         return bool(self._unsent)

@@ -8,10 +8,11 @@ from contextlib import ExitStack, contextmanager
 
 from appliance.mtp.ptpip_packets import FailReason, PacketError
 from appliance.mtp.responder import Connection
+from appliance.transports.event_queue import AudibleQueue
 from appliance.transports.ptpip_cancel import Cancellation
 from appliance.transports.ptpip_channel import Channel, PeerGoneError
 from appliance.transports.ptpip_commands import CommandConnection
-from appliance.transports.ptpip_events import EventConnection, EventQueue
+from appliance.transports.ptpip_events import EventConnection
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +36,13 @@ def _greeted(channel: Channel, greeting: bytes) -> Iterator[None]:
         raise PeerGoneError(f"spoke out of turn: {error}") from None
 
 
-def _bells(peer: str) -> tuple[Cancellation, EventQueue]:
+def _bells(connection: Connection) -> tuple[Cancellation, AudibleQueue]:
     """Make what wakes a connection's threads; RefusedError where no descriptors are left."""
     with ExitStack() as made:
         try:
             cancellation = Cancellation()
             made.callback(cancellation.close)
-            queue = EventQueue(peer)
+            queue = AudibleQueue(connection)
         except OSError as error:
             raise RefusedError(FailReason.BUSY, error.strerror or str(error)) from None
         made.pop_all()
@@ -59,7 +60,7 @@ class Initiator:
         self.host = host
         self.connection = connection
         self._channel = channel
-        self._cancellation, self._queue = _bells(connection.peer)
+        self._cancellation, self._queue = _bells(connection)
         connection.listen(self._queue.put)
         self._event_channel: Channel | None = None
         self._over = False

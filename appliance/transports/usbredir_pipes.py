@@ -44,7 +44,7 @@ class GuestPipes:
         self.signals = Signals(self._wire.ring, lambda: False)
         self.device = RedirectedDevice(description, self, self._enable, self._disable)
         self._in, self._out = self.device.bulk_in, self.device.bulk_out
-        self._events = GuestEvents(self.device, self._wire.ring)
+        self._events = GuestEvents(self.device, responder, self._wire.ring)
         self._lent: memoryview | None = None
         self._is_over = threading.Event()
         self._last_heard, self._overheard = 0.0, False

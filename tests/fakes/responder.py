@@ -41,11 +41,18 @@ class ScriptedConnection(Connection):
         self.closed.set()
 
 
+#: What is there as far as one may ask for it.
+STORAGE_IDS = 0x10001, 0x20001
+
+
 class _NoStore:
     """Nothing, in which nothing changes."""
 
     def listen(self, listener: ChangeListener) -> None:
         return None
+
+    def storage_ids(self) -> tuple[int, ...]:
+        return STORAGE_IDS
 
 
 class ScriptedResponder(Responder):

@@ -2,6 +2,7 @@
 """Content: downloading and uploading."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,49 @@ def test_an_upload_of_another_length_than_announced_leaves_nothing(
 def test_content_that_nobody_announced(pc: Initiator) -> None:
     assert pc.refused(Op.SEND_OBJECT, data=b"12345") == Response.NO_VALID_OBJECT_INFO
     assert set(pc.names()) == {"Docs", "root.bin"}
+
+
+def test_an_announced_upload_waits_for_its_content(pc: Initiator, share: Path) -> None:
+    handle = pc.announce("new.txt", 5).parameters[2]
+    pc.storage()
+    read = pc.data(Op.GET_OBJECT, pc.names()["root.bin"])
+    pc.refused(Op.DELETE_OBJECT, handle)
+    pc.ask(Op.DELETE_OBJECT, pc.names()["Docs"])
+    assert "new.txt" not in pc.names()
+    pc.ask(Op.SEND_OBJECT, data=b"12345")
+    assert pc.data(Op.GET_OBJECT, handle) == b"12345"
+    assert (share / "root.bin").read_bytes() == read
+    assert pc.refused(Op.SEND_OBJECT, data=b"12345") == Response.NO_VALID_OBJECT_INFO
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda pc: pc.announce("..", 5),
+        lambda pc: pc.announce("x", 5, parent=0x7FFFFFFF),
+        lambda pc: pc.call(Op.SEND_OBJECT_INFO, STORAGE, ROOT, data=b"no dataset"),
+        lambda pc: pc.call(Op.SEND_OBJECT_PROP_LIST, STORAGE, ROOT, 0x3000, 0, 5, data=b"no list"),
+        lambda pc: pc.call(Op.SEND_OBJECT_PROP_LIST, STORAGE, 0x7FFFFFFF, 0x3000, 0, 5, data=b""),
+        lambda pc: (pc.ask(Op.CLOSE_SESSION), pc.open()),
+        lambda pc: (pc.ask(Op.RESET_DEVICE), pc.open()),
+    ],
+)
+def test_content_is_not_taken_for_that_of_an_earlier_announcement(
+    pc: Initiator, share: Path, end: Callable[[Initiator], object]
+) -> None:
+    pc.announce("new.txt", 5)
+    end(pc)
+    assert pc.refused(Op.SEND_OBJECT, data=b"12345") == Response.NO_VALID_OBJECT_INFO
+    assert not (share / "new.txt").exists()
+
+
+def test_content_for_a_folder_that_is_gone_meanwhile(pc: Initiator, share: Path) -> None:
+    folder = pc.names()["Docs"]
+    pc.announce("new.txt", 5, parent=folder)
+    pc.ask(Op.DELETE_OBJECT, folder)
+    assert pc.refused(Op.SEND_OBJECT, data=b"12345") == Response.INVALID_PARENT_OBJECT
+    assert visible(share) == ["root.bin"]
+    assert pc.put("other", b"1") in pc.handles()
 
 
 def test_an_empty_file_that_is_only_announced_is_made(pc: Initiator, share: Path) -> None:

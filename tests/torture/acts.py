@@ -52,6 +52,8 @@ def upload(world: World) -> None:
     world.look(folder)
     handle = _announce(world, pc, folder, name, len(content))
     if handle is not None:
+        if content and world.chance.random() < 0.2:  # it waits
+            pc.ask(Op.GET_STORAGE_IDS)
         sent = world.do(pc, R.OK, Op.SEND_OBJECT, data=content)
         if sent is not None:
             _arrived(world, folder, name, content, handle)
@@ -66,7 +68,10 @@ def torn_upload(world: World) -> None:
 
 
 def upload_that_is_not_sent(world: World) -> None:
-    """Announce and do something else: an empty file is there then, but over nothing."""
+    """Announce and do something else: an empty file is there then, but over nothing.
+
+    Another one waits, and is never seen.
+    """
     folder, name, pc = world.folder(), world.name(), world.pc()
     if world.is_behind:
         world.compare()

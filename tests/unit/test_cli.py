@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -152,6 +153,48 @@ def test_a_port_in_use_is_told_in_one_line(share: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert f"127.0.0.1:{port}" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["leds", "show"],
+        ["settings", "show"],
+        ["settings", "export"],
+        ["settings", "show", "--json"],
+    ],
+    ids=" ".join,
+)
+def test_output_that_cannot_be_written_is_told_in_one_line(
+    tmp_path: Path, words: list[str]
+) -> None:
+    (tmp_path / "s.toml").write_text("")
+    file = ["--file", str(tmp_path / "s.toml")] if words[0] == "settings" else []
+    with Path("/dev/full").open("w") as full:
+        done = told(*words, *file, stdout=full)
+    assert done == (1, "mtp-appliance: standard output: No space left on device\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert told(*words, *file, stdout=writer) == (0, "")  # who read it has seen enough
+    os.close(writer)
+
+
+def told(*words: str, stdout: IO[str] | int) -> tuple[int, str]:
+    """Run with an output that cannot be written; the exit status and stderr."""
+    with subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=ROOT, env=ENVIRONMENT, stdout=stdout, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        _, said = process.communicate(timeout=3 * PATIENCE)
+    return process.returncode, said
+
+
+def test_what_the_system_refuses_is_told_in_one_line(tmp_path: Path) -> None:
+    done = run("web", "--state-dir", "/proc/x", "--settings", tmp_path / "s.toml")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "mtp-appliance: /proc/x: No such file or directory\n",
+    )
 
 
 def test_help_and_version() -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance import places
+from appliance.cli import main
 from tests.fakes.ptpip_client import PATIENCE, PtpIpClient
 from tests.unit.test_cli import address, run, serving
 
@@ -169,6 +171,19 @@ def test_what_a_pc_deleted_is_put_back(service: Service, share: Path, tmp_path: 
     assert json.loads(control(state, "trash", "list", "--json").stdout) == []
     failed = control(state, "trash", "restore", "file.txt")
     assert (failed.returncode, "not in the trash" in failed.stderr) == (1, True)
+
+
+@pytest.mark.usefixtures("service")
+def test_the_one_that_is_asked_is_the_one_whose_status_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who logs in as root has a runtime directory of root's own, where nothing listens."""
+    (tmp_path / "user").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "user"))
+    monkeypatch.setattr(places, "STATUS", tmp_path / "state" / "status.json")
+    for words in (["status"], ["storage", "list"], ["trash", "list"]):
+        assert main(words) == 0, words
+    assert "Card" in capsys.readouterr().out
 
 
 def test_nothing_runs(tmp_path: Path) -> None:

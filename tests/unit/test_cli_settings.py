@@ -3,8 +3,10 @@
 
 import json
 import os
+import pty
 import subprocess
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ import pytest
 from appliance.settings import examples
 from appliance.settings.passwords import verify_password
 from appliance.settings.schema import declared
-from tests.unit.test_cli import run
+from appliance.settings.store import SettingsFile
+from tests.unit.test_cli import COMMAND, ENVIRONMENT, ROOT, run
 
 
 @pytest.fixture
@@ -131,6 +134,25 @@ def test_a_bad_import_changes_nothing(file: Path, tmp_path: Path, text: str) -> 
     assert call(file, "import", str(tmp_path / "none.toml"), "--yes").returncode == 1
 
 
+@pytest.mark.parametrize("damage", [b"days = 'thirty'", b"days = \xff", b"days = 30\n" * (1 << 15)])
+@pytest.mark.parametrize("verb", ["reset", "import", "undo"])
+def test_a_broken_file_is_mended(file: Path, tmp_path: Path, verb: str, damage: bytes) -> None:
+    saved, state = tmp_path / "saved.toml", tmp_path / "state"
+    saved.write_text(examples.shipped())
+    SettingsFile(file, state).read()
+    broken = file.read_bytes().replace(b"days = 30", damage)
+    file.write_bytes(broken)
+    more = {"import": [str(saved)], "undo": ["--state-dir", str(state)]}.get(verb, [])
+    done = call(file, verb, "--dry-run", *more)
+    assert (done.returncode, "has errors, and is replaced" in done.stderr) == (0, True), done.stderr
+    assert "nothing changes" not in done.stdout
+    assert file.read_bytes() == broken
+    assert call(file, verb, "--yes", *more).returncode == 0
+    checked = call(file, "check")
+    assert (checked.returncode, values(file)["trash.days"]) == (0, 30)
+    assert "nothing changes" in call(file, "set", "trash.days", "30").stdout
+
+
 def secret(file: Path, key: str) -> str:
     return (file.with_suffix(".secrets") / key).read_text().removesuffix("\n")
 
@@ -215,6 +237,43 @@ def test_check(file: Path, tmp_path: Path) -> None:
     good = tmp_path / "good.toml"
     good.write_text('name = "x"')
     assert call(file, "check", str(good)).returncode == 0
+
+
+def test_check_of_a_file_with_a_mark_before_the_text(file: Path, tmp_path: Path) -> None:
+    """As some editors on Windows save it; it is the same by whatever option it is named."""
+    file.write_text('name = "x"\n', encoding="utf-8-sig")
+    for words in ([], [str(file)]):
+        assert call(file, "check", *words).stdout == f"{file} is good\n"
+    assert values(file)["name"] == "x"
+
+
+@pytest.mark.parametrize("words", [["password"], ["passphrase"], ["reset"]], ids=" ".join)
+def test_an_end_in_the_place_of_an_answer(file: Path, words: list[str]) -> None:
+    file.write_text('name = "x"\n')
+    status, said = at_a_terminal(*words, "--file", str(file))
+    assert status == 1
+    assert said.splitlines()[-1] == "mtp-appliance: there was no answer (nothing was changed)"
+    assert "Traceback" not in said
+    assert file.read_text() == 'name = "x"\n'
+    assert not file.with_suffix(".secrets").exists()
+
+
+def at_a_terminal(*words: str) -> tuple[int, str]:
+    """Call `settings` at a terminal, and type Ctrl-D when it asks; exit status and all it says."""
+    ours, its = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "settings", *words], cwd=ROOT, env=ENVIRONMENT,
+        stdin=its, stdout=its, stderr=its, start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(its)
+        said = b""
+        with suppress(OSError):  # it has ended
+            while part := os.read(ours, 4096):
+                said += part
+                if said.endswith(b": ") or said.endswith(b"[y/N] "):
+                    os.write(ours, b"\4")
+        os.close(ours)
+    return process.returncode, said.decode()
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -325,6 +325,32 @@ def test_storages_are_looked_after(
         assert more.is_dir()
 
 
+def test_a_storage_s_name_is_refused_at_its_field(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    with site(tmp_path) as place, opened(browser, place.url, locale="de-DE") as page:
+        log_in(page)
+        page.goto("/storage")
+        assert page.get_attribute("#name", "maxlength") == "100"
+        page.fill("#path", str(tmp_path / "more"))
+        page.fill("#name", "Files")
+        page.locator("main button.primary").last.click()
+        expect(page.locator("#name-error")).to_contain_text("heißt schon ein anderer Speicher")
+        assert page.get_attribute("#name", "aria-invalid") == "true"
+        assert page.locator("#path-error").count() == 0
+        assert complaints(page) == []
+        shoot(page, "storage-name-refused")
+        for path, words in (
+            (str(place.share), "wird schon gezeigt"),
+            (str(tmp_path / "none"), "gibt es auf dem Gerät nicht"),
+            (str(place.share / "Notes.txt"), "Das ist kein Ordner."),
+        ):
+            page.fill("#path", path)
+            page.fill("#name", "Another")
+            page.locator("main button.primary").last.click()
+            expect(page.locator("#path-error")).to_contain_text(words)
+            assert "mkdir" not in page.inner_text("main")
+
+
 def test_log_comes_by_itself(browser: Browser, tmp_path: Path) -> None:
     with site(tmp_path) as place, opened(browser, place.url) as page:
         log_in(page)
@@ -474,12 +500,10 @@ FROM_ELSEWHERE = {
 }
 
 
-@pytest.mark.parametrize("host", [HOST, "127.0.0.1"])
-def test_what_another_site_links_to_logs_nobody_out(
-    browser: Browser, tmp_path: Path, host: str
-) -> None:
+def test_what_another_site_links_to_logs_nobody_out(browser: Browser, tmp_path: Path) -> None:
+    """By a name as on the appliance, where browsers do not say which site a request comes from."""
     with site(tmp_path) as place:
-        url = place.url.replace("127.0.0.1", host)
+        url = place.url.replace("127.0.0.1", HOST)
         context = browser.new_context(base_url=url)
         context.set_default_timeout(PATIENCE)
         page = context.new_page()

@@ -406,6 +406,18 @@ STATUSES = {
 }
 
 
+def test_there_is_no_call_for_room_where_nobody_is_warned(
+    owner: Visitor, fake: FakeAppliance
+) -> None:
+    large, film = 2 * 10**12, 10**11
+    storages = (
+        StorageStatus("Large", "/srv/a", "in", False, film, large),
+        StorageStatus("Film", "/srv/b", "in", True, 0, film),
+    )
+    fake.show(Status(ready=True, storages=storages))
+    assert "make room" not in owner.get("/live").text
+
+
 @pytest.mark.parametrize("name", STATUSES)
 def test_each_state_is_shown(owner: Visitor, fake: FakeAppliance, name: str) -> None:
     status, words = STATUSES[name]

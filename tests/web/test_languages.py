@@ -6,10 +6,16 @@ import re
 import pytest
 from babel.messages.catalog import Message
 
+from appliance.settings.planning import plan
+from appliance.settings.schema import Settings
+from appliance.settings.values import value_of
+from appliance.status import Direction, Session, Transfer
 from tests import translations
-from tests.web.appliance import FakeAppliance, Visitor, visitor
+from tests.web.appliance import PASSWORD, FakeAppliance, Visitor, visitor
 from tests.web.test_routes import CASES, routes
+from webui.complaints import translate
 from webui.languages import NAMES
+from webui.sentences import progress, who
 
 OTHERS = sorted(set(NAMES) - {translations.SOURCE})
 PLACE = re.compile(r"%\(\w+\)[sd]|%%")
@@ -95,6 +101,42 @@ def test_german_pages_speak_german(owner: Visitor) -> None:
             assert [each for each in english if f">{each}<" in text] == [], endpoint
 
 
+#: What a check, or a service, complains of; the page has words of its own for it.
+BAD_VALUES = {
+    "listen": ("x:y", "0.0.0.0:70000"),
+    "usbredir": ("x", "tcp:127.0.0.1:70000", "tcp:127.0.0.1:x", f"unix:/{'x' * 200}"),
+    "name": ("x" * 255,),
+    "set_clock": ("perhaps",),
+    "trash.days": ("0", "x", "1.5"),
+    "usb.vendor_id": ("0x10000", "x"),
+    "network.function": ("x",),
+    "network.address": ("x", "10.0.0.1", "10.0.0.0/29", "8.8.8.8/29"),
+    "network.host_name": ("-a", "A B"),
+    "wifi.network": ("x" * 33, "\x01"),
+    "wifi.passphrase": ("short", "ä" * 9),
+    "wifi.country": ("d", "DEU"),
+    "leds.pins": ("x", "99", "17,17"),
+}
+
+
+@pytest.mark.parametrize("key", BAD_VALUES)
+def test_what_cannot_be_is_said_in_german(owner: Visitor, key: str) -> None:
+    with owner.client.application.test_request_context(headers={"Accept-Language": "de"}):
+        for text in BAD_VALUES[key]:
+            complaint = value_of(key, text)[1]
+            assert complaint, text
+            assert not translate(complaint).startswith("Das geht nicht"), complaint
+
+
+def test_who_claims_it_is_told_in_german(fake: FakeAppliance) -> None:
+    who = visitor(fake)
+    who.post("/language", language="de")
+    fake.answers["settings plan"] = lambda values: plan(Settings(), values)
+    answer = who.post("/claim", name="x" * 300, password=PASSWORD, again=PASSWORD)
+    assert (answer.status_code, "Das ist kein Name" in answer.text) == (422, True)
+    assert "characters" not in answer.text
+
+
 def test_numbers_have_a_comma_in_german(owner: Visitor) -> None:
     owner.post("/language", language="de")
     assert "10\N{NO-BREAK SPACE}kB" in owner.get("/maintenance/update").text
@@ -105,6 +147,14 @@ def test_numbers_have_a_comma_in_german(owner: Visitor) -> None:
         assert [duration(each) for each in (1, 59.4, 60, 3600, 86400)] == [
             *("1 Sekunde", "59 Sekunden", "1 Minute", "1 h 0 min", "1 Tag"),
         ]
+
+
+def test_days_are_in_their_case_in_german(owner: Visitor) -> None:
+    """Their catalogue has one form of many days: what stands before it has to ask for that one."""
+    with owner.client.application.test_request_context(headers={"Accept-Language": "de"}):
+        days = Transfer(direction=Direction.IN, done=1, total=200_001, rate=1.0)
+        assert progress(days).endswith("in 2 Tagen fertig")
+        assert who(Session("usb"), 200_000).endswith("seit 2 Tagen")
 
 
 def test_catalogues_are_compiled_once_and_a_read_only_state_is_no_end(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -145,7 +146,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("logs.index", "GET"): Case(
         200,
         query="?source=kernel&text=alert",
-        asks={"logs": {"source": "kernel", "lines": 200, "after": ""}},
+        asks={"logs": {"source": "kernel", "lines": 2000, "after": ""}},
     ),
     ("logs.tail", "GET"): Case(
         200, query="?after=c1", asks={"logs": {"source": "all", "lines": 200, "after": "c1"}}
@@ -352,6 +353,25 @@ def test_what_its_disk_keeps_read_only_is_told_so(
     assert ('class="note good"' in said) is (wanted == "yes")
 
 
+def test_who_is_at_the_cable_has_the_answer_before_its_network_goes(
+    owner: Visitor, fake: FakeAppliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webui.pages.home._ANSWERED", 0)
+    asked, answered = Event(), Event()
+
+    def reconnect() -> None:
+        asked.set()
+        answered.wait(20)
+
+    fake.answers["reconnect"] = reconnect
+    owner.client.environ_base["REMOTE_ADDR"] = "10.55.0.2"
+    answer = owner.post("/reconnect")
+    assert (answer.status_code, 'id="wait"' in answer.text) == (200, True)
+    answer.close()
+    assert asked.wait(20)
+    answered.set()
+
+
 @pytest.mark.parametrize("listed", [ANSWERS["storage list"], []])
 def test_a_storage_that_is_gone_moves_no_other(
     owner: Visitor, fake: FakeAppliance, listed: list[dict[str, Any]]
@@ -397,6 +417,40 @@ def test_a_card_that_is_full_is_said_to_be_so(
     answer = send(owner, "POST", "/maintenance/update/upload", case)
     assert answer.status_code == told[0]
     assert told[1] in answer.text
+
+
+@pytest.mark.parametrize(("count", "more"), [(999, False), (1000, False), (1001, True)])
+def test_long_lists_end_somewhere(
+    owner: Visitor, fake: FakeAppliance, count: int, more: bool
+) -> None:
+    """A small board has no memory for a page of all that a PC may have deleted."""
+    (kept,), (found, *_) = ANSWERS["trash list"], ANSWERS["storage browse"]
+    fake.answers["trash list"] = [{**kept, "path": f"{n}."} for n in range(count)]
+    fake.answers["storage browse"] = [{**found, "name": f"{n}."} for n in range(count)]
+    trash = owner.get("/storage/trash").text
+    assert fake.asked("trash list")[-1] == {"most": 1001}
+    assert trash.count('action="/storage/trash/restore"') == min(1000, count)
+    assert f">{count - 1}.</bdi>" in trash  # the newest
+    assert trash.index("/storage/trash/empty") < trash.index("<table")
+    folder = owner.get("/storage/browse?storage=/srv/share").text
+    assert folder.count("<tr>") == 1 + min(1000, count)
+    assert ["There are more" in each for each in (trash, folder)] == [more, more]
+
+
+def test_the_log_is_searched_as_far_as_it_is_saved(owner: Visitor, fake: FakeAppliance) -> None:
+    (line, *_) = ANSWERS["logs"]["lines"]
+    lines = [{**line, "text": f"needle {n}" if n < 300 else "hay"} for n in range(2000)]
+
+    def logs(**asked: Any) -> dict[str, Any]:
+        return {"lines": lines[-asked["lines"] :], "cursor": "c1"}
+
+    fake.answers["logs"] = logs
+    found = owner.get("/maintenance/logs?text=Needle").text
+    assert found.count("responder: needle") == 200
+    assert "responder: needle 299" in found
+    assert owner.get("/maintenance/logs").text.count("responder: hay") == 200
+    none = owner.get("/maintenance/logs?text=thread").text
+    assert "There are no such lines among the last 2000." in none
 
 
 def test_other_methods_and_pages_are_refused(owner: Visitor) -> None:

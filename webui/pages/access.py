@@ -21,6 +21,7 @@ from webui.access import (
     open_to,
     open_to_all,
 )
+from webui.complaints import translate
 from webui.failures import complain, done
 from webui.forms import PASSWORD
 from webui.languages import gettext
@@ -55,7 +56,7 @@ def _claim_it() -> Any:
     password, name = request.form.get("password", ""), request.form.get("name", "").strip()
     errors = {"password": _complaint(password)}
     plan = machine().ask("settings plan", values={"name": name})
-    errors["name"] = plan["errors"].get("name", "")
+    errors["name"] = translate(plan["errors"].get("name", ""))
     if any(errors.values()):
         return _claim_form(errors, name), 422
     machine().set_secrets({PASSWORD: hash_password(password)})

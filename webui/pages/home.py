@@ -2,8 +2,11 @@
 """Home: what the appliance is doing, and the buttons that are needed often."""
 
 import hashlib
+import logging
 import time
 from collections.abc import Sequence
+from ipaddress import ip_address
+from threading import Timer
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -14,14 +17,18 @@ from appliance.status import StorageStatus
 from webui import sentences
 from webui.access import Claim, is_logged_in, open_to
 from webui.chart import chart
+from webui.config import OVER_WIFI
 from webui.failures import complain, done
 from webui.languages import gettext, language
-from webui.machine import machine
+from webui.machine import Machine, machine
 
+log = logging.getLogger(__name__)
 page = Blueprint("home", __name__)
 
 #: Seconds between two looks of an open page, while bytes move and otherwise.
 _OFTEN, _SELDOM = 1, 3
+#: Seconds until an answer is surely with the browser.
+_ANSWERED = 1.0
 
 
 @page.get("/")
@@ -99,9 +106,41 @@ def connect() -> Response:
 @page.post("/reconnect")
 def reconnect() -> Response:
     """Let the PC see the device go and come back."""
+    if _may_be_over_the_cable():
+        return _reconnect_after_the_answer()
     machine().ask("reconnect")
     done(gettext("The PC has seen the device go and come back."))
     return _back()
+
+
+def _may_be_over_the_cable() -> bool:
+    """Whether the network that the request came by may be the device's, and go with it."""
+    is_here = ip_address(request.remote_addr or "::1").is_loopback
+    return machine().has_helper and not is_here and not request.environ.get(OVER_WIFI)
+
+
+def _reconnect_after_the_answer() -> Response:
+    """Answer with a page that waits: what is under way, a browser gives up with its network."""
+    response = Response(
+        render_template(
+            "wait.html",
+            heading=gettext("The device goes and comes back"),
+            source=url_for("help.index"),
+            next=url_for("home.index"),
+        ),
+        mimetype="text/html",
+    )
+    later = Timer(_ANSWERED, _reconnect, [machine()])
+    later.daemon = True
+    response.call_on_close(later.start)
+    return response
+
+
+def _reconnect(machine: Machine) -> None:
+    try:
+        machine.ask("reconnect")
+    except ApplianceError as error:  # which home shows as well, where it is asked for then
+        log.warning("RECONNECT %s", error)
 
 
 @page.post("/read-only")

@@ -34,10 +34,13 @@ def index() -> str:
     source, text = _source(), request.args.get("text", "")
     if not machine().has_helper:
         return render_template("logs.html", lines=None)
-    found = machine().ask_helper("logs", source=source, lines=_SHOWN, after="")
+    among = _MOST if text else _SHOWN
+    found = machine().ask_helper("logs", source=source, lines=among, after="")
+    lines = [each for each in found["lines"] if _matches(each, text)][-_SHOWN:]
     return render_template(
         "logs.html",
-        lines=[_plain(each) for each in found["lines"] if _matches(each, text)],
+        lines=[_plain(each) for each in lines],
+        among=among,
         cursor=found["cursor"],
         sources=SOURCES,
         source=source,

@@ -74,6 +74,7 @@ def review() -> Any:
     return render_template(
         "review.html",
         changes=[*changes, *plan(machine().settings, secret)["changes"]],
+        mends=machine().has_broken_settings,
         action=url_for("maintenance.restore"),
         fields={"text": text} | _kept.fields(secret),
         back=url_for("maintenance.index"),

@@ -87,6 +87,7 @@ def show_undo() -> Any:
     return render_template(
         "review.html",
         changes=changes,
+        mends=machine().has_broken_settings,
         action=url_for("settings.undo"),
         fields={},
         back=url_for("settings.index"),

@@ -4,6 +4,7 @@
 A storage goes by its folder, which no two have in common.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -12,20 +13,24 @@ from werkzeug.wrappers import Response
 from appliance.errors import ApplianceError
 from webui import sentences
 from webui.asking import confirm
+from webui.complaints import is_of_name, refusal
 from webui.failures import complain, done, failed
 from webui.languages import gettext, ngettext
 from webui.machine import machine
 
 page = Blueprint("storage", __name__, url_prefix="/storage")
 
+#: Lines of a page: it takes memory that a small board does not have.
+_SHOWN = 1000
+
 
 @page.get("")
 def index() -> str:
     """List the storages."""
-    return _list({})
+    return _list({}, {})
 
 
-def _list(given: dict[str, Any], error: str = "") -> str:
+def _list(given: dict[str, Any], errors: Mapping[str, ApplianceError]) -> str:
     status = machine().status
     space = {each.path: each for each in status.storages} if status else {}
     return render_template(
@@ -34,7 +39,8 @@ def _list(given: dict[str, Any], error: str = "") -> str:
         space=space,
         say=sentences,
         given=given,
-        error=error,
+        errors={field: (refusal(error) or str(error)) for field, error in errors.items()},
+        is_own=not any(map(refusal, errors.values())),
     )
 
 
@@ -48,7 +54,7 @@ def add() -> Any:
         machine().ask("storage add", path=path, name=called, read_only=read_only, lasting=True)
     except ApplianceError as error:
         given = {"path": path, "name": name, "read_only": read_only}
-        return _list(given, str(error)), 422
+        return _list(given, {"name" if is_of_name(error) else "path": error}), 422
     return _back(gettext("%(name)s is served now.", name=called))
 
 
@@ -143,7 +149,8 @@ def browse() -> Any:
         name=_name_of(storage),
         steps=[(part, "/".join(parts[: number + 1])) for number, part in enumerate(parts)],
         path=path,
-        entries=entries,
+        entries=entries[:_SHOWN],
+        has_more=len(entries) > _SHOWN,
     )
 
 
@@ -158,7 +165,8 @@ def _name_of(storage: str) -> str:
 @page.get("/trash")
 def trash() -> str:
     """List what can be put back."""
-    return render_template("trash.html", items=machine().ask("trash list")[::-1])
+    found = machine().ask("trash list", most=_SHOWN + 1)[::-1]
+    return render_template("trash.html", items=found[:_SHOWN], has_more=len(found) > _SHOWN)
 
 
 @page.post("/trash/restore")

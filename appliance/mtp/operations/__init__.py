@@ -32,7 +32,7 @@ OPERATIONS: dict[Code, Operation] = {
     Code.GET_THUMB: Operation(objects.get_thumb),
     Code.DELETE_OBJECT: Operation(objects.delete_object),
     Code.SEND_OBJECT_INFO: Operation(transfer.send_object_info),
-    Code.SEND_OBJECT: Operation(transfer.send_object, keeps_upload=True),
+    Code.SEND_OBJECT: Operation(transfer.send_object, brings_content=True),
     Code.FORMAT_STORE: Operation(storages.format_store, offered=storages.may_format),
     Code.RESET_DEVICE: Operation(session.reset_device),
     Code.SELF_TEST: Operation(storages.self_test),

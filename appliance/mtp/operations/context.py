@@ -63,14 +63,14 @@ class Operation:
     """How one operation is run.
 
     `needs`: so many parameters must be sent, as one that is not would count as 0 and do harm.
-    `keeps_upload`: an upload that SendObjectInfo announced stays announced. `offered`: whether the
+    `brings_content`: it is the one that an announced upload waits for. `offered`: whether the
     operation is there for this device; where it is not, it is neither listed nor run.
     """
 
     run: Callable[[Context, Request], Reply | Sink]
     needs_session: bool = True
     needs: int = 0
-    keeps_upload: bool = False
+    brings_content: bool = False
     offered: Callable[[Context], bool] = always
 
 

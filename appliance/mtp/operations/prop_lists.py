@@ -171,8 +171,10 @@ def send_object_prop_list(context: Context, request: Request) -> Sink:
     """Announce a file, or make a folder, by its properties.
 
     Parameters: storage, parent, format, size (upper and lower 32 bits). Answers storage, parent,
-    handle and, where a property is refused, its number from 0.
+    handle and, where a property is refused, its number from 0. What was announced before waits no
+    longer, as with SendObjectInfo.
     """
+    context.session.conclude_upload()
     storage_id, asked, form, upper, lower = (request.parameter(index) for index in range(5))
     storage_id, parent = destination(context, storage_id, asked)
 

@@ -4,7 +4,8 @@
 Spec: MTP 1.1 appendix D.2.4, D.2.5, D.2.15, D.2.17.
 """
 
-from appliance.mtp.codes import EventCode, ResponseCode
+from appliance.mtp.audience import listing_anew
+from appliance.mtp.codes import ResponseCode
 from appliance.mtp.datasets import StorageInfo
 from appliance.mtp.errors import MtpError
 from appliance.mtp.operations.context import Context, data_reply
@@ -49,8 +50,8 @@ def format_store(context: Context, request: Request) -> Reply:
 
 
 def _tell_to_look_again(context: Context, storage_id: int) -> None:
-    for code in (EventCode.STORE_REMOVED, EventCode.STORE_ADDED):
-        context.tell_others_of(code, storage_id)
+    for event in listing_anew([storage_id]):
+        context.tell_others_of(event.code, *event.parameters)
 
 
 def self_test(context: Context, request: Request) -> Reply:

@@ -48,7 +48,12 @@ def _open(
 
 
 def send_object_info(context: Context, request: Request) -> Sink:
-    """Announce a file, or make a folder, in storage parameter 1 and folder parameter 2."""
+    """Announce a file, or make a folder, in storage parameter 1 and folder parameter 2.
+
+    What was announced before waits no longer, also where this one is refused: its content is not to
+    be taken for the other's.
+    """
+    context.session.conclude_upload()
     storage_id, asked = request.parameter(0), request.parameter(1)
     storage_id, parent = destination(context, storage_id, asked)
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is said of the USB cable, from what the kernel and FunctionFS say."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from appliance.errors import ApplianceError
 from appliance.mtp.monitor import Road
-from appliance.services.cable import CableWatch
+from appliance.services.cable import CableState, CableWatch
 from appliance.status import Cable, Usb
 
 
@@ -116,3 +117,24 @@ def test_what_keeps_it_from_being_shown(
     watch = CableWatch(root=tmp_path, obstacle=lambda: obstacle)
     assert watch.look(road).obstacle is (obstacle if is_told else None)
     watch.close()
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "alone", "is_missing"),
+    [
+        (None, True, True),
+        (lambda: None, True, False),  # at a start it may come a little later
+        (lambda: ApplianceError("none"), True, True),
+        (lambda: ApplianceError("none"), False, False),  # over PTP/IP nobody needs it
+    ],
+)
+def test_a_controller_that_does_not_come(
+    tmp_path: Path,
+    obstacle: Callable[[], ApplianceError | None] | None,
+    alone: bool,
+    is_missing: bool,
+) -> None:
+    watch = CableWatch("", tmp_path, obstacle, alone=alone)
+    assert watch.look(Road.HIDDEN) == CableState(
+        Usb("", Cable.NO_CONTROLLER), is_missing=is_missing
+    )

@@ -60,8 +60,9 @@ def test_others_may_ask_for_what_they_are_allowed(
         assert ask(path, "empty") == "emptied"
         monkeypatch.setattr(control_socket, "process_and_user", lambda _: (7, 4242))
         assert ask(path, "lock") == "locked"
-        with pytest.raises(ApplianceError, match="may not do that"):
+        with pytest.raises(ApplianceError, match="may not do that") as refused:
             ask(path, "empty")
+        assert refused.value.status == ExitStatus.NEEDS_ROOT
         monkeypatch.setattr(control_socket, "process_and_user", lambda _: (7, 4243))
         for verb in verbs:
             with pytest.raises(ApplianceError, match="may not do that"):

@@ -241,7 +241,7 @@ def test_what_is_wrong_and_right_again(rig: Rig) -> None:
 def test_where_the_page_is_is_told_with_a_cable_alone(rig: Rig) -> None:
     rig.reporter.settings_read(Reading(Settings(), Findings()))
     assert rig.wait_for(lambda status: status.ready).page == ""
-    rig.reporter.serves_usb("no such controller", lambda: None, alone=True)
+    rig.reporter.serves_usb("no such controller", None, alone=True)
     rig.wait_for(lambda status: status.page == "http://mtp-appliance.local")
 
 

@@ -117,6 +117,39 @@ def test_an_undo_after_an_edit_that_nobody_has_read_yet(person: SettingsVerbs, p
     assert path.read_text() == TEXT
 
 
+@pytest.mark.parametrize("damage", ['"seven"', "7\nname = \xff"], ids=repr)
+@pytest.mark.parametrize("how", ["import", "undo"])
+def test_a_broken_file_is_mended_by_what_says_the_same(
+    person: SettingsVerbs, path: Path, reloads: list[str], damage: str, how: str
+) -> None:
+    backup = person.export()
+    verb = person.undo if how == "undo" else lambda dry: person.take(backup, dry)
+    broken = TEXT.replace("days = 7", f"days = {damage}").encode("latin-1")
+    path.write_bytes(broken)
+    assert (verb(True), path.read_bytes(), reloads) == ([], broken, [])
+    assert verb(False) == []
+    reading = SettingsFile(path, path.parent / "none").read()
+    assert (reading.findings.errors, reading.settings.trash_days) == ([], 7)
+    assert len(reloads) == 1
+
+
+def test_a_good_file_stays_where_a_backup_says_the_same(
+    person: SettingsVerbs, path: Path, reloads: list[str]
+) -> None:
+    assert person.take(person.export(), dry=False) == []
+    assert (path.read_text(), reloads) == (TEXT, [])
+
+
+def test_another_order_of_storages_is_told_and_undone(person: SettingsVerbs, path: Path) -> None:
+    more = TEXT + '[[storages]]\npath = "/srv/more"\n'
+    person.take(more, dry=False)
+    SettingsFile(path, path.parent / "own").order_storages([Path("/srv/more"), Path("/srv/share")])
+    told = [change("storages", "Order of storages", ["more", "Files"], ["Files", "more"])]
+    assert person.undo(dry=True) == told
+    assert person.undo(dry=False) == told
+    assert path.read_text() == more
+
+
 def test_an_undo_keeps_the_password_of_now(person: SettingsVerbs, path: Path, own: Path) -> None:
     person.set({"name": "Garden"})
     SettingsFile(path, own).set({"web.password": HASH})

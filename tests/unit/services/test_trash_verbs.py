@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a person asks of the trash, where a storage is not as it should be."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,24 @@ def test_the_trash_of_the_others_while_one_is_read_only(
         person.empty("", "Card")
     store.set_read_only(FIRST, read_only=False)
     assert person.restore("file", "") == "Card"
+
+
+def test_the_newest_of_all_storages(
+    store: Catalogue, person: TrashVerbs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    for later, (folder, storage) in enumerate([("Stick", SECOND), ("Card", FIRST)] * 2):
+        name = f"file {later}"
+        (tmp_path / folder / name).write_text(name)
+        monkeypatch.setattr(time, "time", lambda later=later: now + 10 * later)
+        store.delete(find(store, name, storage=storage))
+
+    def names(most: int | None) -> list[str]:
+        return [each["name"].removeprefix("file ") for each in person.listed(most)]
+
+    assert names(None) == ["1", "3", "0", "2"]
+    assert names(3) == ["1", "2", "3"]
+    assert names(9) == ["0", "1", "2", "3"]
 
 
 @pytest.mark.parametrize("act", ["restore", "empty"])

@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,36 +218,63 @@ def test_what_is_no_file_and_no_folder_is_not_shown(store: Catalogue, root: Path
     assert len(store.tree(FIRST)) == 2
 
 
+_scandir = os.scandir
+
+
+class Faulty:
+    """Stands for `os.scandir`: what is called "bad" cannot be looked at."""
+
+    def __init__(self, fault: int, fd: int) -> None:
+        self._fault = fault
+        self._entries: Any = _scandir(fd)
+
+    def __enter__(self) -> Any:
+        return map(self._entry, self._entries)
+
+    def __exit__(self, *_: object) -> None:
+        self._entries.close()
+
+    def _entry(self, entry: os.DirEntry[str]) -> Any:
+        return FaultyEntry("bad", self._fault) if entry.name == "bad" else entry
+
+
+class FaultyEntry:
+    def __init__(self, name: str, fault: int) -> None:
+        self.name = name
+        self._fault = fault
+
+    def is_file(self, *, follow_symlinks: bool) -> bool:
+        raise OSError(self._fault, os.strerror(self._fault))
+
+
 @pytest.mark.parametrize("fault", [errno.EIO, errno.ENOENT, errno.EACCES])
 def test_one_bad_entry_does_not_hide_the_others(
     store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, fault: int
 ) -> None:
     for name in ("a", "bad", "c"):
         (root / name).mkdir()
-    scandir = os.scandir
-
-    class Entry:
-        def __init__(self, entry: os.DirEntry[str]) -> None:
-            self._entry = entry
-            self.name = entry.name
-
-        def __getattr__(self, attribute: str) -> Any:
-            if self.name == "bad":
-                raise OSError(fault, "bad")
-            return getattr(self._entry, attribute)
-
-    class Faulty:
-        def __init__(self, fd: int) -> None:
-            self._entries = scandir(fd)
-
-        def __enter__(self) -> Any:
-            return map(Entry, self._entries)
-
-        def __exit__(self, *_: object) -> None:
-            self._entries.close()
-
-    monkeypatch.setattr(os, "scandir", Faulty)
+    monkeypatch.setattr(os, "scandir", partial(Faulty, fault))
     assert names(store) == ["a", "c"]
+
+
+@pytest.mark.parametrize("fault", [errno.EIO, errno.EACCES])
+def test_what_cannot_be_looked_at_for_a_while_comes_and_stays(
+    store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    """A permission comes and goes without a trace in the folder's own times."""
+    for name in ("a", "bad"):
+        (root / name).mkdir()
+    at_rest(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", partial(Faulty, fault))
+        assert names(store) == ["a"]
+    assert names(store) == ["a", "bad"]
+    before = store.children(FIRST, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", partial(Faulty, fault))
+        (root / "new").mkdir()
+        assert sorted(names(store)) == ["a", "bad", "new"]
+    assert list(store.children(FIRST, 0))[:2] == list(before)
 
 
 def test_names_that_no_pc_can_say_are_shown_all_the_same(store: Catalogue, root: Path) -> None:

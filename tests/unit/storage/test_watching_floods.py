@@ -154,7 +154,7 @@ def test_what_comes_between_watch_and_scan_is_listed(
     (root / "folder").mkdir()
     ear.all()
 
-    def scan(fd: int, *, hidden_files: bool) -> dict[bytes, bool]:
+    def scan(fd: int, *, hidden_files: bool) -> tuple[dict[bytes, bool], list[bytes]]:
         (root / "folder" / "before").mkdir()
         found = scanning.scan(fd, hidden_files=hidden_files)
         (root / "folder" / "after").mkdir()

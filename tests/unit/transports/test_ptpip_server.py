@@ -3,6 +3,7 @@
 
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ import pytest
 from appliance.mtp.codes import EventCode, ResponseCode
 from appliance.mtp.transaction import BytesSource, Event, Reply, Request
 from appliance.transports import ptpip_channel
+from appliance.transports.event_queue import MOST, AudibleQueue
 from appliance.transports.ptpip import PtpIpServer
 from appliance.transports.ptpip_channel import Channel, PeerGoneError
-from appliance.transports.ptpip_events import QUEUE_SIZE, EventConnection, EventQueue
+from appliance.transports.ptpip_events import EventConnection
 from appliance.transports.ptpip_listen import Address
 from tests.fakes.ptpip_client import (
     DATA,
@@ -30,7 +32,7 @@ from tests.fakes.ptpip_client import (
     Wire,
     init_command,
 )
-from tests.fakes.responder import PatternSource, RecordingSink, ScriptedResponder
+from tests.fakes.responder import STORAGE_IDS, PatternSource, RecordingSink, ScriptedResponder
 
 GET, PUT, ASK = 0x1009, 0x100D, 0x1004
 ENDLESS = 1 << 40
@@ -293,40 +295,31 @@ def test_an_event_comes_in_the_middle_of_a_transfer(
     assert client.event.expect(EVENT).payload == packet(7)
 
 
-def test_events_wait_for_the_event_connection_but_not_all(
-    server: PtpIpServer, responder: ScriptedResponder
+@pytest.mark.parametrize("many", [10000, MOST + 3])
+def test_events_wait_for_the_event_connection(
+    server: PtpIpServer, responder: ScriptedResponder, many: int
 ) -> None:
+    """Where there are too many, what has to be told is that there is all to be listed."""
     with PtpIpClient(server.addresses[0], events=False) as client:
         client.call(0x1002, 1)
-        for number in range(QUEUE_SIZE + 3):
+        for number in range(many):
             responder.tell(event(number))
         client.connect_events()
-        for number in range(3, QUEUE_SIZE + 3):
-            assert client.event.expect(EVENT).payload == packet(number)
+        expected = [packet(number) for number in range(many)]
+        if many > MOST:
+            pairs = [(code, each) for each in STORAGE_IDS for code in (0x4005, 0x4004)]
+            expected = [struct.pack("<HII", code, 0xFFFFFFFF, each) for code, each in pairs]
+            expected += [packet(number) for number in range(MOST + 1, many)]
+        for each in expected:
+            assert client.event.expect(EVENT).payload == each
         responder.tell(event(999))
         assert client.event.expect(EVENT).payload == packet(999)
 
 
-def test_who_does_not_read_events_loses_the_oldest(caplog: pytest.LogCaptureFixture) -> None:
-    queue = EventQueue("peer")
-    for _ in range(2):
-        caplog.clear()
-        for number in range(QUEUE_SIZE + 10):
-            queue.put(event(number))
-        data = queue.take()
-        assert len(data) == QUEUE_SIZE * 18
-        assert data[8:18] == packet(10)
-        assert data[-10:] == packet(QUEUE_SIZE + 9)
-        assert len(caplog.records) == 1
-    assert queue.take() == b""
-    queue.close()
-    queue.put(event(1))
-    assert queue.take() == b""
-
-
 def test_a_cancel_is_heard_though_events_are_not_read() -> None:
     ours, theirs = tcp_pair()
-    queue, channel, cancelled = EventQueue("peer"), Channel(ours), threading.Event()
+    queue = AudibleQueue(ScriptedResponder().connect("peer"))
+    channel, cancelled = Channel(ours), threading.Event()
     connection = EventConnection(channel, queue, lambda _: cancelled.set())
     filled = 0
     while count := channel.send_some(bytes(1000)):
@@ -354,7 +347,7 @@ def test_who_does_not_read_events_stays_connected(monkeypatch: pytest.MonkeyPatc
     """However long: the kernel gives up what waits for a minute in the other connections."""
     monkeypatch.setattr(ptpip_channel, "_USER_TIMEOUT", 1)
     ours, theirs = tcp_pair()
-    queue, channel = EventQueue("peer"), Channel(ours)
+    queue, channel = AudibleQueue(ScriptedResponder().connect("peer")), Channel(ours)
     connection = EventConnection(channel, queue, lambda _: None)
     ended: list[PeerGoneError] = []
 

@@ -9,6 +9,7 @@ from appliance.transports.usb_descriptors import Description
 from appliance.transports.usbredir_control import Function
 from appliance.transports.usbredir_device import RedirectedDevice
 from appliance.transports.usbredir_events import BURST, GuestEvents
+from tests.fakes.responder import ScriptedResponder
 
 EVENT = Event(EventCode.OBJECT_ADDED, (1,))
 SOME, MANY = 10, int(BURST) + 500
@@ -39,7 +40,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def events(device: RedirectedDevice, clock: Clock) -> GuestEvents:
-    return GuestEvents(device, lambda: None, clock)
+    return GuestEvents(device, ScriptedResponder().connect("guest"), lambda: None, clock)
 
 
 def given(events: GuestEvents, device: RedirectedDevice) -> int:
