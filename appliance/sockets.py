@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Listening sockets: who comes, one after the other, and who is at the other end of a local one."""
+"""Sockets: who comes, one after the other, who is at the other end, and whether one still is."""
 
 import logging
 import socket
@@ -13,6 +13,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two attempts to accept where there are no descriptors left.
 _PAUSE = 0.5
+#: Seconds of silence before the kernel asks whether the peer is there, and between two questions;
+#: how many remain without an answer.
+_IDLE, _INTERVAL, _QUESTIONS = 30, 10, 3
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -31,6 +34,17 @@ def connections(
             if not closing.is_set() and error.errno != ECONNABORTED:
                 log.warning("cannot accept connections at %s: %s", where, error.strerror)
                 closing.wait(_PAUSE)
+
+
+def keep_alive(connection: socket.socket) -> None:
+    """Have a TCP connection end when the other machine is gone, also while nothing is to be sent.
+
+    Its kernel answers, however still the program is. Raises OSError.
+    """
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _INTERVAL)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _QUESTIONS)
 
 
 def process_and_user(connection: socket.socket) -> tuple[int, int]:

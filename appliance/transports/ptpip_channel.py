@@ -11,16 +11,15 @@ from contextlib import contextmanager, suppress
 from errno import EINVAL, EIO, ENOSYS, EOPNOTSUPP, EOVERFLOW, ESTALE
 
 from appliance.mtp.ptpip_packets import PREFIX, PacketError
+from appliance.sockets import keep_alive
 from appliance.values import dataclass
 
 #: Bytes of payload of a packet that is no data; the longest is an initiator's name.
 MAX_PAYLOAD = 1024
 #: Bytes of data that are taken out of the connection at once.
 PIECE_SIZE = 256 * 1024
-#: Seconds: silence before the kernel asks whether the peer is there, pause between asking, and
-#: how long it waits for what it has sent to be acknowledged.
-_KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _USER_TIMEOUT = 30, 10, 60
-_KEEPALIVE_COUNT = 3
+#: Seconds that the kernel waits for what it has sent to be acknowledged.
+_USER_TIMEOUT = 60
 #: Errors of sendfile that are the file's and not the connection's.
 _FILE_ERRORS = {EINVAL, EIO, ENOSYS, EOPNOTSUPP, EOVERFLOW, ESTALE}
 
@@ -228,10 +227,7 @@ class Channel:
 def _configure(connection: socket.socket) -> None:
     tcp = socket.IPPROTO_TCP
     connection.setsockopt(tcp, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(tcp, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE)
-    connection.setsockopt(tcp, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL)
-    connection.setsockopt(tcp, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT)
+    keep_alive(connection)
     connection.setsockopt(tcp, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT * 1000)
 
 

@@ -9,26 +9,51 @@ goes, by whatever way, leaves nothing; the next one finds the device as the firs
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Self
 
-from appliance.mtp.responder import Responder
+from appliance.mtp.responder import Connection, Responder
 from appliance.sockets import connections, process_and_user
 from appliance.transports.ptpip_listen import Address
 from appliance.transports.usb import Conversation
 from appliance.transports.usb_descriptors import Description
 from appliance.transports.usbredir_pipes import GuestPipes
 from appliance.transports.usbredir_places import Place, close, connect, listen
+from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 
-#: Guests at once; one more is not let in.
+#: Guests at once; one more is not let in, unless one of them has said nothing for so many seconds.
 MAX_GUESTS = 16
+_SILENCE = 10.0
 #: Seconds that `close` waits for the threads; one that waits for a disk is left behind.
 _PATIENCE = 5.0
 #: Seconds between two attempts to connect.
 _PAUSE = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class _Guest:
+    """Who has one of the places. One that is silent may be paused, or be about to migrate here.
+
+    QEMU lets a machine speak when it runs, so for silence alone nobody is sent away.
+    """
+
+    pipes: GuestPipes
+    since: float
+    is_leaving: bool = False
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has not even said hello for long."""
+        return not self.pipes.device.is_connected and time.monotonic() - self.since > _SILENCE
+
+    def leave(self) -> None:
+        """Give up the place."""
+        self.is_leaving = True
+        self.pipes.end()
 
 
 class UsbRedirServer:
@@ -40,7 +65,7 @@ class UsbRedirServer:
         self._responder = responder
         self._description = description
         self._lock = threading.Lock()
-        self._guests: dict[threading.Thread, GuestPipes] = {}
+        self._guests: dict[threading.Thread, _Guest] = {}
         self._closing = threading.Event()
         self._callers = [place for place in places if place.calls]
         self._listeners = listen([place for place in places if not place.calls])
@@ -78,8 +103,8 @@ class UsbRedirServer:
                 listener.shutdown(socket.SHUT_RDWR)
         with self._lock:
             guests = dict(self._guests)
-            for pipes in guests.values():
-                pipes.end()
+            for guest in guests.values():
+                guest.leave()
         for thread in (*self._threads, *guests):
             thread.join(_PATIENCE)
             if thread.is_alive():
@@ -124,33 +149,51 @@ class UsbRedirServer:
     # One guest, in its thread
 
     def _serve(self, connection: socket.socket, peer: str) -> None:
-        with self._lock:
-            crowded = len(self._guests) >= MAX_GUESTS
-        if crowded:
-            log.warning("REFUSED %s: there are %d guests", peer, MAX_GUESTS)
+        """Serve a guest until it is gone; whatever goes wrong, its connection ends with it."""
+        initiator = self._responder.connect(peer)
+        try:
+            pipes = GuestPipes(connection, initiator, self._description)
+        except OSError as error:
+            log.warning("REFUSED %s: %s", peer, error.strerror)
             connection.close()
             return
-        log.info("CONNECTED %s", peer)
-        initiator = self._responder.connect(peer)
-        pipes = GuestPipes(connection, initiator, self._description)
-        deputy = threading.Thread(target=pipes.look_after, name="deputy", daemon=True)
+        if self._enter(pipes, peer):
+            log.info("CONNECTED %s", peer)
+            self._converse(pipes, initiator)
+        else:
+            log.warning("REFUSED %s: there are %d guests", peer, MAX_GUESTS)
+        pipes.stop()
+        initiator.close()
+        pipes.close()
+
+    def _enter(self, pipes: GuestPipes, peer: str) -> bool:
+        """Give a guest its place, if there is one."""
         with self._lock:
-            self._guests[threading.current_thread()] = pipes
+            staying = [each for each in self._guests.values() if not each.is_leaving]
+            if len(staying) >= MAX_GUESTS:
+                silent = next((each for each in staying if each.is_silent), None)
+                if silent is None:
+                    return False
+                log.warning("CROWDED a connection that has said nothing yet ends for %s", peer)
+                silent.leave()
+            guest = self._guests[threading.current_thread()] = _Guest(pipes, time.monotonic())
             if self._closing.is_set():
-                pipes.end()
+                guest.leave()
+            return True
+
+    def _converse(self, pipes: GuestPipes, initiator: Connection) -> None:
+        deputy = threading.Thread(target=pipes.look_after, name="deputy", daemon=True)
         try:
             deputy.start()
             Conversation(pipes, initiator).run()
         except Exception:
-            log.exception("DEFECT %s", peer)
+            log.exception("DEFECT %s", initiator.peer)
         finally:
             with self._lock:
                 del self._guests[threading.current_thread()]
             pipes.stop()
             if deputy.ident is not None:
                 deputy.join()
-            initiator.close()
-            pipes.close()
 
 
 def _name(connection: socket.socket, place: Place) -> str:

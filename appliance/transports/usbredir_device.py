@@ -63,7 +63,8 @@ class RedirectedDevice:
         self._endpoint_0 = Endpoint0(description, function)
         self._configuration = 0
         self._events_sent = 0
-        self._is_connected = False
+        #: Whether the guest knows of the device: it has said hello, or something else.
+        self.is_connected = False
         self.codec = Codec()
         self.bulk_in = BulkIn(self.codec, usb.BULK_SIZE)
         self.bulk_out = BulkOut(self.codec, usb.BULK_SIZE)
@@ -100,7 +101,7 @@ class RedirectedDevice:
     def received(self, count: int) -> None:
         """Act on `count` bytes that were put into `codec.space()`; raises PacketError."""
         for packet in self.codec.received(count):
-            if self.codec.resumed and not self._is_connected:
+            if self.codec.resumed and not self.is_connected:
                 self._plug_again()
             self._actions[packet.type](packet)
 
@@ -120,7 +121,7 @@ class RedirectedDevice:
     # Plugging in
 
     def _hello(self, packet: Packet) -> None:
-        if self._is_connected:
+        if self.is_connected:
             raise PacketError("a second hello")
         self.program, theirs = decode_hello(packet)
         self.out.append(encode_hello("mtp-appliance"))
@@ -141,7 +142,7 @@ class RedirectedDevice:
         """Pass over it: the order of packets says as much."""
 
     def _connect(self) -> None:
-        self._is_connected = True
+        self.is_connected = True
         self._describe()
         who, common = self._description, self.codec.common
         fields = fields_of_device_connect(

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from itertools import islice
 
+from appliance.sockets import keep_alive
 from appliance.transports.usbredir_bulk import Part
 
 #: Parts that the kernel is given at once.
@@ -50,12 +51,16 @@ class Buffers:
 
 
 class Wire:
-    """A socket that never blocks but in `wait`; `ring` and `shut_down` are for any thread."""
+    """A socket that never blocks but in `wait`; `ring` and `shut_down` are for any thread.
+
+    Raises OSError where the guest is gone already, or no descriptor is left.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            keep_alive(connection)  # and no TCP_USER_TIMEOUT: a guest may be paused for days
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         self._socket = connection
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

@@ -3,6 +3,7 @@
 
 import logging
 import os
+import select
 import socket
 import stat
 import struct
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from errno import EMFILE
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from appliance.errors import ApplianceError
 from appliance.mtp.ports import Change, ChangeKind
 from appliance.mtp.responder import Responder
 from appliance.storage.upload import StagedUpload
+from appliance.transports import usbredir
 from appliance.transports.event_queue import MOST
 from appliance.transports.ptpip_listen import Address
 from appliance.transports.usbredir import MAX_GUESTS, UsbRedirServer
@@ -642,6 +645,29 @@ def test_there_may_be_so_many_guests_and_no_more(path: Path) -> None:
         each.close()
 
 
+def test_a_connection_that_says_nothing_makes_room_for_a_guest(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And only then: it may be that of a machine that is paused, or that is to migrate here."""
+    speaking = [plugged(path) for _ in range(MAX_GUESTS - 2)]
+    silent = [dial(path) for _ in range(2)]
+    until(lambda: not is_let_in(path))
+    monkeypatch.setattr(usbredir, "_SILENCE", 0.0)
+    late = plugged(path)
+    (gone,) = select.select(silent, [], [], fake.PATIENCE)[0]
+    assert gone.recv(1) == b""
+    silent.remove(gone)
+    paused = Guest(silent[0])
+    paused.plug()
+    monkeypatch.setattr(usbredir, "_SILENCE", 10.0)
+    assert not is_let_in(path)
+    for each in (*speaking, late):
+        assert each.control(0x80, 0, 0, 0, 2) == (fake.SUCCESS, b"\1\0")
+        each.close()
+    paused.close()
+    gone.close()
+
+
 def is_let_in(path: Path) -> bool:
     try:
         plugged(path).close()
@@ -704,7 +730,55 @@ def test_over_tcp(responder: Responder) -> None:
         assert str(found) == f"tcp:{found.address}"
         guest = Guest(socket.create_connection(found.address))
         guest.plug()
+        until(lambda: timers(found.address) == [KEEPALIVE])
         guest.close()
+
+
+KEEPALIVE = 2
+
+
+def timers(address: Address | None) -> list[int]:
+    """Ask the kernel what it waits for in the connections that it has accepted at an address."""
+    assert address is not None
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    established, port = "01", f":{address.port:04X}"
+    return [int(row[5][:2]) for row in rows if row[1].endswith(port) and row[3] == established]
+
+
+def test_a_place_is_called_again_after_a_lack_of_descriptors(
+    responder: Responder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "qemu.sock"
+    failed = threading.Event()
+
+    def fail(*_: object) -> None:
+        failed.set()
+        raise OSError(EMFILE, os.strerror(EMFILE))
+
+    monkeypatch.setattr(usbredir, "_PAUSE", 0.05)
+    with socket.socket(socket.AF_UNIX) as listener, monkeypatch.context() as patched:
+        listener.bind(str(path))
+        listener.listen()
+        listener.settimeout(fake.PATIENCE)
+        patched.setattr(os, "eventfd", fail)
+        with UsbRedirServer(responder, [Place(path, calls=True)], fake.DESCRIPTION) as server:
+            with listener.accept()[0] as refused:
+                assert refused.recv(1) == b""
+            assert failed.is_set()
+            patched.undo()
+            until(lambda: is_greeted(listener))
+            assert server.is_alive
+
+
+def is_greeted(listener: socket.socket) -> bool:
+    """Whether the next one that calls stays, and has a device."""
+    try:
+        guest = Guest(listener.accept()[0])
+        guest.plug()
+        guest.close()
+    except ConnectionError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("road", ["unix", "tcp"])
