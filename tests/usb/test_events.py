@@ -120,4 +120,4 @@ def test_nobody_is_told_without_a_session(host: Host, announcer: Announcer) -> N
     assert events(host) == []
     host.open()
     announcer.send(50)
-    assert events(host) == [50]
+    assert events(host, 1) == [50]
