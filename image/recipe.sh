@@ -20,7 +20,8 @@ install_appliance() {
     # Readable by all, whatever the umask here.
     tar -C "$here/root" --owner=0 --group=0 --mode=u=rwX,go=rX -cf - . | tar -C "$root" --no-overwrite-dir -xpf -
     echo "$board" >"$root/usr/lib/mtp-appliance/board"
-    SYSTEMD_OFFLINE=1 chroot "$root" systemctl preset --quiet mtp-appliance-grow.service mtp-appliance-card-log.timer
+    SYSTEMD_OFFLINE=1 chroot "$root" systemctl preset --quiet \
+        mtp-appliance-grow.service mtp-appliance-card-log.timer systemd-resolved.service
 }
 
 # Nobody logs in: no passwords, no users of a person's.
@@ -62,8 +63,8 @@ make_places() {
     printf 'uninitialized\n' >"$root/etc/machine-id"
     rm -f "$root/var/lib/dbus/machine-id"
     ln -s /etc/machine-id "$root/var/lib/dbus/machine-id"
-    rm -f "$root/etc/resolv.conf"
-    : >"$root/etc/resolv.conf"
+    ln -sfn ../run/systemd/resolve/resolv.conf "$root/etc/resolv.conf"
+    rm -f "$root/etc/.resolv.conf.systemd-resolved.bak" # the building machine's
     echo mtp-appliance >"$root/etc/hostname"
     printf '127.0.0.1\tlocalhost\n127.0.1.1\tmtp-appliance\n::1\tlocalhost ip6-localhost ip6-loopback\n' >"$root/etc/hosts"
     : >"$root/etc/fstab"

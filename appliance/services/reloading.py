@@ -2,6 +2,7 @@
 """The settings file, put into force: at the start, and again at each SIGHUP."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -111,14 +112,14 @@ class Reloader:
 
     def _apply_storages(self, wanted: Iterable[StorageSetting]) -> None:
         """Remove what is not wanted, change what is, add what is missing."""
-        by_path = {each.path.resolve(): each for each in wanted}
+        by_path = {_real(each.path): each for each in wanted}
         order = list(by_path)
         for state in self._catalogue.storages():
-            storage = by_path.get(state.path.resolve())
+            storage = by_path.get(_real(state.path))
             if storage is None or not self._serves(state, folder_of(storage)):
                 self._catalogue.remove_storage(state.storage_id)
             else:
-                del by_path[state.path.resolve()]
+                del by_path[_real(state.path)]
                 self._adjust(state, storage)
         missing = add_storages(self._catalogue, map(folder_of, by_path.values()))
         self._reporter.storages_failed(missing)
@@ -127,7 +128,7 @@ class Reloader:
     def _order(self, wanted: Sequence[Path]) -> None:
         states = self._catalogue.storages()
         places = {path: place for place, path in enumerate(wanted)}
-        states.sort(key=lambda each: places.get(each.path.resolve(), len(places)))
+        states.sort(key=lambda each: places.get(_real(each.path), len(places)))
         self._catalogue.order_storages([each.storage_id for each in states])
 
     def _serves(self, state: StorageState, folder: Folder) -> bool:
@@ -142,6 +143,11 @@ class Reloader:
 
     def _adjust(self, state: StorageState, storage: StorageSetting) -> None:
         self._catalogue.set_read_only(state.storage_id, read_only=storage.read_only)
+
+
+def _real(path: Path) -> Path:
+    """Follow links; `Path.resolve` fails where they lead in a ring."""
+    return Path(os.path.realpath(path))
 
 
 def _changed(before: Settings, after: Settings, effect: Effect) -> list[str]:

@@ -87,7 +87,7 @@ def leads_to(path: Path) -> Path:
             return path
         if os.geteuid() == 0 and status.st_uid != 0:
             raise ValueError("is a link that somebody else has made")
-        return (path.parent / os.readlink("", dir_fd=fd)).resolve()
+        return Path(os.path.realpath(path.parent / os.readlink("", dir_fd=fd)))
     finally:
         os.close(fd)
 

@@ -97,6 +97,24 @@ def test_what_must_be_there(listing: dict[str, str], name: str) -> None:
     assert name in listing
 
 
+def test_names_are_looked_up_where_there_is_wifi_and_only_there(
+    made: Disk, listing: dict[str, str]
+) -> None:
+    lines = [line for line in made.root_listing() if " squashfs-root/etc/resolv.conf" in line]
+    assert [line.partition(" -> ")[2] for line in lines] == ["../run/systemd/resolve/resolv.conf"]
+    assert "etc/.resolv.conf.systemd-resolved.bak" not in listing
+    units = "usr/lib/systemd/system"
+    assert f"{units}/systemd-resolved.service" in listing
+    wanted = made.root_file(f"{units}/mtp-appliance-wifi.service.d/image.conf")
+    assert "Wants=systemd-resolved.service" in wanted
+    condition = "ConditionPathExists=/run/mtp-appliance-wifi/wpa_supplicant.conf"
+    for unit in ("mtp-appliance-wifi.service", "systemd-resolved.service.d/image.conf"):
+        assert condition in made.root_file(f"{units}/{unit}").splitlines()
+    enabled = [name for name in listing if name.startswith("etc/systemd/system/")]
+    assert [name for name in enabled if "resolve" in name] == []
+    assert any(name.endswith("/systemd-timesyncd.service") for name in enabled)
+
+
 def test_bytecode_is_there_and_never_looked_at_again(made: Disk, listing: dict[str, str]) -> None:
     sources = [
         name

@@ -45,6 +45,21 @@ def test_safe_and_fast_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert store.unsafe().files == 0
 
 
+def test_a_folder_that_is_a_ring_of_links_takes_no_other_away(tmp_path: Path) -> None:
+    share, ring, path = tmp_path / "share", tmp_path / "ring", tmp_path / "settings.toml"
+    share.mkdir()
+    ring.symlink_to(ring.name)
+    file = SettingsFile(path, tmp_path / "state")
+    with Catalogue([]) as store:
+        responder = Responder(Device(IDENTITY, ForgetfulState(), TestHost()), store)
+        reporter = Reporter(store, lambda: "Kitchen", Places(None, tmp_path))
+        reloader = Reloader(file, file.read().settings, store, responder, reporter)
+        path.write_text(f'[[storages]]\npath = "{ring}"\n[[storages]]\npath = "{share}"\n')
+        for _ in range(2):
+            reloader.reload()
+            assert [each.path for each in store.storages()] == [share]
+
+
 @pytest.mark.parametrize(
     ("fixed", "by_a_pc", "expected"),
     [("", None, "Kitchen"), ("Fixed", None, "Fixed"), ("", "Anna's", "Anna's")],

@@ -228,6 +228,20 @@ def test_broken_settings_are_repaired_by_it(card: Card, broken: bytes) -> None:
     assert card.settings.name == "x"
 
 
+def test_a_ring_of_links_in_the_place_of_the_settings_keeps_nothing_from_starting(
+    card: Card,
+) -> None:
+    card.start()
+    card.settings_path.unlink()
+    card.settings_path.symlink_to(card.settings_path.name)
+    card.file.write_text('name = "x"')
+    assert not SettingsFile(card.settings_path, card.state).is_broken()
+    assert not card.start()
+    card.settings_path.unlink()
+    assert card.start()
+    assert card.settings.name == "x"
+
+
 def test_what_is_no_file_in_the_place_of_the_settings_is_replaced_by_it(card: Card) -> None:
     card.start()
     card.settings_path.unlink()
