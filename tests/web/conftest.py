@@ -24,6 +24,12 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has to wait does so for longer than a test takes on a machine that is busy."""
+    monkeypatch.setattr("webui.attempts._FIRST", 300.0)
+
+
+@pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAppliance]:
     monkeypatch.setattr("webui.machine.PATIENCE", 0)  # its status stays as it is
     with appliance(tmp_path) as found:

@@ -220,6 +220,7 @@ def test_password_is_changed_by_who_knows_it(
     assert fake.asked("secret set") == []
 
 
+@pytest.mark.usefixtures("long_waits")
 def test_wrong_passwords_have_to_wait(stranger: Visitor) -> None:
     for _ in range(5):
         assert stranger.post("/login", password="wrong").status_code == 401
@@ -228,6 +229,7 @@ def test_wrong_passwords_have_to_wait(stranger: Visitor) -> None:
     assert int(answer.headers["Retry-After"]) > 0
 
 
+@pytest.mark.usefixtures("long_waits")
 def test_the_wait_outlives_the_page_s_process(stranger: Visitor, fake: FakeAppliance) -> None:
     """Which ends when nobody looks for a while: whoever tries passwords knows how long."""
     for _ in range(5):

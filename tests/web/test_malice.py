@@ -156,6 +156,7 @@ def test_a_cookie_that_was_planted_before_lets_nobody_in_after(fake: FakeApplian
     assert fresh.value != planted.value
 
 
+@pytest.mark.usefixtures("long_waits")
 def test_who_tries_passwords_gets_few(fake: FakeAppliance) -> None:
     """From one address, whatever else is different; and the right one has to wait as well."""
     fake.claim()
