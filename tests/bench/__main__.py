@@ -95,7 +95,7 @@ def _keep(rows: list[Row], machine: dict[str, object], note: str) -> None:
 
 
 def _count() -> None:
-    made = {name: counts.count(processor) for name, processor in PROCESSORS.items()}
+    made = {name: counts.usual(processor) for name, processor in PROCESSORS.items()}
     COUNTS.write_text(counts.dump(made))
 
 
