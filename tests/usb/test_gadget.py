@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -278,20 +279,21 @@ def test_the_controller_goes_and_comes_under_a_network(tmp_path: Path) -> None:
     """The kernel may refuse that function from now on, and is not asked a second time.
 
     It keeps the place of the network in the tree of a controller that is gone, and finds it again
-    for one at the same address. So no test in this guest may bind a network after this one.
+    for one at the same address. So no test in this guest may bind a network after this one; and it
+    may be refused at once where that of an earlier test was taken away under a network.
     """
     up(tmp_path)
     refused = f"WAITING mtp-appliance cannot use {UDC}"
     with serving(tmp_path) as responder:
-        wait_for_device()
+
+        def is_settled(since: int) -> bool:
+            return any(word in responder.log()[since:] for word in ("ATTACHED", refused))
+
+        wait_until(partial(is_settled, 0), responder.log)
         subprocess.run(["modprobe", "-r", "dummy_hcd"], check=True)
         responder.wait_for_log("WAITING no USB device controller")
         since = len(responder.log())
         load_controller("high")
-
-        def is_settled() -> bool:
-            return any(word in responder.log()[since:] for word in ("ATTACHED", refused))
-
-        wait_until(is_settled, responder.log)
+        wait_until(partial(is_settled, since), responder.log)
         assert responder.log()[since:].count("BIND mtp-appliance to") == 1
         assert responder.process.poll() is None
