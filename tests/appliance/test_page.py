@@ -199,9 +199,9 @@ def test_the_helper_answers_root_and_the_page() -> None:
         ("nobody", "mtp-appliance-helper", "may not do that"),
         ("mtp-appliance", "mtp-appliance-helper", "may not do that"),
         ("mtp-appliance-leds", "mtp-appliance-helper", "may not do that"),
-        ("nobody", "nogroup", "Permission denied"),
-        ("mtp-appliance", "mtp-appliance", "Permission denied"),
-        ("mtp-appliance-leds", "mtp-appliance-leds", "Permission denied"),
+        ("nobody", "nogroup", "is not for this user"),
+        ("mtp-appliance", "mtp-appliance", "is not for this user"),
+        ("mtp-appliance-leds", "mtp-appliance-leds", "is not for this user"),
     ],
 )
 def test_the_helper_refuses_everybody_else(user: str, group: str, words: str) -> None:

@@ -181,6 +181,7 @@ def test_the_one_that_is_asked_is_the_one_whose_status_is_shown(
     (tmp_path / "user").mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "user"))
     monkeypatch.setattr(places, "STATUS", tmp_path / "state" / "status.json")
+    wait_until(places.STATUS.exists)  # it is told of after the service is ready
     for words in (["status"], ["storage", "list"], ["trash", "list"]):
         assert main(words) == 0, words
     assert "Card" in capsys.readouterr().out
