@@ -48,6 +48,8 @@ _CONCERNS = {
     "not-shown": lazy_gettext("The PC is not shown the device"),
     "clock-not-set": lazy_gettext("The clock has not been set"),
     "unit-failed": lazy_gettext("A part of the appliance has failed"),
+    "update-taken-back": lazy_gettext("A new version did not work, and was taken back"),
+    "card": lazy_gettext("Something is wrong with the card, the board or a setting"),
 }
 
 

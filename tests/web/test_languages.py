@@ -11,11 +11,12 @@ from appliance.settings.schema import Settings
 from appliance.settings.values import value_of
 from appliance.status import Direction, Session, Transfer
 from tests import translations
+from tests.unit.services.test_concerns import table
 from tests.web.appliance import PASSWORD, FakeAppliance, Visitor, visitor
 from tests.web.test_routes import CASES, routes
 from webui.complaints import translate
 from webui.languages import NAMES
-from webui.sentences import progress, who
+from webui.sentences import concern, progress, who
 
 OTHERS = sorted(set(NAMES) - {translations.SOURCE})
 PLACE = re.compile(r"%\(\w+\)[sd]|%%")
@@ -126,6 +127,12 @@ def test_what_cannot_be_is_said_in_german(owner: Visitor, key: str) -> None:
             complaint = value_of(key, text)[1]
             assert complaint, text
             assert not translate(complaint).startswith("Das geht nicht"), complaint
+
+
+@pytest.mark.parametrize("code", sorted(table()))
+def test_every_warning_has_words_of_its_own(owner: Visitor, code: str) -> None:
+    with owner.client.application.test_request_context():
+        assert concern(code) != concern("unheard-of")
 
 
 def test_who_claims_it_is_told_in_german(fake: FakeAppliance) -> None:
