@@ -9,6 +9,7 @@ power cut comes between the two steps, the old file is gone as it would be witho
 import errno
 import os
 import stat
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
 
 from appliance.mtp.errors import MtpError
@@ -55,12 +56,31 @@ class Replacing:
 
 
 def put_in_place(
-    staged: StagedFile, name: bytes, folder_fd: int, trash: Trash, slot: Slot | None
+    staged: StagedFile,
+    name: bytes,
+    folder_fd: int,
+    trash: Trash,
+    slot: Slot | None,
+    *,
+    allow: Callable[[], object],
 ) -> None:
-    """Give a staged file its name, and the file that had it the slot. Raises OSError."""
+    """Give a staged file its name, and the file that had it the slot. Raises OSError.
+
+    `allow` is asked where there is such a file; it raises MtpError where that is to stay.
+    """
     if slot is None:
-        staged.rename(name, folder_fd)
-    elif _exchange(staged, name, folder_fd):
+        try:
+            staged.rename_new(name, folder_fd)
+        except FileExistsError:
+            allow()
+            staged.rename(name, folder_fd)
+        return
+    try:
+        allow()
+    except MtpError:
+        slot.abandon()
+        raise
+    if _exchange(staged, name, folder_fd):
         _keep_old(staged, name, folder_fd, trash, slot)
     else:
         slot.abandon()
