@@ -12,6 +12,7 @@ import errno
 import logging
 import os
 import stat
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
 
 from appliance.mtp.errors import MtpError
@@ -62,12 +63,31 @@ class Replacing:
 
 
 def put_in_place(
-    staged: StagedFile, name: bytes, folder_fd: int, trash: Trash, slot: Slot | None
+    staged: StagedFile,
+    name: bytes,
+    folder_fd: int,
+    trash: Trash,
+    slot: Slot | None,
+    *,
+    allow: Callable[[], object],
 ) -> None:
-    """Give a staged file its name, and the file that had it the slot. Raises OSError."""
+    """Give a staged file its name, and the file that had it the slot. Raises OSError.
+
+    `allow` is asked where there is such a file; it raises MtpError where that is to stay.
+    """
     if slot is None:
-        staged.rename(name, folder_fd)
-    elif old := _change_places(staged, name, folder_fd, slot):
+        try:
+            staged.rename_new(name, folder_fd)
+        except FileExistsError:
+            allow()
+            staged.rename(name, folder_fd)
+        return
+    try:
+        allow()
+    except MtpError:
+        slot.abandon()
+        raise
+    if old := _change_places(staged, name, folder_fd, slot):
         _keep_old(old, name, folder_fd, trash, slot)
     elif _put_aside(name, folder_fd, trash, slot):
         _come_after(staged, name, folder_fd, trash, slot)
