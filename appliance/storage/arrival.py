@@ -3,8 +3,10 @@
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import partial
+from typing import Any, TypeVar
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
@@ -16,6 +18,8 @@ from appliance.storage.lookup import Lookup, creating
 from appliance.storage.replacing import Replacing, put_in_place
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Volume
+
+_Result = TypeVar("_Result")
 
 
 class Arrivals:
@@ -53,8 +57,8 @@ class Arrivals:
                 modified=modified,
                 replaces=replaces,
                 release=partial(self._release, handle),
-                publish=partial(self._publish, volume=volume, folder=folder, raw=raw),
-                defer=partial(self._defer, folder=folder, raw=raw),
+                publish=partial(self._follow, self._publish, folder, raw, volume=volume),
+                defer=partial(self._follow, self._defer, folder, raw),
                 make_room=volume.trash.expunge_oldest,
                 stay=volume.stay(),
             )
@@ -118,6 +122,25 @@ class Arrivals:
         known = self._table.find(folder, name)
         handle = self._lookup.enter(folder, name, is_folder=True)
         return MadeFolder(handle, is_new=handle != known)
+
+    def _follow(
+        self,
+        act: Callable[..., _Result],
+        folder: int,
+        raw: bytes,
+        upload: StagedUpload,
+        **more: Any,
+    ) -> _Result:
+        """Do something in an upload's folder, wherever the device has brought that meanwhile."""
+        act = partial(act, upload, raw=raw, **more)
+        try:
+            return act(folder=self._lookup.folder_now(folder))
+        except MtpError as error:
+            if error.code is not ResponseCode.INVALID_PARENT_OBJECT:
+                raise
+        with self._lock:
+            self._lookup.watcher.catch_up()
+        return act(folder=self._lookup.folder_now(folder))
 
     def _defer(self, upload: StagedUpload, *, folder: int, raw: bytes) -> bool:
         """Enter a file whose content still has to reach the disk; False where it has to first."""

@@ -136,7 +136,7 @@ class Reconciler:
         """
         if self._table.is_alive(row):
             renews = self._lookup.renews_handles
-            self._tell(kind, row, self._table.renew(row) if renews else 0)
+            self._tell(kind, row, self._lookup.give_another_handle(row) if renews else 0)
 
     def _compare(self, row: int, since: float) -> None:
         """Tell of a file that was changed after a moment."""

@@ -24,9 +24,12 @@ from appliance.values import dataclass
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Journey:
-    """An object on its way: what it is, the open folder where it lies, and where it is to go."""
+    """An object on its way: what it is, the open folder where it lies, and where it is to go.
+
+    `origin` and `target` are rows, of which the device's renaming may give the folders others.
+    """
 
     handle: int
     name: bytes
@@ -215,7 +218,10 @@ class Relocation:
                 journey.volume.tidy()
 
     def _arrive(self, journey: _Journey, workplace: int, staged: bytes) -> int:
-        """Rename a copy to its place; the descriptor of its folder."""
+        """Rename a copy to its place; the descriptor of its folder, wherever that is by now."""
+        self._lookup.watcher.catch_up()
+        journey.origin = self._lookup.folder_now(journey.origin)
+        journey.target = self._lookup.folder_now(journey.target)
         with creating():
             fd = keep(self._lookup.fd(journey.target), journey.held)
             with self._lookup.own_change(journey.target, fd):

@@ -16,6 +16,9 @@ from appliance.storage.trash import TrashPolicy
 from appliance.storage.volume import Folder, Volume
 from appliance.storage.volumes import Volumes
 
+#: Rows of folders that have others by now, for who began with them; the oldest end first.
+_MOST_HEIRS = 1024
+
 
 class Served:
     """The table of handles and the storages that its rows lie in."""
@@ -30,6 +33,7 @@ class Served:
         self.volumes = Volumes()
         #: Whole files, by row, that still lie in the workplace (`appliance.storage.flushing`).
         self.waiting: dict[int, StagedFile] = {}
+        self._heirs: dict[int, int] = {}
         self._lock = lock
         self._policy = policy
         for folder in folders:
@@ -70,6 +74,21 @@ class Served:
         if self.volume_of(parent) is not volume:
             raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, "lies in another storage")
         return parent
+
+    def give_another_handle(self, row: int) -> int:
+        """Let an object have another handle; that of a folder is good for nobody any more."""
+        new = self.table.renew(row)
+        if self.table.is_folder(new):
+            self._heirs[row] = new
+            if len(self._heirs) > _MOST_HEIRS:
+                del self._heirs[next(iter(self._heirs))]
+        return new
+
+    def folder_now(self, folder: int) -> int:
+        """Find the row of a folder by one that it had when something for it began to come."""
+        while (heir := self._heirs.get(folder)) is not None:
+            folder = heir
+        return folder
 
     def writable_folder(self, storage_id: int, parent: int) -> tuple[int, Volume]:
         """Find the row of a folder where something is to be put."""

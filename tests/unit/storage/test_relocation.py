@@ -505,6 +505,38 @@ def test_a_tree_is_copied(
     assert leftovers(root) == []
 
 
+@pytest.mark.parametrize("told", [False, True], ids=["just now", "before"])
+@pytest.mark.parametrize("renew", [False, True])
+@pytest.mark.parametrize("act", ["move", "copy"])
+def test_the_device_renames_folders_while_a_tree_is_copied(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, *, act: str, renew: bool, told: bool
+) -> None:
+    """The folder to which it goes, and the one in which it lies."""
+    root, before, copy = tree.parent, shape(tree), trees.copy
+    for name in ("from", "to"):
+        (root / name).mkdir()
+    tree.rename(root / "from" / "tree")
+    with Catalogue([Folder(root, "Card")], watch=True, renew=renew) as store:
+        handle, target = find(store, "from/tree"), find(store, "to")
+        ear = Ear(store, root)
+
+        def copying(*arguments: Any) -> None:
+            copy(*arguments)
+            for name in ("from", "to"):
+                (root / name).rename(root / f"{name} 2")
+            if told:
+                ear.all()
+
+        monkeypatch.setattr(trees, "copy", copying)
+        monkeypatch.setattr(relocation.Relocation, "_move_by_rename", lambda *_: ())
+        getattr(store, act)(handle, FIRST, target)
+        assert shape(root / "to 2" / "tree") == before
+        assert names(store, find(store, "to 2")) == ["tree"]
+        assert names(store, find(store, "from 2")) == (["tree"] if act == "copy" else [])
+        assert len(list(store.tree(FIRST))) == len(set(store.tree(FIRST)))
+    assert leftovers(root) == []
+
+
 @pytest.mark.parametrize("taken", [False, True])
 def test_what_comes_into_a_tree_on_its_way_is_not_lost(
     far: Catalogue, tree: Path, second: Path, monkeypatch: pytest.MonkeyPatch, *, taken: bool

@@ -17,6 +17,7 @@ from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import MadeFolder
 from appliance.storage import Catalogue, Folder, TrashPolicy, WriteSafety, directories, syscalls
 from appliance.storage import upload as uploads
+from tests.unit.storage.ear import Ear
 from tests.unit.storage.helpers import (
     FIRST,
     WORKPLACE,
@@ -417,6 +418,52 @@ def test_the_folder_moves_while_the_file_comes(store: Catalogue, root: Path) -> 
     store.move(folder, FIRST, other)
     upload.commit()
     assert (root / "other" / "folder" / "file").exists()
+
+
+@pytest.mark.parametrize("target", ["renamed", "other/renamed"])
+@pytest.mark.parametrize("told", [False, True], ids=["just now", "before"])
+@pytest.mark.parametrize("renew", [False, True])
+@pytest.mark.parametrize("safety", WriteSafety)
+def test_the_device_moves_the_folder_while_the_file_comes(
+    root: Path, *, safety: WriteSafety, renew: bool, told: bool, target: str
+) -> None:
+    """Twice, and an older file of the name lies in it."""
+    (root / "folder").mkdir()
+    (root / "other").mkdir()
+    (root / "folder" / "file").write_bytes(b"old")
+    with Catalogue(
+        [Folder(root, "Card")], watch=True, renew=renew, write_safety=safety, trash=TrashPolicy()
+    ) as store:
+        folder, _ = find(store, "folder"), find(store, "folder/file")
+        assert names(store, find(store, "other")) == []
+        ear = Ear(store, root)
+        upload = begin(store, "file", b"new", parent=folder)
+        (root / "folder").rename(root / "between")
+        if told:
+            ear.all()
+        (root / "between").rename(root / target)
+        if told:
+            ear.all()
+        upload.commit()
+        store.settle()
+        assert (root / target / "file").read_bytes() == b"new"
+        assert content(store, find(store, f"{target}/file")) == b"new"
+        assert names(store, find(store, target)) == ["file"]
+        assert [item.path for item in store.trash_list()] == [f"{target}/file"]
+
+
+@pytest.mark.parametrize("renew", [False, True])
+def test_the_device_removes_the_folder_while_the_file_comes(root: Path, *, renew: bool) -> None:
+    (root / "folder").mkdir()
+    with Catalogue([Folder(root, "Card")], watch=True, renew=renew) as store:
+        upload = begin(store, "file", b"1", parent=find(store, "folder"))
+        (root / "folder").rename(root / "between")
+        Ear(store, root).all()
+        (root / "between").rmdir()
+        with refused(Code.INVALID_PARENT_OBJECT):
+            upload.commit()
+        assert "between" not in names(store)
+    assert leftovers(root) == []
 
 
 def test_the_folder_is_deleted_while_the_file_comes(store: Catalogue, root: Path) -> None:
