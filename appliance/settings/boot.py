@@ -16,7 +16,7 @@ from typing import Any
 from appliance.errors import ApplianceError
 from appliance.settings import examples, passwords
 from appliance.settings.files import make_way, read_regular, write_atomically
-from appliance.settings.interpretation import interpret, read_toml
+from appliance.settings.interpretation import LARGEST, interpret, read_toml
 from appliance.settings.migrations import migrate
 from appliance.settings.schema import Settings, declared
 from appliance.settings.secret_files import SECRETS, said_in
@@ -30,7 +30,6 @@ RESET_NAME = "reset-password"
 #: keep a start waiting there, and a wish from being heeded.
 _TAKEN, _HEEDED = "boot.digest", "reset-password.done"
 _LONGEST_MARK = 200
-_MAX_SIZE = 1 << 18
 _PASSWORD = "web.password"
 _SECRET_LINE = re.compile(
     "|".join(r"\s*({}\s*\.\s*)?{}\s*=".format(*key.split(".")) for key in SECRETS)
@@ -127,7 +126,7 @@ def _move_mark(earlier: Path, taken: Path) -> None:
 def _take_over(path: Path, file: SettingsFile, taken: Path, refuse: Callable[[str], None]) -> bool:
     try:
         with path.open("rb") as source:
-            data = source.read(_MAX_SIZE + 1)
+            data = source.read(LARGEST + 1)
     except FileNotFoundError:
         return False
     digest = hashlib.sha256(data).hexdigest()
@@ -162,8 +161,8 @@ def _last(taken: Path) -> str:
 
 def _parse(data: bytes) -> dict[str, Any]:
     """Read what any editor of any PC may have written."""
-    if len(data) > _MAX_SIZE:
-        raise ValueError(f"the file is longer than {_MAX_SIZE} bytes")
+    if len(data) > LARGEST:
+        raise ValueError(f"the file is longer than {LARGEST} bytes")
     text = _decode(data).replace("\r\n", "\n").replace("\r", "\n")
     document = read_toml(text)
     migrate(document)
