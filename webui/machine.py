@@ -4,6 +4,7 @@
 Files are read again only where they look different, for a page that is open asks every second.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from flask import current_app
 from appliance import status as contract
 from appliance.control import ask
 from appliance.errors import ApplianceError
-from appliance.settings.files import looks_of
+from appliance.settings.files import looks_of, read_regular
 from appliance.settings.schema import Settings
 from appliance.settings.store import Reading, SettingsFile
 from appliance.status import Status
@@ -122,8 +123,7 @@ class Machine:
 
 
 def _load(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(1 << 18)
+    return read_regular(path, contract.MAX_SIZE, os.O_NOFOLLOW)
 
 
 def install(app: Any, config: Config) -> None:
