@@ -136,7 +136,9 @@ class Pace:
 
 
 def _channel_class(limit: Limit) -> Callable[..., HTTPChannel | None]:
-    """Make what receives requests, each within its own limit, at a socket and of an address so many."""
+    """Make what receives requests, each within its own limit: so many at a socket, and of each
+    address.
+    """
 
     class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
         adj: Any
