@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The page where something behind it is slow, full or refuses."""
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+import pytest
 
 from tests.fakes.ptpip_client import PATIENCE
 from tests.web.appliance import FakeAppliance, Visitor, visitor
@@ -57,3 +61,41 @@ def test_home_is_shown_without_a_chart_that_does_not_come(
     with held(fake, "history") as deed:
         assert [owner.get(path).status_code for path in ("/", "/live")] == [200, 200]
         assert not deed.over.is_set()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_card_that_takes_nothing_has_a_page_all_the_same(
+    fake: FakeAppliance, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A page that starts after a reset, when no key and no directory is there yet."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    fake.claim()
+    with monkeypatch.context() as context:
+        context.setattr("os.mkdir", refuse)
+        for module in ("security", "sessions", "attempts"):
+            context.setattr(f"webui.{module}.write_atomically", refuse)
+        context.setattr("tempfile.NamedTemporaryFile", refuse)
+        who = visitor(fake)
+        who.log_in()
+        assert [who.get(path).status_code for path in ("/", "/storage")] == [200, 200]
+    assert not fake.config().state.exists()
+
+
+@pytest.mark.parametrize("damage", ["a directory", "short", "a link to itself"])
+def test_a_key_that_cannot_be_read_is_made_anew(fake: FakeAppliance, damage: str) -> None:
+    fake.claim()
+    key = fake.config().state / "session.key"
+    visitor(fake)
+    key.unlink()
+    if damage == "a directory":
+        key.mkdir()
+    elif damage == "short":
+        key.write_bytes(b"x")
+    else:
+        key.symlink_to(key)
+    who = visitor(fake)
+    who.log_in()
+    assert who.get("/settings").status_code == 200
