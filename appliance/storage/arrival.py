@@ -40,7 +40,7 @@ class Arrivals:
             if replaces := self._lookup.replaces(folder, raw):
                 with creating():
                     raw = self._lookup.listed_as(folder, raw)
-        volume.require_space(size)
+        volume.require_space(size, largest=size)
         with self._lock, ExitStack() as on_error:
             handle = self._table.reserve()
             on_error.callback(self._table.give_up, handle)
@@ -56,7 +56,7 @@ class Arrivals:
                 publish=partial(self._publish, volume=volume, folder=folder, raw=raw),
                 defer=partial(self._defer, folder=folder, raw=raw),
                 make_room=volume.trash.expunge_oldest,
-                stay=volume.stay(),
+                stay=volume.stay(to_change=True),
             )
             volume.add_use(upload)
             on_error.pop_all()

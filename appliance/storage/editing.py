@@ -45,7 +45,7 @@ class InPlaceEdit:
         self.handle = handle
         self._fd = fd
         self._volume = volume
-        self._stay = volume.stay()
+        self._stay = volume.stay(to_change=True)
         self._ended = ended
         self._at_work = threading.Lock()
         volume.add_use(self)
@@ -83,7 +83,7 @@ class InPlaceEdit:
         with self._at_work:
             if self._fd >= 0 and volume.directories.holds(self._fd):
                 self._volume.end_use(self)
-                self._volume, self._stay = volume, volume.stay()
+                self._volume, self._stay = volume, volume.stay(to_change=True)
                 volume.add_use(self)
 
     def let_go(self) -> None:

@@ -82,7 +82,7 @@ class Relocation:
                 journey = self._begin(handle, storage_id, parent, held)
                 is_folder = self._table.is_folder(handle)
             seen = _look_ahead(journey)
-            with self._staged(journey, seen.size) as (workplace, staged), self._lock:
+            with self._staged(journey, seen) as (workplace, staged), self._lock:
                 fd = self._arrive(journey, workplace, staged)
                 copied = self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
                 self._lookup.note_own(copied, fd)
@@ -143,7 +143,7 @@ class Relocation:
         Of a folder in which something is not copied there stays what lies above that.
         """
         before = _look_ahead(journey)
-        with self._staged(journey, before.size) as (workplace, staged), self._lock:
+        with self._staged(journey, before) as (workplace, staged), self._lock:
             target_fd = self._arrive(journey, workplace, staged)
             try:
                 with reporting():
@@ -186,16 +186,16 @@ class Relocation:
                 self._lookup.scan_anew(journey.origin)
 
     @contextmanager
-    def _staged(self, journey: _Journey, size: int) -> Iterator[tuple[int, bytes]]:
+    def _staged(self, journey: _Journey, seen: Survey) -> Iterator[tuple[int, bytes]]:
         """Copy into the workplace, without the lock; what is still there at the end is removed.
 
-        `size`: bytes that it takes; where they cannot be had nothing is copied, and no trash lost.
+        What was `seen` there, where it cannot be had nothing is copied, and no trash is lost.
         """
-        journey.volume.require_space(size)
+        journey.volume.require_space(seen.size, largest=seen.largest)
         with self._lock:
             workplace = keep(self._lookup.workplace(journey.volume), journey.held)
             staged = journey.volume.staging.new_name()
-            stay = journey.volume.stay()
+            stay = journey.volume.stay(to_change=True)
         try:
             with reporting():
                 make_room = journey.volume.trash.expunge_oldest
@@ -211,6 +211,7 @@ class Relocation:
 
     def _arrive(self, journey: _Journey, workplace: int, staged: bytes) -> int:
         """Rename a copy to its place; the descriptor of its folder."""
+        journey.volume.require_writable()
         with creating():
             fd = keep(self._lookup.fd(journey.target), journey.held)
             with self._lookup.own_change(journey.target, fd):
@@ -224,6 +225,7 @@ class Relocation:
         """
         origin_fd, name = journey.origin_fd, journey.name
         volume = self._lookup.volume_above(journey.origin)
+        volume.require_writable()
         workplace = keep(self._lookup.workplace(volume), journey.held)
         leftover = volume.staging.new_name()
         with reporting(), self._lookup.own_change(journey.origin, origin_fd):

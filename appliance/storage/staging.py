@@ -24,6 +24,8 @@ from appliance.values import dataclass
 log = logging.getLogger(__name__)
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+#: Bytes of a file that there is room for on any file system, as far as its own limits go.
+HELD_EVERYWHERE = (2 << 30) - 1
 #: Another process that starts or ends may remove a directory that we have just made.
 _ATTEMPTS = 5
 
@@ -88,6 +90,21 @@ class Staging:
         except OSError:
             os.close(directory_fd)
             raise
+
+    def require_fit(self, size: int) -> None:
+        """Refuse what is larger (bytes) than any file can be here; nothing is written. OSError.
+
+        The kernel says so as soon as a file is to be written there: FAT's end after 4 GiB - 1.
+        """
+        probe = self.create()
+        try:
+            os.lseek(probe.fd, size, os.SEEK_SET)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            raise OSError(errno.EFBIG, f"{size} bytes are too many for one file here") from None
+        finally:
+            probe.remove()
 
     def close(self) -> None:
         """Leave nothing behind, if the storage is still there; may be repeated."""

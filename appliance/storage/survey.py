@@ -23,10 +23,12 @@ class Survey:
     """What was seen: how many bytes go, and what stays, with the first reason.
 
     Names lead from the folder in which the tree lies. `around` are the folders above what stays.
-    `version` is another number when what goes has changed, be it taken apart from what stays.
+    `largest`: bytes of the largest file that is to be copied. `version` is another number when what
+    goes has changed, be it taken apart from what stays.
     """
 
     size: int = 0
+    largest: int = 0
     version: int = 0
     stays: set[Names] = field(default_factory=set)
     around: set[Names] = field(default_factory=set)
@@ -119,6 +121,7 @@ def _foresee(path: Names, status: os.stat_result, seen: Survey, block: int) -> l
         return [path]
     if stat.S_ISREG(status.st_mode):
         seen.size += -(-status.st_size // block) * block
+        seen.largest = max(seen.largest, status.st_size)
         seen.version += hash((path[1:], status.st_ino, status.st_mtime_ns, status.st_size))
     else:
         seen.keep(path, OSError(errno.EXDEV, "it is nothing that is copied"))

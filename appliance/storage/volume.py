@@ -16,7 +16,7 @@ from appliance.mtp.ports import StorageRecord
 from appliance.storage import staging, trash_place
 from appliance.storage.directories import Directories
 from appliance.storage.errors import reporting
-from appliance.storage.names import BadNameError, is_hidden, to_disk
+from appliance.storage.names import BadNameError, check_name, is_hidden, to_disk
 from appliance.storage.trash import Trash, TrashPolicy
 from appliance.values import dataclass, replace
 
@@ -54,23 +54,6 @@ def _place(folder: Folder) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _is_unfit(character: str) -> bool:
-    """Whether no storage's name can hold it: `/`, control characters, what no UTF-16 can say."""
-    return character in "/\x7f" or character < " " or "\ud800" <= character <= "\udfff"
-
-
-def check_name(name: str, taken: set[str]) -> None:
-    """Refuse what no storage can be called, or beside others that are `taken`."""
-    if not name.strip() or len(name) > 100 or any(map(_is_unfit, name)):
-        raise ApplianceError(
-            f"{name!a} cannot be a storage's name", hint="1 to 100 characters without /"
-        )
-    if name in taken:
-        raise ApplianceError(
-            f"two storages are named {name}", hint="give one another name: NAME=FOLDER"
-        )
 
 
 def _check_path(folder: Folder) -> os.stat_result:
@@ -204,9 +187,12 @@ class Volume:
         if not self.is_present:
             raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, f"{self.folder.name} is away")
 
-    def stay(self) -> Callable[[], None]:
-        """Give a check, for any thread, that the storage was never away since now."""
-        return partial(self._require_stay, self._absences)
+    def stay(self, *, to_change: bool = False) -> Callable[[], None]:
+        """Give a check, for any thread, that the storage was never away since now.
+
+        `to_change`: nor made read-only by a person.
+        """
+        return partial(self._require_stay, self._absences, to_change=to_change)
 
     def add_use(self, use: Use) -> None:
         """Have something let go when the storage goes away."""
@@ -226,9 +212,11 @@ class Volume:
         for each in uses:
             each.let_go()
 
-    def _require_stay(self, absences: int) -> None:
+    def _require_stay(self, absences: int, *, to_change: bool) -> None:
         if absences != self._absences:
             raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, f"{self.folder.name} went away")
+        if to_change and self.wants_read_only:
+            raise MtpError(ResponseCode.STORE_READ_ONLY)
 
     def tidy(self) -> None:
         """Remove what work that was under way may have made after the storage went away."""
@@ -259,12 +247,16 @@ class Volume:
             read_only=read_only,
         )
 
-    def require_space(self, size: int) -> None:
+    def require_space(self, size: int, *, largest: int = 0) -> None:
         """Refuse more bytes than there is space for, and make it where the trash has it.
 
-        Not to be called under the lock: that may take a while.
+        `largest`: bytes of the largest file of which they are. Not to be called under the lock:
+        that may take a while.
         """
         free = self.record().free
+        if size <= free and largest > staging.HELD_EVERYWHERE:
+            with self._lock, reporting():
+                self.staging.require_fit(largest)
         while size > free or size > self._really_free():
             if size > free or not self.trash.expunge_oldest():
                 raise MtpError(ResponseCode.STORE_FULL, f"{size} bytes, {free} are free")
