@@ -181,7 +181,7 @@ class Catalogue(Storages):
     def rename(self, handle: int, name: str) -> None:
         """Give an object another name in its folder; never that of another one."""
         with self._flusher.settled():
-            self._on_demand.relocation.rename(handle, name)
+            self._on_demand.renaming.rename(handle, name)
 
     def move(self, handle: int, storage_id: int, parent: int) -> None:
         """Move an object into another folder; all handles stay."""

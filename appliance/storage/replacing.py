@@ -60,7 +60,13 @@ def put_in_place(
     """Give a staged file its name, and the file that had it the slot. Raises OSError."""
     if slot is None:
         staged.rename(name, folder_fd)
-    elif _exchange(staged, name, folder_fd):
+        return
+    try:
+        is_exchanged = _exchange(staged, name, folder_fd)
+    except OSError:
+        slot.abandon()
+        raise
+    if is_exchanged:
         _keep_old(staged, name, folder_fd, trash, slot)
     else:
         slot.abandon()

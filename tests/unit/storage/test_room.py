@@ -3,14 +3,26 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
-from appliance.storage import Catalogue, Folder, TrashPolicy, trees
-from tests.unit.storage.helpers import FIRST, SECOND, find, leftovers, names, put, refused
+from appliance.storage import Catalogue, Folder, TrashPolicy, syscalls, trees
+from appliance.storage.write_safety import WriteSafety
+from tests.unit.storage.helpers import (
+    FIRST,
+    SECOND,
+    WORKPLACE,
+    begin,
+    find,
+    leftovers,
+    names,
+    put,
+    refused,
+)
 
 GIB = 1 << 30
 
@@ -73,3 +85,137 @@ def test_a_file_that_is_too_large_is_not_copied_in_part(
         getattr(far, act)(find(far, "folder"), SECOND, 0)
     assert names(far, storage=SECOND) == []
     assert names(far) == ["folder"]
+
+
+# What the trash gives back
+
+
+class FullDisk:
+    """Nothing new can be made on it, not even a name, as long as something is in the trash."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._mkdir, self._open, self._rename = os.mkdir, os.open, os.rename
+        self._at_once = syscalls._renameat2
+
+    def _require_room(self, directory: int | None, name: Any) -> None:
+        place = Path(f"/proc/self/fd/{directory}").readlink() if directory is not None else None
+        if place is None or not place.is_relative_to(self._root) or place.name == "expunged":
+            return
+        kept = self._root / WORKPLACE / "trash" / "files"
+        if any(kept.iterdir()) and not (place / os.fsdecode(name)).exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def mkdir(self, name: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        self._require_room(dir_fd, name)
+        self._mkdir(name, mode, dir_fd=dir_fd)
+
+    def open(self, name: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if flags & os.O_CREAT:
+            self._require_room(dir_fd, name)
+        return self._open(name, flags, mode, dir_fd=dir_fd)
+
+    def rename(self, source: bytes, target: bytes, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        self._require_room(dst_dir_fd, target)
+        self._rename(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    def at_once(self, source_fd: int, source: bytes, fd: int, name: bytes, *flag: int) -> int:
+        try:
+            self._require_room(fd, name)
+        except OSError as error:
+            return error.errno or 0
+        return self._at_once(source_fd, source, fd, name, *flag)
+
+
+@pytest.fixture
+def full(keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch) -> Catalogue:
+    disk = FullDisk(root)
+    for name in ("mkdir", "open", "rename"):
+        monkeypatch.setattr(os, name, getattr(disk, name))
+    monkeypatch.setattr(syscalls, "_renameat2", disk.at_once)
+    return keeping
+
+
+def fill_trash(store: Catalogue, root: Path) -> None:
+    """Put something into the trash, by the way of another program."""
+    (root / WORKPLACE / "trash" / "files" / "older").write_bytes(b"1")
+    assert "older" in [each.name for each in store.trash_list()]
+
+
+def test_a_folder_is_made(full: Catalogue) -> None:
+    made = full.make_folder(FIRST, 0, "folder", modified=None)
+    assert made.is_new
+    assert names(full) == ["folder"]
+    assert full.trash_list() == []
+
+
+@pytest.mark.parametrize("safety", WriteSafety)
+@pytest.mark.parametrize("data", [b"", b"1"])
+@pytest.mark.parametrize("when", ["announced", "named"])
+def test_a_file_comes(
+    full: Catalogue, root: Path, safety: WriteSafety, data: bytes, when: str
+) -> None:
+    full.set_write_safety(safety)
+    if when == "named":
+        full.trash_empty()
+    upload = begin(full, "file", data)
+    if when == "named":
+        fill_trash(full, root)
+    upload.commit()
+    full.settle()
+    assert (root / "file").read_bytes() == data
+    assert names(full) == ["file"]
+    assert full.trash_list() == []
+
+
+def test_a_file_is_replaced(full: Catalogue, root: Path) -> None:
+    (root / "file").write_bytes(b"as it was")
+    begin(full, "file", b"1").commit()
+    assert (root / "file").read_bytes() == b"1"
+    assert [each.path for each in full.trash_list()] == ["file"]
+    assert len(list((root / WORKPLACE / "trash" / "info").iterdir())) == 1
+
+
+ACTS: dict[str, tuple[Callable[[Catalogue, int, int], object], set[str]]] = {
+    "rename": (lambda store, file, _: store.rename(file, "longer"), {"folder", "longer"}),
+    "move": (
+        lambda store, file, folder: store.move(file, FIRST, folder),
+        {"folder", "folder/file"},
+    ),
+    "copy": (
+        lambda store, file, folder: store.copy(file, FIRST, folder),
+        {"file", "folder", "folder/file"},
+    ),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_an_object_goes_elsewhere(full: Catalogue, root: Path, act: str) -> None:
+    (root / "file").write_bytes(b"1")
+    (root / "folder").mkdir()
+    do, after = ACTS[act]
+    do(full, find(full, "file"), find(full, "folder"))
+    paths = {str(each.relative_to(root)) for each in root.rglob("*") if WORKPLACE not in each.parts}
+    assert paths == after
+    assert full.trash_list() == []
+
+
+def test_an_object_leaves_a_full_disk(
+    full: Catalogue, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "second").mkdir()
+    stick = full.add_storage(Folder(tmp_path / "second", "Stick"))
+    at_once = syscalls._renameat2
+
+    def crossing(source_fd: int, source: bytes, fd: int, name: bytes, *flag: int) -> int:
+        places = [Path(f"/proc/self/fd/{each}").readlink() for each in (source_fd, fd)]
+        far = len({each.is_relative_to(root) for each in places}) == 2
+        return errno.EXDEV if far else at_once(source_fd, source, fd, name, *flag)
+
+    monkeypatch.setattr(syscalls, "_renameat2", crossing)
+    for each in root.glob(f"{WORKPLACE}/*-*"):
+        each.rmdir()  # to be made anew
+    (root / "file").write_bytes(b"1")
+    full.move(find(full, "file"), stick, 0)
+    assert names(full) == []
+    assert (tmp_path / "second" / "file").read_bytes() == b"1"
