@@ -12,6 +12,7 @@ import stat
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 from appliance.mtp.codes import ResponseCode
@@ -77,10 +78,14 @@ def keep(lent_fd: int, held: ExitStack) -> int:
     return fd
 
 
-def entries(fd: int) -> list[tuple[bytes, bool]]:
-    """List all that is in a directory: names, and whether they are directories. Raises OSError."""
+def entries(fd: int, most: int | None = None) -> list[tuple[bytes, bool]]:
+    """List what is in a directory: names, and whether they are directories. Raises OSError.
+
+    `most`: how many of them, if not all.
+    """
     with os.scandir(fd) as found:
-        return [(os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in found]
+        some = islice(found, most)
+        return [(os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in some]
 
 
 def is_same(fd: int, one: bytes, other: bytes) -> bool:

@@ -19,7 +19,7 @@ from appliance.storage.own import OwnChanges
 from appliance.storage.removal import is_protected
 from appliance.storage.scanning import ScanMark, is_recent, scan
 from appliance.storage.served import Served
-from appliance.storage.trash import TrashPolicy
+from appliance.storage.trash_days import TrashPolicy
 from appliance.storage.trash_place import Place
 from appliance.storage.volume import Folder, Volume
 from appliance.storage.watcher import Unwatched, Watcher

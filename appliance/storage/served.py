@@ -12,7 +12,7 @@ from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.storage.handles import HandleTable
 from appliance.storage.staging import StagedFile
-from appliance.storage.trash import TrashPolicy
+from appliance.storage.trash_days import TrashPolicy
 from appliance.storage.volume import Folder, Volume
 from appliance.storage.volumes import Volumes
 

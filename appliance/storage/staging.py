@@ -12,13 +12,14 @@ import fcntl
 import itertools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from appliance.mtp.errors import MtpError
 from appliance.storage import removal
 from appliance.storage.directories import Directories, entries, open_directory, opened
 from appliance.storage.names import STAGING, STATE, TRASH
+from appliance.storage.removal import Allowance
 from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
@@ -142,13 +143,22 @@ class Staging:
         return False
 
 
-def clean(root_fd: int) -> None:
-    """Remove what processes that are gone have left in the workplace."""
+def left(root_fd: int) -> list[bytes]:
+    """List what processes have made in the workplace: those that are gone, and those that work."""
+    with suppress(OSError), opened(root_fd, (STAGING,)) as workplace:
+        return [name for name, _ in entries(workplace) if name not in (STATE, TRASH)]
+    return []
+
+
+def clean(root_fd: int, names: Iterable[bytes], allowance: Allowance) -> None:
+    """Remove what processes that are gone have left in the workplace; `names`: what was there then.
+
+    Where a file system has no locks, what has come later is not taken for left.
+    """
     try:
         with opened(root_fd, (STAGING,)) as workplace:
-            for name, _ in entries(workplace):
-                if name not in (STATE, TRASH):
-                    _clean_one(workplace, name)
+            for name in names:
+                _clean_one(workplace, name, allowance)
         os.rmdir(STAGING, dir_fd=root_fd)
     except FileNotFoundError:
         pass
@@ -156,10 +166,10 @@ def clean(root_fd: int) -> None:
         log.debug("CLEAN   workplace stays: %s", error.strerror)
 
 
-def _clean_one(workplace: int, name: bytes) -> None:
+def _clean_one(workplace: int, name: bytes, allowance: Allowance) -> None:
     with _held(workplace, name) as held:
         if held:
-            removed = removal.clear_away(workplace, name)
+            removed = removal.clear_away(workplace, name, allowance)
             log.info("CLEAN   %d leftovers of an earlier run", removed)
 
 

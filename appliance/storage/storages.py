@@ -25,8 +25,9 @@ from appliance.mtp.ports import ChangeKind, ChangeListener, StorageRecord
 from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup
 from appliance.storage.names import check_name
-from appliance.storage.trash import TrashPolicy
-from appliance.storage.volume import Folder, Volume, check
+from appliance.storage.trash_days import TrashPolicy
+from appliance.storage.volume import Folder, Volume
+from appliance.storage.volumes import check
 from appliance.storage.write_safety import Unsafe, WriteSafety
 from appliance.values import dataclass
 

@@ -16,8 +16,10 @@ from appliance.mtp.ports import StorageRecord
 from appliance.storage import staging, trash_place
 from appliance.storage.directories import Directories
 from appliance.storage.errors import reporting
-from appliance.storage.names import BadNameError, check_name, is_hidden, to_disk
-from appliance.storage.trash import Trash, TrashPolicy
+from appliance.storage.names import BadNameError, is_hidden, to_disk
+from appliance.storage.removal import AT_ONCE, Allowance
+from appliance.storage.trash import Trash
+from appliance.storage.trash_days import TrashPolicy
 from appliance.values import dataclass, replace
 
 
@@ -29,46 +31,6 @@ class Folder:
     name: str
     read_only: bool = False
     hidden_files: bool = True
-
-
-def check(folders: Sequence[Folder], *, beside: Sequence[Folder] = ()) -> None:
-    """Refuse folders that cannot be served, or not together; one line that names the thing.
-
-    `beside`: what is served already, wherever it is now.
-    """
-    names = {each.name for each in beside}
-    places = {place for each in beside if (place := _place(each)) is not None}
-    for folder in folders:
-        check_name(folder.name, names)
-        names.add(folder.name)
-        status = _check_path(folder)
-        if (status.st_dev, status.st_ino) in places:
-            raise ApplianceError(f"{folder.path} is given twice", hint="serve a folder once")
-        places.add((status.st_dev, status.st_ino))
-
-
-def _place(folder: Folder) -> tuple[int, int] | None:
-    """Device and inode; None where there is nothing now."""
-    try:
-        status = folder.path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _check_path(folder: Folder) -> os.stat_result:
-    try:
-        status = folder.path.stat()
-        with os.scandir(folder.path):
-            return status
-    except FileNotFoundError:
-        raise ApplianceError(f"{folder.path} does not exist", hint="make it: mkdir -p") from None
-    except NotADirectoryError:
-        raise ApplianceError(f"{folder.path} is not a folder", hint="name a folder") from None
-    except OSError as error:
-        raise ApplianceError(
-            f"{folder.path} cannot be read: {error.strerror}", hint="check its permissions"
-        ) from None
 
 
 class Use(Protocol):
@@ -112,7 +74,7 @@ class Volume:
         except OSError as error:
             raise ApplianceError(f"{folder.path} cannot be served: {error}") from None
         self.staging = staging.Staging(self.directories)
-        self.trash = Trash(self.directories, lock, policy)
+        self.trash = Trash(self.directories, lock, policy, sweep=self.sweep)
         self.open()
         self.system = os.fstatvfs(self.directories.get()).f_fsid
 
@@ -121,10 +83,27 @@ class Volume:
         try:
             with self._reachable():
                 if not self.read_only:
-                    staging.clean(self.directories.get())
-                    trash_place.clean(self.directories.get())
+                    self._clean(self.directories.get())
         except (OSError, MtpError) as error:
             raise ApplianceError(f"{self.folder.path} cannot be served: {error}") from None
+
+    def _clean(self, root_fd: int) -> None:
+        """Remove what was left, so much of it at once; a start does not wait for whole trees."""
+        left = staging.left(root_fd)
+        for_trash, for_workplace = Allowance(AT_ONCE), Allowance(AT_ONCE)
+        trash_place.clean(root_fd, for_trash)
+        staging.clean(root_fd, left, for_workplace)
+        if for_trash.remains or for_workplace.remains:
+            self.sweep(left)
+
+    def sweep(self, left: Sequence[bytes] = ()) -> None:
+        """Have a thread remove what is on its way out, and what processes have `left`."""
+        from appliance.storage.sweeping import Sweep  # noqa: PLC0415 - seldom
+
+        with self._lock:
+            sweep = Sweep(os.dup(self.directories.get()), left)
+            self._uses.add(sweep)
+        sweep.start()
 
     def close(self) -> None:
         """Leave nothing behind, and nothing open; harmless when repeated."""
@@ -254,6 +233,8 @@ class Volume:
         that may take a while.
         """
         free = self.record().free
+        if size > free and self.trash.clear():
+            free = self.record().free
         if size <= free and largest > staging.HELD_EVERYWHERE:
             with self._lock, reporting():
                 self.staging.require_fit(largest)
