@@ -86,6 +86,7 @@ class Catalogue(Storages):
         with self._lock:
             for volume in self._lookup.volumes:
                 volume.close()
+            self._lookup.mounts.close()
 
     # What there is
 

@@ -3,8 +3,8 @@
 
 import os
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -75,13 +75,14 @@ class Volume:
             raise ApplianceError(f"{folder.path} cannot be served: {error}") from None
         self.staging = staging.Staging(self.directories)
         self.trash = Trash(self.directories, lock, policy, sweep=self.sweep)
+        self.system = 0
         self.open()
-        self.system = os.fstatvfs(self.directories.get()).f_fsid
 
     def open(self) -> None:
         """Look whether the storage is there, and remove what an earlier run has left in it."""
         try:
             with self._reachable():
+                self.system = os.fstatvfs(self.directories.get()).f_fsid
                 if not self.read_only:
                     self._clean(self.directories.get())
         except (OSError, MtpError) as error:
@@ -110,6 +111,22 @@ class Volume:
         with self._reachable():
             self.staging.close()
             self.directories.close()
+
+    def look_at_mounts(self, places: Collection[bytes]) -> bool:
+        """Serve what lies there now; whether it is another than before, or a part of it is.
+
+        Where there is another disk, or none, what is under way on the one before ends, as if the
+        storage had been away.
+        """
+        is_another = self.directories.is_another()
+        if is_another:
+            self._absences += 1
+            self.staging.close()
+        concerns_us = self.directories.reach_anew(places) or is_another
+        if is_another:
+            with suppress(ApplianceError):  # it is not there
+                self.open()
+        return concerns_us
 
     def rename(self, name: str) -> None:
         """Call the storage something else."""
