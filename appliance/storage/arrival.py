@@ -144,7 +144,8 @@ class Arrivals:
             if not self._flusher.may_wait(upload.size) or self._lookup.is_waiting(folder, raw):
                 return False
             self._lookup.volume_above(folder).require_writable()
-            self._lookup.replaces(folder, raw)
+            if self._lookup.replaces(folder, raw):
+                _require_over(upload)
             self._flusher.put(upload, self._lookup.fd(folder), raw)
             upload.replaced = self._lookup.forget_twin(folder, raw)
             self._table.enter(upload.handle, folder, raw, is_folder=False)
@@ -160,12 +161,17 @@ class Arrivals:
                 self._lookup.watcher.catch_up()  # its folder may have been moved
                 folder = self._folder_now(upload, folder)
         with ExitStack() as held:
-            slot = self._replacing.reserve(volume, folder, raw, held)
+            slot = None
+            if upload.may_replace:
+                slot = self._replacing.reserve(volume, folder, raw, held)
             with self._lock, creating(), ExitStack() as on_error:
                 folder = self._folder_now(upload, folder)
                 fd = keep(self._lend(upload, volume, folder), on_error)
+                if upload.home is None and self._lookup.is_waiting(folder, raw):
+                    _require_over(upload)
+                allow = partial(self._allow, upload, folder, raw)
                 with self._lookup.own_change(folder, fd) if folder else nullcontext():
-                    put_in_place(upload.staged, raw, fd, volume.trash, slot)
+                    put_in_place(upload.staged, raw, fd, volume.trash, slot, allow=allow)
                 if upload.home is None:
                     upload.replaced = self._lookup.forget_twin(folder, raw)
                     self._table.enter(upload.handle, folder, raw, is_folder=False)
@@ -176,6 +182,15 @@ class Arrivals:
         if slot is not None:
             volume.trash.keep_within_policy()
         return [*into_trash, fd]
+
+    def _allow(self, upload: StagedUpload, folder: int, raw: bytes) -> None:
+        """Refuse to replace what has come or was protected since the file was announced.
+
+        Not where the PC has been told OK already, but for an empty file that was never sent.
+        """
+        _require_over(upload)
+        if upload.home is None:
+            self._lookup.replaces(folder, raw)
 
     def _folder_now(self, upload: StagedUpload, folder: int) -> int:
         """Find the row of a file's folder; 0 where it has waited, and the table has lost it."""
@@ -202,3 +217,9 @@ class Arrivals:
         if upload.home is None or not volume.directories.holds(upload.home.folder_fd):
             raise FileNotFoundError(errno.ENOENT, "its folder is gone")
         return upload.home.folder_fd
+
+
+def _require_over(upload: StagedUpload) -> None:
+    """Refuse to replace a file by one that must not."""
+    if not upload.may_replace:
+        raise MtpError(ResponseCode.ACCESS_DENIED, "another one has come meanwhile")

@@ -50,7 +50,7 @@ class OnDemand:
         """Moving and copying."""
         from appliance.storage.relocation import Relocation  # noqa: PLC0415
 
-        return self._made(Relocation)
+        return self._made(Relocation, self._lookup, self._lock, self.editing)
 
     @property
     def renaming(self) -> "Renaming":

@@ -13,6 +13,7 @@ from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.storage import removal, survey, syscalls, trees
 from appliance.storage.directories import keep, sync
+from appliance.storage.editing import Editing
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.parting import move_parts
@@ -41,10 +42,13 @@ class _Journey:
 class Relocation:
     """Brings objects to other places."""
 
-    def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
+    def __init__(
+        self, lookup: Lookup, lock: AbstractContextManager[object], editing: Editing
+    ) -> None:
         self._lookup = lookup
         self._table = lookup.table
         self._lock = lock
+        self._editing = editing
 
     def copy(self, handle: int, storage_id: int, parent: int) -> int:
         """Copy an object; the copy's handle."""
@@ -72,7 +76,8 @@ class Relocation:
                 return
             journey, synced = begun
             if not synced:
-                self._move_by_copy(journey)
+                with self._editing.kept_out(handle):
+                    self._move_by_copy(journey)
             with reporting():
                 for fd in synced or (journey.origin_fd,):
                     sync(fd)
@@ -236,7 +241,7 @@ class Relocation:
         leftover = volume.staging.new_name()
         with reporting(), self._lookup.own_change(journey.origin, origin_fd):
             status = os.stat(name, dir_fd=origin_fd, follow_symlinks=False)
-            if _version(status) != _version(journey.status):
+            if seen.looks(status) != seen.looks(journey.status):
                 raise MtpError(ResponseCode.DEVICE_BUSY, "changed while it was copied")
             if seen.stays:
                 _part(journey, seen, workplace, leftover)
@@ -273,7 +278,3 @@ def _part(journey: _Journey, seen: Survey, workplace: int, leftover: bytes) -> N
     if moved.error is not None and not moved.removed:
         removal.clear_away(workplace, leftover)
         raise moved.error
-
-
-def _version(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_mtime_ns, status.st_size
