@@ -7,6 +7,7 @@ Rule 3: an upload that a transaction announced belongs to the session and goes w
 its content until another one is announced; an empty file waits for the next operation at most.
 Rule 4: an edit that a transaction began belongs to the session, which ends it: what was written is
 there, whole or not, as in any file that is changed in place.
+Rule 5: what a transaction has done is told to its initiator by the response, or else by events.
 
 Spec: MTP 1.1 sections 4.2 (sessions), 4.3 (transactions).
 """
@@ -18,6 +19,7 @@ from appliance.enums import IntEnum
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Edit, Upload
+from appliance.mtp.transaction import Event, Look, unattended
 from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 #: Edits that one session may have begun and not ended. Each holds a descriptor, and all sessions
 #: that the transports let in are to get by together with the 1,024 that a process commonly has.
 MAX_EDITS = 16
+#: Events that a transaction's own initiator may be owed; of more it is told to list all anew.
+MAX_OWED = 1024
 
 
 class Phase(IntEnum):
@@ -80,9 +84,9 @@ class AnnouncedUpload:
     arrived: Callable[[], None] = lambda: None
     name: str = ""
 
-    def commit(self) -> None:
-        """Make the object visible, and do what is to be done then."""
-        self.upload.commit()
+    def commit(self, heed: Look = unattended) -> None:
+        """Make the object visible, and do what is to be done then; `heed` as for the upload."""
+        self.upload.commit(heed=heed)
         self.arrived()
 
     def matches(self, received: int) -> bool:
@@ -114,6 +118,11 @@ class Session:
         self.session_id = 0
         #: What the initiator says that it is, in this session.
         self.client = ""
+        #: What long work asks; see `Connection.attend`.
+        self.look: Look = unattended
+        self.heed: Look = unattended
+        #: What the transaction under way has told the others, and one more where it is too much.
+        self.owed: list[Event] = []
         self._upload: AnnouncedUpload | None = None
         self._edits: dict[int, Edit] = {}
 
@@ -121,6 +130,11 @@ class Session:
     def is_open(self) -> bool:
         """Whether OpenSession was answered with OK."""
         return self.session_id != 0
+
+    def owe(self, event: Event) -> None:
+        """Keep an event for this initiator, which is told of it if it gets no response."""
+        if len(self.owed) <= MAX_OWED:
+            self.owed.append(event)
 
     def advance(self, step: Step) -> None:
         """Go on to the next phase."""

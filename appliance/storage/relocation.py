@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind
+from appliance.mtp.transaction import Look, unattended
 from appliance.storage import removal, survey, syscalls, trees
 from appliance.storage.directories import is_same, keep, sync
 from appliance.storage.errors import reporting
@@ -35,6 +36,7 @@ class _Journey:
     target: int
     volume: Volume
     held: ExitStack
+    look: Look
 
 
 class Relocation:
@@ -75,11 +77,11 @@ class Relocation:
         self._table.rename(handle, name)
         self._lookup.note_own(handle, fd)
 
-    def copy(self, handle: int, storage_id: int, parent: int) -> int:
-        """Copy an object; the copy's handle."""
+    def copy(self, handle: int, storage_id: int, parent: int, *, look: Look = unattended) -> int:
+        """Copy an object; the copy's handle. Nothing remains where `look` ends it."""
         with ExitStack() as held:
             with self._lock:
-                journey = self._begin(handle, storage_id, parent, held)
+                journey = self._begin(handle, storage_id, parent, held, look)
                 is_folder = self._table.is_folder(handle)
             seen = _look_ahead(journey)
             with self._staged(journey, seen.size) as (workplace, staged), self._lock:
@@ -90,8 +92,8 @@ class Relocation:
                 sync(fd)
             return copied
 
-    def move(self, handle: int, storage_id: int, parent: int) -> None:
-        """Move an object into another folder; all handles stay."""
+    def move(self, handle: int, storage_id: int, parent: int, *, look: Look = unattended) -> None:
+        """Move an object into another folder; all handles stay. Or nothing, if `look` ends it."""
         with ExitStack() as held:
             with self._lock:
                 self._lookup.volume_of(handle).require_writable()
@@ -99,7 +101,7 @@ class Relocation:
                 folder, _ = self._lookup.writable_folder(storage_id, parent)
                 if folder == self._table.parent(handle):
                     return
-                journey = self._begin(handle, storage_id, parent, held)
+                journey = self._begin(handle, storage_id, parent, held, look)
                 synced = self._move_by_rename(journey)
             if not synced:
                 self._move_by_copy(journey)
@@ -107,7 +109,9 @@ class Relocation:
                 for fd in synced or (journey.origin_fd,):
                     sync(fd)
 
-    def _begin(self, handle: int, storage_id: int, parent: int, held: ExitStack) -> _Journey:
+    def _begin(
+        self, handle: int, storage_id: int, parent: int, held: ExitStack, look: Look
+    ) -> _Journey:
         """Refuse what cannot be, before any work; the rename at the end decides."""
         status = self._lookup.status(handle)
         name = self._table.name(handle)
@@ -118,7 +122,7 @@ class Relocation:
         with reporting():
             origin_fd = keep(self._lookup.parent_fd(handle), held)
         origin = self._table.parent(handle)
-        return _Journey(handle, name, status, origin, origin_fd, target, volume, held)
+        return _Journey(handle, name, status, origin, origin_fd, target, volume, held, look)
 
     def _move_by_rename(self, journey: _Journey) -> tuple[int, ...]:
         """Move in one step; the descriptors that are to be synced, none on another file system."""
@@ -199,7 +203,9 @@ class Relocation:
         try:
             with reporting():
                 make_room = journey.volume.trash.expunge_oldest
-                trees.copy(journey.origin_fd, journey.name, workplace, staged, make_room)
+                place = journey.origin_fd, journey.name
+                trees.copy(*place, workplace, staged, make_room, look=journey.look)
+            journey.look()  # syncing may have taken a while, and nobody has seen anything yet
             yield workplace, staged
         except MtpError:
             stay()  # where the storage has gone away, that is why
@@ -251,7 +257,8 @@ class Relocation:
 def _look_ahead(journey: _Journey) -> Survey:
     """Look at what is to be copied; for a tree that takes a while, and no lock."""
     with reporting():
-        return survey.look_ahead(journey.origin_fd, journey.name, block=journey.volume.block)
+        place, block = (journey.origin_fd, journey.name), journey.volume.block
+        return survey.look_ahead(*place, block=block, look=journey.look)
 
 
 def _part(journey: _Journey, seen: Survey, workplace: int, leftover: bytes) -> None:

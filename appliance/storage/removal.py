@@ -10,10 +10,13 @@ import os
 import stat
 from contextlib import suppress
 
+from appliance.mtp.transaction import Look, unattended
 from appliance.storage.directories import Names, entries, opened
 from appliance.values import dataclass
 
 _WRITE_BITS = 0o222
+#: Names of a folder that are removed between two looks.
+_FEW = 64
 
 
 @dataclass(slots=True)
@@ -49,12 +52,15 @@ def is_protected(status: os.stat_result) -> bool:
     return not status.st_mode & _WRITE_BITS
 
 
-def empty(parent_fd: int, name: bytes, *, by_force: bool = False) -> Removal:
+def empty(
+    parent_fd: int, name: bytes, *, by_force: bool = False, look: Look = unattended
+) -> Removal:
     """Remove what is in a directory, as much as can be; the directory itself stays.
 
-    What has no write bit stays too, unless `by_force`.
+    What has no write bit stays too, unless `by_force`. Every few files `look` is asked; what that
+    raises leaves the rest.
     """
-    return _Emptying(parent_fd, by_force=by_force).run((name,))
+    return _Emptying(parent_fd, by_force=by_force, look=look).run((name,))
 
 
 def clear_away(parent_fd: int, name: bytes) -> int:
@@ -71,15 +77,17 @@ def clear_away(parent_fd: int, name: bytes) -> int:
 class _Emptying:
     """The work on one tree below a directory's descriptor."""
 
-    def __init__(self, base_fd: int, *, by_force: bool) -> None:
+    def __init__(self, base_fd: int, *, by_force: bool, look: Look) -> None:
         self._base_fd = base_fd
         self._by_force = by_force
+        self._look = look
         self._result = Removal()
 
     def run(self, top: Names) -> Removal:
         emptied: list[Names] = []
         pending = [top]
         while pending:
+            self._look()
             path = pending.pop()
             try:
                 with opened(self._base_fd, path) as fd:
@@ -104,7 +112,9 @@ class _Emptying:
     def _remove_files(self, fd: int) -> list[bytes]:
         """Remove what in a directory is none; the directories in it."""
         folders: list[bytes] = []
-        for name, folder in entries(fd):
+        for number, (name, folder) in enumerate(entries(fd), start=1):
+            if number % _FEW == 0:
+                self._look()
             if folder:
                 folders.append(name)
             elif self._by_force or self._may_go(name, fd):

@@ -15,6 +15,7 @@ from appliance.mtp.session import (
     Session,
     Step,
 )
+from appliance.mtp.transaction import Look, unattended
 
 
 class FakeUpload:
@@ -29,7 +30,7 @@ class FakeUpload:
     def write(self, data: memoryview) -> None:
         self.calls.append("write")
 
-    def commit(self) -> None:
+    def commit(self, *, heed: Look = unattended) -> None:
         self.calls.append("commit")
         if self.full:
             raise MtpError(ResponseCode.STORE_FULL)

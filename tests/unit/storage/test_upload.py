@@ -7,6 +7,7 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_an_upload_is_discarded(store: Catalogue, root: Path) -> None:
     assert (root / "file").read_bytes() == b"as it was"
     assert leftovers(root) == []
     assert open_descriptors() - descriptors < 4  # directories may stay open
-    for act in (upload.commit, lambda: upload.write(memoryview(b"1"))):
+    for act in (partial(upload.commit), partial(upload.write, memoryview(b"1"))):
         with refused(Code.INCOMPLETE_TRANSFER):
             act()
 
