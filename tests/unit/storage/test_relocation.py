@@ -303,8 +303,8 @@ def test_a_file_that_changes_while_it_goes_to_another_file_system(
     handle = put(far, "file", b"old")
     copy = trees.copy
 
-    def changing(*arguments: object) -> None:
-        copy(*arguments)  # type: ignore[arg-type]
+    def changing(*arguments: object, **named: object) -> None:
+        copy(*arguments, **named)  # type: ignore[arg-type]
         (root / "file").write_text("newer")
 
     monkeypatch.setattr(trees, "copy", changing)
@@ -429,8 +429,8 @@ def test_what_comes_into_a_tree_on_its_way_is_not_lost(
     (tree / "inner").mkdir(exist_ok=True)
     copy, look = trees.copy, survey.look_ahead
 
-    def copying(*arguments: Any) -> None:
-        copy(*arguments)
+    def copying(*arguments: Any, **named: Any) -> None:
+        copy(*arguments, **named)
         (tree / "inner" / "late").write_text("precious")
 
     def looking(*arguments: Any, **named: Any) -> Survey:
@@ -517,8 +517,8 @@ def test_what_comes_into_a_folder_that_is_taken_apart(
 ) -> None:
     copy = trees.copy
 
-    def copying(*arguments: Any) -> None:
-        copy(*arguments)
+    def copying(*arguments: Any, **named: Any) -> None:
+        copy(*arguments, **named)
         late = odd / "a" / "late"
         late.write_text("precious") if what == "file" else late.symlink_to("/")
 
@@ -536,8 +536,8 @@ def test_a_link_that_comes_into_a_plain_folder_on_its_way(
 ) -> None:
     copy = trees.copy
 
-    def copying(*arguments: Any) -> None:
-        copy(*arguments)
+    def copying(*arguments: Any, **named: Any) -> None:
+        copy(*arguments, **named)
         (tree / "a" / "late").symlink_to("precious")
 
     monkeypatch.setattr(trees, "copy", copying)
@@ -672,8 +672,8 @@ def test_the_target_goes_while_the_copy_is_made(
     target = store.make_folder(FIRST, 0, "target", modified=None).handle
     copy = trees.copy
 
-    def removing(*arguments: object) -> None:
-        copy(*arguments)  # type: ignore[arg-type]
+    def removing(*arguments: object, **named: object) -> None:
+        copy(*arguments, **named)  # type: ignore[arg-type]
         (root / "target").rename(root.parent / "moved out")
 
     monkeypatch.setattr(trees, "copy", removing)
@@ -708,13 +708,13 @@ def test_the_object_itself_vanishes_before_it_is_copied(
     target = store.make_folder(FIRST, 0, "target", modified=None).handle
     copy = trees.copy
 
-    def late(*arguments: object) -> None:
+    def late(*arguments: object, **named: object) -> None:
         (root / "file").unlink()
         if becomes == "pipe":
             os.mkfifo(root / "file")
         elif becomes == "link":
             (root / "file").symlink_to("/etc/passwd")
-        copy(*arguments)  # type: ignore[arg-type]
+        copy(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(trees, "copy", late)
     with refused(Code.INVALID_OBJECT_HANDLE):
@@ -742,9 +742,9 @@ def test_the_lock_is_free_while_bytes_are_copied(
     copy = trees.copy
     free = []
 
-    def looking(*arguments: object) -> None:
+    def looking(*arguments: object, **named: object) -> None:
         free.append(not store._lock._is_owned())  # type: ignore[attr-defined]
-        copy(*arguments)  # type: ignore[arg-type]
+        copy(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(trees, "copy", looking)
     store.copy(handle, FIRST, target)
