@@ -101,7 +101,7 @@ class Deletion:
         with reporting():
             removal = Removal()
             if victim.is_folder:
-                removal = empty(victim.folder_fd, victim.name, look=look)
+                removal = empty(victim.folder_fd, victim.name, look)
         if removal.error is None:
             with self._lock, self._lookup.own_change(victim.folder, victim.folder_fd):
                 removal.attempt(victim.name, victim.folder_fd, is_folder=victim.is_folder)
@@ -119,7 +119,7 @@ class Deletion:
             if (victim.name,) in seen.stays:
                 return Removal(error=seen.error)
             if seen.size > trash.limit:
-                log.info("TRASH   %a is too large for it", victim.name)
+                log.warning("TRASH   too small for %a, which is gone for good", victim.name)
                 return None
             return self._move_in(victim, seen, self._open_trash(victim.volume, held))
         except FileNotFoundError:

@@ -21,6 +21,9 @@ from appliance.storage.removal import is_folder
 from appliance.storage.room import with_room
 from appliance.values import dataclass
 
+#: A name in an open directory.
+Place = tuple[int, bytes]
+
 _PIECE = 8 << 20
 _READ_PIECE = 1 << 20
 _NO_COPY_RANGE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF}
@@ -31,13 +34,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def copy(
-    source_fd: int,
-    source: bytes,
-    target_fd: int,
-    target: bytes,
-    make_room: Callable[[], bool],
-    *,
-    look: Look = unattended,
+    source: Place, target: Place, make_room: Callable[[], bool], look: Look = unattended
 ) -> None:
     """Copy a file, or a directory with all files and directories in it, onto the disk.
 
@@ -45,13 +42,14 @@ def copy(
     `make_room` is asked to make some, and says whether there was any. After each piece `look` is
     asked; what that raises leaves a part behind. Raises OSError.
     """
-    if is_folder(source, source_fd):
+    (source_fd, name), (target_fd, made) = source, target
+    if is_folder(name, source_fd):
         manner = _Manner(make_room, _nothing, look)
-        done = _TreeCopy(source_fd, target_fd, manner).run((source,), (target,))
+        done = _TreeCopy(source_fd, target_fd, manner).run((name,), (made,))
         sync_all(target_fd)
     else:
         manner = _Manner(make_room, os.fsync, look)
-        done = _copy_file(source, source_fd, target, target_fd, manner)
+        done = _copy_file(name, source_fd, made, target_fd, manner)
     if not done:
         raise FileNotFoundError(errno.ENOENT, "gone meanwhile")
 
