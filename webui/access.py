@@ -6,6 +6,7 @@
 | not claimed yet          | home, help                     | claiming it             |
 | that, seen from the Wi-Fi| help                           | nothing                 |
 | claimed                  | help                           | logging in              |
+| claimed, by a password that cannot be read | help         | nothing                 |
 | in doubt: settings broken, nothing to fall back on | home, help | nothing          |
 
 The page comes to the Wi-Fi once it is somebody's. When its password is forgotten it is still there
@@ -22,6 +23,7 @@ from flask import Flask, abort, current_app, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
 from appliance.settings import passwords
+from appliance.settings.secret_files import HIDDEN
 from webui import languages
 from webui.attempts import Attempts
 from webui.config import OVER_WIFI
@@ -32,7 +34,7 @@ View = TypeVar("View", bound=Callable[..., object])
 
 _SESSION = "session"
 _OPEN = "open_to"
-_EXTENSION = "sessions"
+_EXTENSION, _ATTEMPTS = "sessions", "attempts"
 #: What only a script asks for: it is to learn that it is logged out, not to get a page.
 _FOR_SCRIPTS = frozenset({"home.live", "logs.tail", "update.state"})
 #: One at a time: each password takes a second and 8 MB on the smallest board.
@@ -45,12 +47,14 @@ class Claim(Enum):
     NOBODYS = "nobody's"
     OUT_OF_REACH = "nobody's, and not to be claimed from here"
     SOMEBODYS = "somebody's"
+    UNREADABLE = "somebody's, by a password that cannot be read"
     IN_DOUBT = "in doubt"
 
 
 def install(app: Flask, state: Path) -> None:
     """Let nobody in who is not logged in, save where a view says otherwise."""
-    app.extensions[_EXTENSION] = Sessions(state), Attempts(state)
+    app.extensions[_EXTENSION] = Sessions(state)
+    app.extensions[_ATTEMPTS] = {road: Attempts(state, over_wifi=road) for road in (True, False)}
     app.before_request(_check_access)
     app.context_processor(lambda: {"logged_in": is_logged_in(), "claim": claim()})
 
@@ -71,8 +75,9 @@ open_to_all = open_to(*Claim)
 def claim() -> Claim:
     """Whose the appliance is. Settings that cannot be read never make it nobody's."""
     reading = machine().reading
-    if reading.settings.web_password:
-        return Claim.SOMEBODYS
+    password = reading.settings.web_password
+    if password:
+        return Claim.UNREADABLE if password == HIDDEN else Claim.SOMEBODYS
     if reading.findings.errors:
         return Claim.IN_DOUBT
     return Claim.OUT_OF_REACH if request.environ.get(OVER_WIFI) else Claim.NOBODYS
@@ -139,13 +144,11 @@ def _check_access() -> Response | None:
 
 
 def _sessions() -> Sessions:
-    return _extension()[0]
+    found: Sessions = current_app.extensions[_EXTENSION]
+    return found
 
 
 def _attempts() -> Attempts:
-    return _extension()[1]
-
-
-def _extension() -> tuple[Sessions, Attempts]:
-    found: tuple[Sessions, Attempts] = current_app.extensions[_EXTENSION]
+    """Give the count of wrong passwords on the road that the request came by."""
+    found: Attempts = current_app.extensions[_ATTEMPTS][bool(request.environ.get(OVER_WIFI))]
     return found

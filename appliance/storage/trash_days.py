@@ -37,6 +37,33 @@ _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
+class TrashPolicy:
+    """How long deleted objects are kept.
+
+    For `days` that were seen to pass, as long as all of them together take at most a `share` of the
+    storage's capacity, are at most `count`, and nobody needs the space. `replaced`: whether files
+    that an upload replaces are kept too.
+    """
+
+    days: int = 30
+    share: float = 0.1
+    count: int = 10_000
+    replaced: bool = True
+
+    def excess(
+        self, kept: Collection[tuple[bytes, int]], limit: int, too_old: Collection[bytes]
+    ) -> list[bytes]:
+        """Say what is too old or too much; `kept`: names and bytes, the oldest first."""
+        size, count = sum(each for _, each in kept), len(kept)
+        names = []
+        for name, each in kept:
+            if size > limit or count > self.count or name in too_old:
+                names.append(name)
+                size, count = size - each, count - 1
+        return names
+
+
+@dataclass(frozen=True, slots=True)
 class _Days:
     """What the file says."""
 
