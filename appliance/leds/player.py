@@ -23,6 +23,7 @@ class Player:
         self._once: Sequence[Step] = ()
         self._version = 0
         self._over = False
+        self._told = ""
         self._thread = threading.Thread(target=self._play, name="lights", daemon=True)
         self._thread.start()
 
@@ -39,6 +40,11 @@ class Player:
         with self._changed:
             self._once = steps
             self._again()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it plays; a light that stays as it was says what is not so."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Go dark."""
@@ -74,5 +80,8 @@ class Player:
         for light in self._lights:
             try:
                 light.show(lit=lit)
-            except OSError as error:
-                log.warning("LED     cannot be lit: %s", error)
+            except Exception as error:  # what pins raise is known to `board` alone
+                if str(error) != self._told:
+                    log.warning("LED     cannot be lit: %s", error)
+                    log.debug("where", exc_info=True)
+                self._told = str(error)
