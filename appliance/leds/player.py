@@ -23,7 +23,6 @@ class Player:
         self._once: Sequence[Step] = ()
         self._version = 0
         self._over = False
-        self._told = ""
         self._thread = threading.Thread(target=self._play, name="lights", daemon=True)
         self._thread.start()
 
@@ -80,8 +79,7 @@ class Player:
         for light in self._lights:
             try:
                 light.show(lit=lit)
-            except Exception as error:  # what pins raise is known to `board` alone
-                if str(error) != self._told:
-                    log.warning("LED     cannot be lit: %s", error)
-                    log.debug("where", exc_info=True)
-                self._told = str(error)
+            except OSError as error:
+                log.warning("LED     cannot be lit: %s", error)
+            except Exception:  # what a library of pins raises, which `board` alone knows
+                log.exception("LED     cannot be lit")
