@@ -8,7 +8,7 @@ from functools import partial
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import MadeFolder
+from appliance.mtp.ports import ChangeKind, MadeFolder
 from appliance.storage.directories import keep
 from appliance.storage.errors import is_gone, reporting
 from appliance.storage.flushing import Flusher
@@ -45,7 +45,9 @@ class Arrivals:
             handle = self._table.reserve()
             on_error.callback(self._table.give_up, handle)
             self._lookup.workplace(volume)
-            with reporting(gone=ResponseCode.ACCESS_DENIED):
+            with reporting(gone=ResponseCode.ACCESS_DENIED, bad_name=ResponseCode.INVALID_DATASET):
+                if not replaces:
+                    volume.staging.try_name(raw)
                 staged = volume.staging.create()
             upload = StagedUpload(
                 handle,
@@ -74,6 +76,8 @@ class Arrivals:
         with ExitStack() as held, creating():
             with self._lock:
                 folder, _, raw = self._target(storage_id, parent, name)
+            self._settle_alike(folder, raw)
+            with self._lock:
                 fd = keep(self._lookup.fd(folder), held)
                 made = self._make(folder, fd, raw, modified)
                 self._lookup.note_own(made.handle, fd)
@@ -93,6 +97,16 @@ class Arrivals:
         with self._lock:
             folder, _, raw = self._target(storage_id, parent, name)
             waits = self._lookup.is_waiting(folder, raw)
+        if waits:
+            self._flusher.settle()
+
+    def _settle_alike(self, folder: int, raw: bytes) -> None:
+        """Do so with a file whose name in other letters is the same for the disk."""
+        if not self._lookup.waiting:
+            return
+        with self._lock:
+            knows_case = not self._lookup.volume_above(folder).staging.knows_no_case
+            waits = not knows_case and self._lookup.is_alike_waiting(folder, raw)
         if waits:
             self._flusher.settle()
 
@@ -119,11 +133,12 @@ class Arrivals:
     def _defer(self, upload: StagedUpload, *, folder: int, raw: bytes) -> bool:
         """Enter a file whose content still has to reach the disk; False where it has to first."""
         self._flusher.make_room(upload.size)
+        self._settle_alike(folder, raw)
         with self._lock, creating():
             if not self._flusher.may_wait(upload.size) or self._lookup.is_waiting(folder, raw):
                 return False
             self._lookup.volume_above(folder).require_writable()
-            self._lookup.replaces(folder, raw)
+            raw = self._name_now(upload, folder, raw)
             self._flusher.put(upload, self._lookup.fd(folder), raw)
             upload.replaced = self._lookup.forget_twin(folder, raw)
             self._table.enter(upload.handle, folder, raw, is_folder=False)
@@ -135,14 +150,18 @@ class Arrivals:
     ) -> list[int]:
         """Rename a staged file to its name; descriptors of the folders that are to be synced."""
         if upload.home is not None:
+            raw = upload.home.name
             with self._lock:
                 self._lookup.watcher.catch_up()  # its folder may have been moved
                 folder = self._folder_now(upload, folder)
+        else:
+            self._settle_alike(folder, raw)
         with ExitStack() as held:
             slot = self._replacing.reserve(volume, folder, raw, held)
             with self._lock, creating(), ExitStack() as on_error:
                 folder = self._folder_now(upload, folder)
                 fd = keep(self._lend(upload, volume, folder), on_error)
+                raw = self._name_now(upload, folder, raw, fd)
                 with self._lookup.own_change(folder, fd) if folder else nullcontext():
                     put_in_place(upload.staged, raw, fd, volume.trash, slot)
                 if upload.home is None:
@@ -164,6 +183,24 @@ class Arrivals:
             raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, "a newer one has come meanwhile")
         alive = self._table.is_alive(upload.handle)
         return self._table.parent(upload.handle) if alive else 0
+
+    def _name_now(self, upload: StagedUpload, folder: int, name: bytes, fd: int = -1) -> bytes:
+        """Find the name that a file is to get: that by which what it replaces is listed.
+
+        What has waited replaces what has come meanwhile by the same name in other letters, too;
+        then `fd` is the folder, open. Raises OSError, MtpError.
+        """
+        if upload.home is None:
+            upload.replaces = self._lookup.replaces(folder, name)
+            return self._lookup.listed_as(folder, name) if upload.replaces else name
+        twin = 0 if upload.replaces or not folder else self._lookup.twin(folder, name, fd)
+        if not twin:
+            return name
+        listed = self._table.name(twin)
+        self._lookup.forget_twin(folder, listed)
+        self._lookup.announcements.tell(ChangeKind.REMOVED, twin)
+        self._table.rename(upload.handle, listed)
+        return listed
 
     def _lend(self, upload: StagedUpload, volume: Volume, folder: int) -> int:
         """Lend the descriptor of the folder that a file belongs into. Raises OSError, MtpError.

@@ -194,6 +194,8 @@ class Relocation:
         journey.volume.require_space(size)
         with self._lock:
             workplace = keep(self._lookup.workplace(journey.volume), journey.held)
+            with creating():  # not at the end, if the disk cannot hold the name
+                journey.volume.staging.try_name(journey.name)
             staged = journey.volume.staging.new_name()
             stay = journey.volume.stay()
         try:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from appliance.mtp.errors import MtpError
 from appliance.storage import removal
 from appliance.storage.directories import Directories, entries, open_directory, opened
-from appliance.storage.names import STAGING, STATE, TRASH
+from appliance.storage.names import STAGING, STATE, TRASH, is_plain
 from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,8 @@ class Staging:
         self._fd = -1
         self._name = b""
         self._numbers = itertools.count(1)
+        #: Whether the file system takes names in other letters for the same.
+        self.knows_no_case = False
 
     @property
     def is_ready(self) -> bool:
@@ -88,6 +90,13 @@ class Staging:
         except OSError:
             os.close(directory_fd)
             raise
+
+    def try_name(self, name: bytes) -> None:
+        """Have the file system refuse a name that it cannot hold. Raises OSError."""
+        if not is_plain(name):
+            with suppress(FileExistsError):
+                os.close(os.open(name, _CREATE, 0o600, dir_fd=self.lend()))
+                os.unlink(name, dir_fd=self._fd)
 
     def close(self) -> None:
         """Leave nothing behind, if the storage is still there; may be repeated."""
@@ -120,9 +129,17 @@ class Staging:
             os.mkdir(name, 0o700, dir_fd=workplace)
             self._fd, self._name = open_directory(name, workplace), name
         if lock(self._fd) and self.is_ready:
+            self.knows_no_case = _is_there(STAGING.upper(), root_fd)
             return True
         self._release()
         return False
+
+
+def _is_there(name: bytes, folder_fd: int) -> bool:
+    with suppress(OSError):
+        os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+        return True
+    return False
 
 
 def clean(root_fd: int) -> None:
