@@ -78,6 +78,9 @@ class Arrivals:
                 folder, _, raw = self._target(storage_id, parent, name)
             self._settle_alike(folder, raw)
             with self._lock:
+                if self._table.find(folder, raw) is not None:  # it may just have gone from there
+                    self._lookup.watcher.catch_up()
+                    folder, _, raw = self._target(storage_id, parent, name)
                 fd = keep(self._lookup.fd(folder), held)
                 made = self._make(folder, fd, raw, modified)
                 self._lookup.note_own(made.handle, fd)

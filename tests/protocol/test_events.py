@@ -73,6 +73,24 @@ def test_a_folder_that_is_there_does_not_come(pc: Initiator, other: Initiator, s
     nothing_more(other, pc)
 
 
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_a_folder_whose_name_the_device_has_just_freed(
+    pc: Initiator, other: Initiator, share: Path, *, is_moved: bool
+) -> None:
+    """It is another one than the PC has known by that name, and nothing ends its handle."""
+    first = pc.mkdir("name").parameters[2]
+    other.handles(0)
+    hears(other, (Event.OBJECT_ADDED, first))
+    (share / "name").rename(share / "elsewhere") if is_moved else (share / "name").rmdir()
+    second = pc.mkdir("name").parameters[2]
+    assert second != first
+    assert pc.put("in it", b"1", parent=second) in pc.handles(second)
+    assert (share / "name" / "in it").read_bytes() == b"1"
+    assert second == pc.names()["name"]
+    told = [other.event() for _ in range(4 if is_moved else 3)]
+    assert {(Event.OBJECT_REMOVED, first), (Event.OBJECT_ADDED, second)} <= set(told)
+
+
 def test_coming_changing_going(pc: Initiator, other: Initiator) -> None:
     handle = pc.put("new", b"1")
     hears(other, (Event.OBJECT_ADDED, handle))
