@@ -142,6 +142,8 @@ class Arrivals:
                 return False
             self._lookup.volume_above(folder).require_writable()
             raw = self._name_now(upload, folder, raw)
+            if upload.replaces:
+                _require_over(upload)
             self._flusher.put(upload, self._lookup.fd(folder), raw)
             upload.replaced = self._lookup.forget_twin(folder, raw)
             self._table.enter(upload.handle, folder, raw, is_folder=False)
@@ -160,13 +162,17 @@ class Arrivals:
         else:
             self._settle_alike(folder, raw)
         with ExitStack() as held:
-            slot = self._replacing.reserve(volume, folder, raw, held)
+            slot = None
+            if upload.may_replace:
+                slot = self._replacing.reserve(volume, folder, raw, held)
             with self._lock, creating(), ExitStack() as on_error:
                 folder = self._folder_now(upload, folder)
                 fd = keep(self._lend(upload, volume, folder), on_error)
-                raw = self._name_now(upload, folder, raw, fd)
+                if upload.home is None and self._lookup.is_waiting(folder, raw):
+                    _require_over(upload)
+                allow = partial(self._allow, upload, folder, raw, fd)
                 with self._lookup.own_change(folder, fd) if folder else nullcontext():
-                    put_in_place(upload.staged, raw, fd, volume.trash, slot)
+                    raw = put_in_place(upload.staged, raw, fd, volume.trash, slot, allow=allow)
                 if upload.home is None:
                     upload.replaced = self._lookup.forget_twin(folder, raw)
                     self._table.enter(upload.handle, folder, raw, is_folder=False)
@@ -177,6 +183,15 @@ class Arrivals:
         if slot is not None:
             volume.trash.keep_within_policy()
         return [*into_trash, fd]
+
+    def _allow(self, upload: StagedUpload, folder: int, raw: bytes, fd: int) -> bytes:
+        """Find by what name that is listed which a file is to replace. Raises OSError, MtpError.
+
+        What has come or was protected since the file was announced is not replaced; but it is where
+        the PC has been told OK already, unless by an empty file that was never sent.
+        """
+        _require_over(upload)
+        return self._name_now(upload, folder, raw, fd)
 
     def _folder_now(self, upload: StagedUpload, folder: int) -> int:
         """Find the row of a file's folder; 0 where it has waited, and the table has lost it."""
@@ -197,7 +212,7 @@ class Arrivals:
             upload.replaces = self._lookup.replaces(folder, name)
             return self._lookup.listed_as(folder, name) if upload.replaces else name
         twin = 0 if upload.replaces or not folder else self._lookup.twin(folder, name, fd)
-        if not twin:
+        if not twin or self._table.is_folder(twin):
             return name
         listed = self._table.name(twin)
         self._lookup.forget_twin(folder, listed)
@@ -221,3 +236,9 @@ class Arrivals:
         if upload.home is None or not volume.directories.holds(upload.home.folder_fd):
             raise FileNotFoundError(errno.ENOENT, "its folder is gone")
         return upload.home.folder_fd
+
+
+def _require_over(upload: StagedUpload) -> None:
+    """Refuse to replace a file by one that must not."""
+    if not upload.may_replace:
+        raise MtpError(ResponseCode.ACCESS_DENIED, "another one has come meanwhile")

@@ -49,7 +49,7 @@ class OnDemand:
         """Renaming, moving, copying."""
         from appliance.storage.relocation import Relocation  # noqa: PLC0415
 
-        return self._made(Relocation)
+        return self._made(Relocation, self._lookup, self._lock, self.editing)
 
     @property
     def editing(self) -> "Editing":

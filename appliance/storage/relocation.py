@@ -13,6 +13,7 @@ from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind
 from appliance.storage import removal, survey, syscalls, trees
 from appliance.storage.directories import is_same, keep, sync
+from appliance.storage.editing import Editing
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.parting import move_parts
@@ -40,10 +41,13 @@ class _Journey:
 class Relocation:
     """Brings objects to other names and places."""
 
-    def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
+    def __init__(
+        self, lookup: Lookup, lock: AbstractContextManager[object], editing: Editing
+    ) -> None:
         self._lookup = lookup
         self._table = lookup.table
         self._lock = lock
+        self._editing = editing
 
     def rename(self, handle: int, name: str) -> None:
         """Give an object another name in its folder; never that of another one."""
@@ -102,7 +106,8 @@ class Relocation:
                 journey = self._begin(handle, storage_id, parent, held)
                 synced = self._move_by_rename(journey)
             if not synced:
-                self._move_by_copy(journey)
+                with self._editing.kept_out(handle):
+                    self._move_by_copy(journey)
             with reporting():
                 for fd in synced or (journey.origin_fd,):
                     sync(fd)

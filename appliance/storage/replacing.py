@@ -9,6 +9,7 @@ power cut comes between the two steps, the old file is gone as it would be witho
 import errno
 import os
 import stat
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
 
 from appliance.mtp.errors import MtpError
@@ -55,16 +56,37 @@ class Replacing:
 
 
 def put_in_place(
-    staged: StagedFile, name: bytes, folder_fd: int, trash: Trash, slot: Slot | None
-) -> None:
-    """Give a staged file its name, and the file that had it the slot. Raises OSError."""
+    staged: StagedFile,
+    name: bytes,
+    folder_fd: int,
+    trash: Trash,
+    slot: Slot | None,
+    *,
+    allow: Callable[[], bytes],
+) -> bytes:
+    """Give a staged file its name, and the file that had it the slot; that name. Raises OSError.
+
+    `allow` is asked where there is such a file, and says by what name it is listed; it raises
+    MtpError where that is to stay.
+    """
     if slot is None:
-        staged.rename(name, folder_fd)
-    elif _exchange(staged, name, folder_fd):
+        try:
+            staged.rename_new(name, folder_fd)
+        except FileExistsError:
+            name = allow()
+            staged.rename(name, folder_fd)
+        return name
+    try:
+        name = allow()
+    except (MtpError, OSError):
+        slot.abandon()
+        raise
+    if _exchange(staged, name, folder_fd):
         _keep_old(staged, name, folder_fd, trash, slot)
     else:
         slot.abandon()
         staged.rename(name, folder_fd)
+    return name
 
 
 def _is_worth_it(folder_fd: int, name: bytes) -> bool:

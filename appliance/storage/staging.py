@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from appliance.mtp.errors import MtpError
-from appliance.storage import removal
+from appliance.storage import removal, syscalls
 from appliance.storage.directories import Directories, entries, open_directory, opened
 from appliance.storage.names import STAGING, STATE, TRASH, is_plain
 from appliance.values import dataclass
@@ -44,6 +44,10 @@ class StagedFile:
     def rename(self, name: bytes, folder_fd: int) -> None:
         """Put the file into a folder, in the place of one that is there. Raises OSError."""
         os.rename(self.name, name, src_dir_fd=self.directory_fd, dst_dir_fd=folder_fd)
+
+    def rename_new(self, name: bytes, folder_fd: int) -> None:
+        """Put the file into a folder, if nothing there has the name. Raises OSError."""
+        syscalls.rename_new(self.directory_fd, self.name, folder_fd, name)
 
     def remove(self) -> None:
         """Remove the file and close both."""
