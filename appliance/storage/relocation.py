@@ -235,7 +235,7 @@ class Relocation:
         leftover = volume.staging.new_name()
         with reporting(), self._lookup.own_change(journey.origin, origin_fd):
             status = os.stat(name, dir_fd=origin_fd, follow_symlinks=False)
-            if _version(status) != _version(journey.status):
+            if seen.looks(status) != seen.looks(journey.status):
                 raise MtpError(ResponseCode.DEVICE_BUSY, "changed while it was copied")
             if seen.stays:
                 _part(journey, seen, workplace, leftover)
@@ -268,10 +268,6 @@ def _part(journey: _Journey, seen: Survey, workplace: int, leftover: bytes) -> N
     if moved.error is not None and not moved.removed:
         removal.clear_away(workplace, leftover)
         raise moved.error
-
-
-def _version(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _rename_in_place(fd: int, old: bytes, new: bytes) -> None:
