@@ -14,6 +14,8 @@ from appliance.storage.errors import is_gone, reporting
 from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.replacing import Replacing, put_in_place
+from appliance.storage.room import with_room
+from appliance.storage.staging import StagedFile
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Volume
 
@@ -40,29 +42,36 @@ class Arrivals:
             if replaces := self._lookup.replaces(folder, raw):
                 with creating():
                     raw = self._lookup.listed_as(folder, raw)
-        volume.require_space(size)
+        volume.require_space(size, largest=size)
+        make_room = volume.trash.expunge_oldest
+        staged = with_room(make_room, partial(self._stage, volume, raw))
         with self._lock, ExitStack() as on_error:
+            on_error.callback(staged.remove)
             handle = self._table.reserve()
             on_error.callback(self._table.give_up, handle)
-            self._lookup.workplace(volume)
-            with reporting(gone=ResponseCode.ACCESS_DENIED, bad_name=ResponseCode.INVALID_DATASET):
-                if not replaces:
-                    volume.staging.try_name(raw)
-                staged = volume.staging.create()
+            publish = partial(self._publish, volume=volume, folder=folder, raw=raw)
             upload = StagedUpload(
                 handle,
                 staged,
                 modified=modified,
                 replaces=replaces,
                 release=partial(self._release, handle),
-                publish=partial(self._publish, volume=volume, folder=folder, raw=raw),
+                publish=lambda upload: with_room(make_room, partial(publish, upload)),
                 defer=partial(self._defer, folder=folder, raw=raw),
-                make_room=volume.trash.expunge_oldest,
-                stay=volume.stay(),
+                make_room=make_room,
+                stay=volume.stay(to_change=True),
             )
             volume.add_use(upload)
             on_error.pop_all()
         return upload
+
+    def _stage(self, volume: Volume, name: bytes) -> StagedFile:
+        """Make an empty file in the workplace, if the disk can hold the name that it is to have."""
+        with self._lock:
+            self._lookup.workplace(volume)
+            with reporting(gone=ResponseCode.ACCESS_DENIED, bad_name=ResponseCode.INVALID_DATASET):
+                volume.staging.try_name(name)
+                return volume.staging.create()
 
     def _release(self, handle: int) -> None:
         with self._lock:
@@ -73,6 +82,14 @@ class Arrivals:
     ) -> MadeFolder:
         """Make a folder, or find the one that has the name already."""
         self._settle_if_waiting(storage_id, parent, name)
+        with self._lock:
+            trash = self._lookup.volume(storage_id).trash
+        make = partial(self._make_folder, storage_id, parent, name, modified)
+        return with_room(trash.expunge_oldest, make)
+
+    def _make_folder(
+        self, storage_id: int, parent: int, name: str, modified: float | None
+    ) -> MadeFolder:
         with ExitStack() as held, creating():
             with self._lock:
                 folder, _, raw = self._target(storage_id, parent, name)

@@ -62,7 +62,7 @@ class InPlaceEdit:
         self._fd = fd
         self._file = file
         self._volume = volume
-        self._stay = volume.stay()
+        self._stay = volume.stay(to_change=True)
         self._holds = holds
         self._ended = ended
         self._is_used = False
@@ -112,7 +112,7 @@ class InPlaceEdit:
         with self._at_work:
             if self._fd >= 0 and volume.directories.holds(self._fd):
                 self._volume.end_use(self)
-                self._volume, self._stay = volume, volume.stay()
+                self._volume, self._stay = volume, volume.stay(to_change=True)
                 volume.add_use(self)
 
     def let_go(self) -> None:

@@ -12,17 +12,15 @@ from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind, Entry
 from appliance.storage.announcing import Announcements
-from appliance.storage.directories import is_same
 from appliance.storage.errors import forgetting, reporting
 from appliance.storage.names import may_be_made_up, to_pc
 from appliance.storage.own import OwnChanges
 from appliance.storage.removal import is_protected
 from appliance.storage.scanning import ScanMark, is_recent, scan
 from appliance.storage.served import Served
-from appliance.storage.trash import TrashPolicy
+from appliance.storage.trash_days import TrashPolicy
 from appliance.storage.trash_place import Place
 from appliance.storage.volume import Folder, Volume
-from appliance.storage.watcher import Unwatched, Watcher
 
 #: For blocks that make something: what is gone then is the folder, and a name may not do.
 creating = partial(
@@ -43,7 +41,6 @@ class Lookup(Served):
         self.own = OwnChanges(current=self.table.current)
         self.announcements = Announcements()
         self.renews_handles = False
-        self.watcher: Watcher = Unwatched()
         self.table.on_forget = self._unfollow
 
     def _unfollow(self, folder: int) -> None:
@@ -106,6 +103,7 @@ class Lookup(Served):
 
     def refresh(self, folder: int) -> None:
         """Scan a folder if it is not known, or has changed since."""
+        self.look_at_mounts()
         self.watcher.catch_up()
         with self.watching(folder):
             fd = self.fd(folder)
@@ -119,12 +117,6 @@ class Lookup(Served):
         fd = self.fd(folder)
         self.watcher.follow(folder, fd)
         self._scan(folder, fd)
-
-    def doubt(self, folder: int) -> None:
-        """Have a folder scanned when it is asked for next, whatever it looks like."""
-        mark = self.table.marks.get(folder)
-        if mark is not None:
-            self.table.marks[folder] = mark.doubted()
 
     def _scan(self, folder: int, fd: int) -> None:
         """Scan a folder; if it was known, what is different is told."""
@@ -275,3 +267,15 @@ class Lookup(Served):
             return known
         self.forget_twin(folder, name)
         return self.table.add(folder, name, is_folder=is_folder)
+
+
+def is_same(fd: int, one: bytes, other: bytes) -> bool:
+    """Whether two names in a directory are one and the same, rather than two links to a file.
+
+    Where one of them is gone they are not.
+    """
+    try:
+        seen, also = (os.stat(each, dir_fd=fd, follow_symlinks=False) for each in (one, other))
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(seen, also) and (seen.st_nlink == 1 or stat.S_ISDIR(seen.st_mode))

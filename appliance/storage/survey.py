@@ -24,11 +24,13 @@ class Survey:
     """What was seen: how many bytes go, and what stays, with the first reason.
 
     Names lead from the folder in which the tree lies. `around` are the folders above what stays.
-    `version` is another number when what goes has changed, be it taken apart from what stays.
-    `by_number`: whether a file that came in the place of one is told from it by its inode number.
+    `largest`: bytes of the largest file that is to be copied. `version` is another number when what
+    goes has changed, be it taken apart from what stays. `by_number`: whether a file that came in
+    the place of one is told from it by its inode number.
     """
 
     size: int = 0
+    largest: int = 0
     version: int = 0
     by_number: bool = True
     stays: set[Names] = field(default_factory=set)
@@ -127,6 +129,7 @@ def _foresee(path: Names, status: os.stat_result, seen: Survey, block: int) -> l
         return [path]
     if stat.S_ISREG(status.st_mode):
         seen.size += -(-status.st_size // block) * block
+        seen.largest = max(seen.largest, status.st_size)
         seen.version += hash((path[1:], seen.looks(status)))
     else:
         seen.keep(path, OSError(errno.EXDEV, "it is nothing that is copied"))

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
 from appliance.mtp.errors import MtpError
-from appliance.storage import Catalogue, Folder, TrashPolicy, trash_info
+from appliance.storage import Catalogue, Folder, TrashPolicy, directories, trash_info
 from appliance.storage.trash_info import TrashInfo
 from appliance.storage.write_safety import WriteSafety
 from tests.unit.storage import fat
@@ -218,6 +218,22 @@ def test_nothing_comes_back_from_the_trash_into_the_workplace(
     keeping.trash_restore(FIRST, item.name)
     assert not (disk / WORKPLACE / "state").exists()
     assert names(keeping) == ["references.json"]
+
+
+def test_the_workplace_serves_where_the_kernel_calls_it_by_its_second_name(
+    keeping: Catalogue, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Linux does with a directory that it was asked for by that name first."""
+    place = directories._place
+    monkeypatch.setattr(
+        directories, "_place", lambda fd: place(fd).replace(WORKPLACE.encode(), ALIAS.encode())
+    )
+    for name in ("one.txt", "two.txt"):
+        keeping.delete(put(keeping, name, b"x"))
+    put(keeping, "three.txt", b"x")
+    assert names(keeping) == ["three.txt"]
+    assert [each.path for each in keeping.trash_list()] == ["secret.txt", "one.txt", "two.txt"]
+    assert len([each for each in leftovers(disk) if "trash" not in each]) == 0
 
 
 @pytest.fixture

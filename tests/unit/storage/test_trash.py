@@ -4,7 +4,6 @@
 import errno
 import json
 import os
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -42,7 +41,6 @@ from tests.unit.storage.helpers import (
     content,
     find,
     leftovers,
-    mount,
     names,
     open_descriptors,
     put,
@@ -68,17 +66,6 @@ def tree(root: Path) -> Path:
         (folder / place).mkdir(parents=True, exist_ok=True)
         (folder / place / "file").write_text(place)
     return folder
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if not mount("-t", "tmpfs", "-o", "size=4m", "none", str(place)):
-        pytest.skip("nothing can be mounted here")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def trash(root: Path, *below: str) -> Path:
