@@ -285,15 +285,10 @@ class Trash:
             del self._kept[name]
         with ExitStack() as held:
             place = trash_place.open_all(self._directories, held)
-            for name in found.keys() - self._kept.keys():
+            for name in sorted(found.keys() - self._kept.keys()):
                 self._kept[name] = _read_one(place, name)
-        self._kept = dict(sorted(self._kept.items(), key=_order))
-
-
-def _order(item: tuple[bytes, _Kept]) -> tuple[bool, float, bytes]:
-    """Let the oldest be first: by the notes, whatever the clock says, and what came in this run."""
-    name, kept = item
-    return kept.dated is not None, kept.since, name
+        known = self._kept.items()
+        self._kept = dict(sorted(known, key=lambda one: (one[1].dated is not None, one[1].since)))
 
 
 def _read_one(place: Place, name: bytes) -> _Kept:
