@@ -57,7 +57,7 @@ class Arrivals:
                 replaces=replaces,
                 release=partial(self._release, handle),
                 publish=lambda upload: with_room(make_room, partial(publish, upload)),
-                defer=partial(self._defer, folder=folder, raw=raw),
+                defer=partial(self._defer, volume=volume, folder=folder, raw=raw),
                 make_room=make_room,
                 stay=volume.stay(to_change=True),
             )
@@ -150,14 +150,19 @@ class Arrivals:
         handle = self._lookup.enter(folder, name, is_folder=True)
         return MadeFolder(handle, is_new=handle != known)
 
-    def _defer(self, upload: StagedUpload, *, folder: int, raw: bytes) -> bool:
-        """Enter a file whose content still has to reach the disk; False where it has to first."""
+    def _defer(self, upload: StagedUpload, *, volume: Volume, folder: int, raw: bytes) -> bool:
+        """Enter a file whose content still has to reach the disk; False where it has to first.
+
+        So it has to where the folder is in another storage by now, which may be another disk.
+        """
         self._flusher.make_room(upload.size)
         self._settle_alike(folder, raw)
         with self._lock, creating():
             if not self._flusher.may_wait(upload.size) or self._lookup.is_waiting(folder, raw):
                 return False
-            self._lookup.volume_above(folder).require_writable()
+            if self._lookup.volume_above(folder) is not volume:
+                return False
+            volume.require_writable()
             raw = self._name_now(upload, folder, raw)
             if upload.replaces:
                 _require_over(upload)
@@ -171,13 +176,14 @@ class Arrivals:
         self, upload: StagedUpload, *, volume: Volume, folder: int, raw: bytes
     ) -> list[int]:
         """Rename a staged file to its name; descriptors of the folders that are to be synced."""
-        if upload.home is not None:
-            raw = upload.home.name
-            with self._lock:
+        if upload.home is None:
+            self._settle_alike(folder, raw)
+        with self._lock, creating():
+            if upload.home is not None:
+                raw = upload.home.name
                 self._lookup.watcher.catch_up()  # its folder may have been moved
                 folder = self._folder_now(upload, folder)
-        else:
-            self._settle_alike(folder, raw)
+            volume = self._volume_now(upload, volume, folder)
         with ExitStack() as held:
             slot = None
             if upload.may_replace:
@@ -236,6 +242,19 @@ class Arrivals:
         self._lookup.announcements.tell(ChangeKind.REMOVED, twin)
         self._table.rename(upload.handle, listed)
         return listed
+
+    def _volume_now(self, upload: StagedUpload, volume: Volume, folder: int) -> Volume:
+        """Find the storage of a file's folder, which may have left that of the announcement.
+
+        Its trash keeps what is replaced. Raises OSError; MtpError where it is on another disk.
+        """
+        now = self._lookup.volume_above(folder) if folder else volume
+        if now is not volume:
+            place, staged = os.fstat(self._lookup.fd(folder)), os.fstat(upload.staged.fd)
+            if place.st_dev != staged.st_dev:
+                detail = "its folder has gone to another disk"
+                raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, detail)
+        return now
 
     def _lend(self, upload: StagedUpload, volume: Volume, folder: int) -> int:
         """Lend the descriptor of the folder that a file belongs into. Raises OSError, MtpError.
