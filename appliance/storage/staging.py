@@ -66,6 +66,10 @@ class Staging:
         """Whether the directory is there, and where it belongs."""
         return self._fd >= 0 and self._directories.is_at(self._fd, (STAGING, self._name))
 
+    def ready(self) -> int:
+        """Lend the descriptor as it is; -1 where the directory is not there, or elsewhere."""
+        return self._fd if self.is_ready else -1
+
     def lend(self) -> int:
         """Lend the descriptor of this process's directory; made if need be. Raises OSError."""
         if not self.is_ready:
