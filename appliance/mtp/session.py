@@ -6,7 +6,11 @@ Rule 2: a transaction is answered, cancelled or lost with its session; nothing e
 Rule 3: an upload that a transaction announced belongs to the session and goes with it. It waits for
 its content until another one is announced; an empty file waits for the next operation at most.
 Rule 4: an edit that a transaction began belongs to the session, which ends it: what was written is
-there, whole or not, as in any file that is changed in place.
+there, whole or not, as in any file that is changed in place. It is of one file, not of whatever its
+handle comes to mean. Where that is another one or none by then, whoever did it, nothing is written
+any more and the end says so, if anything was written before: InvalidObjectHandle. Who begins anew
+has given up the old edit.
+Rule 5: what a transaction has done is told to its initiator by the response, or else by events.
 
 Spec: MTP 1.1 sections 4.2 (sessions), 4.3 (transactions).
 """
@@ -18,6 +22,7 @@ from appliance.enums import IntEnum
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Edit, Upload
+from appliance.mtp.transaction import Event, Look, unattended
 from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
@@ -25,6 +30,8 @@ log = logging.getLogger(__name__)
 #: Edits that one session may have begun and not ended. Each holds a descriptor, and all sessions
 #: that the transports let in are to get by together with the 1,024 that a process commonly has.
 MAX_EDITS = 16
+#: Events that a transaction's own initiator may be owed; of more it is told to list all anew.
+MAX_OWED = 1024
 
 
 class Phase(IntEnum):
@@ -80,9 +87,9 @@ class AnnouncedUpload:
     arrived: Callable[[], None] = lambda: None
     name: str = ""
 
-    def commit(self) -> None:
-        """Make the object visible, and do what is to be done then."""
-        self.upload.commit()
+    def commit(self, *, over: bool = True, heed: Look = unattended) -> None:
+        """Make the object visible, and do what is to be done then; `over`, `heed`: as for it."""
+        self.upload.commit(over=over, heed=heed)
         self.arrived()
 
     def matches(self, received: int) -> bool:
@@ -98,10 +105,11 @@ class AnnouncedUpload:
     def conclude(self) -> None:
         """End the announcement without a SendObject.
 
-        Some clients send none for an empty file, which then is created; never over another one.
+        Some clients send none for an empty file, which then is created; never over another one,
+        be it one that has come since.
         """
         if self.announced == 0 and not self.upload.replaces:
-            self.commit()
+            self.commit(over=False)
         else:
             self.upload.discard()
 
@@ -114,6 +122,11 @@ class Session:
         self.session_id = 0
         #: What the initiator says that it is, in this session.
         self.client = ""
+        #: What long work asks; see `Connection.attend`.
+        self.look: Look = unattended
+        self.heed: Look = unattended
+        #: What the transaction under way has told the others, and one more where it is too much.
+        self.owed: list[Event] = []
         self._upload: AnnouncedUpload | None = None
         self._edits: dict[int, Edit] = {}
 
@@ -121,6 +134,11 @@ class Session:
     def is_open(self) -> bool:
         """Whether OpenSession was answered with OK."""
         return self.session_id != 0
+
+    def owe(self, event: Event) -> None:
+        """Keep an event for this initiator, which is told of it if it gets no response."""
+        if len(self.owed) <= MAX_OWED:
+            self.owed.append(event)
 
     def advance(self, step: Step) -> None:
         """Go on to the next phase."""
@@ -184,6 +202,13 @@ class Session:
     def edit_of(self, handle: int) -> Edit | None:
         """Find the edit that BeginEditObject began and EndEditObject has not ended."""
         return self._edits.get(handle)
+
+    def give_up_edit(self, handle: int) -> None:
+        """End an edit of a file that is no more what its handle means."""
+        try:
+            self.take_edit(handle).commit()
+        except MtpError as error:
+            log.warning("LOST    what was written to object %X: %s", handle, error)
 
     def begin_edit(self, handle: int, edit: Edit) -> None:
         """Keep an edit; DeviceBusy where there are too many."""

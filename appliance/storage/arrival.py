@@ -14,6 +14,8 @@ from appliance.storage.errors import is_gone, reporting
 from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.replacing import Replacing, put_in_place
+from appliance.storage.room import with_room
+from appliance.storage.staging import StagedFile
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Volume
 
@@ -40,27 +42,35 @@ class Arrivals:
             if replaces := self._lookup.replaces(folder, raw):
                 with creating():
                     raw = self._lookup.listed_as(folder, raw)
-        volume.require_space(size)
+        volume.require_space(size, largest=size)
+        make_room = volume.trash.expunge_oldest
+        staged = with_room(make_room, partial(self._stage, volume))
         with self._lock, ExitStack() as on_error:
+            on_error.callback(staged.remove)
             handle = self._table.reserve()
             on_error.callback(self._table.give_up, handle)
-            self._lookup.workplace(volume)
-            with reporting(gone=ResponseCode.ACCESS_DENIED):
-                staged = volume.staging.create()
+            publish = partial(self._publish, volume=volume, folder=folder, raw=raw)
             upload = StagedUpload(
                 handle,
                 staged,
                 modified=modified,
                 replaces=replaces,
                 release=partial(self._release, handle),
-                publish=partial(self._publish, volume=volume, folder=folder, raw=raw),
-                defer=partial(self._defer, folder=folder, raw=raw),
-                make_room=volume.trash.expunge_oldest,
-                stay=volume.stay(),
+                publish=lambda upload: with_room(make_room, partial(publish, upload)),
+                defer=partial(self._defer, volume=volume, folder=folder, raw=raw),
+                make_room=make_room,
+                stay=volume.stay(to_change=True),
             )
             volume.add_use(upload)
             on_error.pop_all()
         return upload
+
+    def _stage(self, volume: Volume) -> StagedFile:
+        """Make an empty file in the workplace."""
+        with self._lock:
+            self._lookup.workplace(volume)
+            with reporting(gone=ResponseCode.ACCESS_DENIED):
+                return volume.staging.create()
 
     def _release(self, handle: int) -> None:
         with self._lock:
@@ -71,6 +81,14 @@ class Arrivals:
     ) -> MadeFolder:
         """Make a folder, or find the one that has the name already."""
         self._settle_if_waiting(storage_id, parent, name)
+        with self._lock:
+            trash = self._lookup.volume(storage_id).trash
+        make = partial(self._make_folder, storage_id, parent, name, modified)
+        return with_room(trash.expunge_oldest, make)
+
+    def _make_folder(
+        self, storage_id: int, parent: int, name: str, modified: float | None
+    ) -> MadeFolder:
         with ExitStack() as held, creating():
             with self._lock:
                 folder, _, raw = self._target(storage_id, parent, name)
@@ -119,14 +137,20 @@ class Arrivals:
         handle = self._lookup.enter(folder, name, is_folder=True)
         return MadeFolder(handle, is_new=handle != known)
 
-    def _defer(self, upload: StagedUpload, *, folder: int, raw: bytes) -> bool:
-        """Enter a file whose content still has to reach the disk; False where it has to first."""
+    def _defer(self, upload: StagedUpload, *, volume: Volume, folder: int, raw: bytes) -> bool:
+        """Enter a file whose content still has to reach the disk; False where it has to first.
+
+        So it has to where the folder is in another storage by now, which may be another disk.
+        """
         self._flusher.make_room(upload.size)
         with self._lock, creating():
             if not self._flusher.may_wait(upload.size) or self._lookup.is_waiting(folder, raw):
                 return False
-            self._lookup.volume_above(folder).require_writable()
-            self._lookup.replaces(folder, raw)
+            if self._lookup.volume_above(folder) is not volume:
+                return False
+            volume.require_writable()
+            if self._lookup.replaces(folder, raw):
+                _require_over(upload)
             self._flusher.put(upload, self._lookup.fd(folder), raw)
             upload.replaced = self._lookup.forget_twin(folder, raw)
             self._table.enter(upload.handle, folder, raw, is_folder=False)
@@ -137,17 +161,23 @@ class Arrivals:
         self, upload: StagedUpload, *, volume: Volume, folder: int, raw: bytes
     ) -> list[int]:
         """Rename a staged file to its name; descriptors of the folders that are to be synced."""
-        if upload.home is not None:
-            with self._lock:
+        with self._lock, creating():
+            if upload.home is not None:
                 self._lookup.watcher.catch_up()  # its folder may have been moved
                 folder = self._folder_now(upload, folder)
+            volume = self._volume_now(upload, volume, folder)
         with ExitStack() as held:
-            slot = self._replacing.reserve(volume, folder, raw, held)
+            slot = None
+            if upload.may_replace:
+                slot = self._replacing.reserve(volume, folder, raw, held)
             with self._lock, creating(), ExitStack() as on_error:
                 folder = self._folder_now(upload, folder)
                 fd = keep(self._lend(upload, volume, folder), on_error)
+                if upload.home is None and self._lookup.is_waiting(folder, raw):
+                    _require_over(upload)
+                allow = partial(self._allow, upload, folder, raw)
                 with self._lookup.own_change(folder, fd) if folder else nullcontext():
-                    put_in_place(upload.staged, raw, fd, volume.trash, slot)
+                    put_in_place(upload.staged, raw, fd, volume.trash, slot, allow=allow)
                 if upload.home is None:
                     upload.replaced = self._lookup.forget_twin(folder, raw)
                     self._table.enter(upload.handle, folder, raw, is_folder=False)
@@ -159,6 +189,15 @@ class Arrivals:
             volume.trash.keep_within_policy()
         return [*into_trash, fd]
 
+    def _allow(self, upload: StagedUpload, folder: int, raw: bytes) -> None:
+        """Refuse to replace what has come or was protected since the file was announced.
+
+        Not where the PC has been told OK already, but for an empty file that was never sent.
+        """
+        _require_over(upload)
+        if upload.home is None:
+            self._lookup.replaces(folder, raw)
+
     def _folder_now(self, upload: StagedUpload, folder: int) -> int:
         """Find the row of a file's folder; 0 where it has waited, and the table has lost it."""
         if upload.home is None:
@@ -167,6 +206,19 @@ class Arrivals:
             raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, "a newer one has come meanwhile")
         alive = self._table.is_alive(upload.handle)
         return self._table.parent(upload.handle) if alive else 0
+
+    def _volume_now(self, upload: StagedUpload, volume: Volume, folder: int) -> Volume:
+        """Find the storage of a file's folder, which may have left that of the announcement.
+
+        Its trash keeps what is replaced. Raises OSError; MtpError where it is on another disk.
+        """
+        now = self._lookup.volume_above(folder) if folder else volume
+        if now is not volume:
+            place, staged = os.fstat(self._lookup.fd(folder)), os.fstat(upload.staged.fd)
+            if place.st_dev != staged.st_dev:
+                detail = "its folder has gone to another disk"
+                raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, detail)
+        return now
 
     def _lend(self, upload: StagedUpload, volume: Volume, folder: int) -> int:
         """Lend the descriptor of the folder that a file belongs into. Raises OSError, MtpError.
@@ -184,3 +236,9 @@ class Arrivals:
         if upload.home is None or not volume.directories.holds(upload.home.folder_fd):
             raise FileNotFoundError(errno.ENOENT, "its folder is gone")
         return upload.home.folder_fd
+
+
+def _require_over(upload: StagedUpload) -> None:
+    """Refuse to replace a file by one that must not."""
+    if not upload.may_replace:
+        raise MtpError(ResponseCode.ACCESS_DENIED, "another one has come meanwhile")

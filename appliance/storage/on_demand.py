@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from appliance.mtp.transaction import Look
 from appliance.storage.lookup import Lookup
 from appliance.storage.source import FileContent
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from appliance.storage.editing import Editing
     from appliance.storage.references import References
     from appliance.storage.relocation import Relocation
+    from appliance.storage.renaming import Renaming
     from appliance.storage.restoring import Restoring
     from appliance.storage.thumbnails import Thumbnails
 
@@ -46,10 +48,17 @@ class OnDemand:
 
     @property
     def relocation(self) -> "Relocation":
-        """Renaming, moving, copying."""
+        """Moving and copying."""
         from appliance.storage.relocation import Relocation  # noqa: PLC0415
 
-        return self._made(Relocation)
+        return self._made(Relocation, self._lookup, self._lock, self.editing)
+
+    @property
+    def renaming(self) -> "Renaming":
+        """Giving other names."""
+        from appliance.storage.renaming import Renaming  # noqa: PLC0415
+
+        return self._made(Renaming)
 
     @property
     def editing(self) -> "Editing":
@@ -65,11 +74,11 @@ class OnDemand:
 
         return self._made(Deletion)
 
-    def format(self, storage_id: int) -> None:
+    def format(self, storage_id: int, look: Look) -> None:
         """Delete all that is shown in a storage."""
         from appliance.storage import formatting  # noqa: PLC0415
 
-        formatting.empty(self._lookup, self._lock, self.deletion, storage_id)
+        formatting.empty(self._lookup, self._lock, self.deletion, storage_id, look)
 
     @property
     def restoring(self) -> "Restoring":

@@ -10,6 +10,8 @@ import errno
 import os
 import stat
 
+from appliance.mtp.transaction import Look, unattended
+from appliance.storage import syscalls
 from appliance.storage.directories import Names, opened
 from appliance.storage.names import STAGING
 from appliance.storage.removal import is_protected
@@ -23,11 +25,15 @@ class Survey:
     """What was seen: how many bytes go, and what stays, with the first reason.
 
     Names lead from the folder in which the tree lies. `around` are the folders above what stays.
-    `version` is another number when what goes has changed, be it taken apart from what stays.
+    `largest`: bytes of the largest file that is to be copied. `version` is another number when what
+    goes has changed, be it taken apart from what stays. `by_number`: whether a file that came in
+    the place of one is told from it by its inode number.
     """
 
     size: int = 0
+    largest: int = 0
     version: int = 0
+    by_number: bool = True
     stays: set[Names] = field(default_factory=set)
     around: set[Names] = field(default_factory=set)
     error: OSError | None = None
@@ -43,17 +49,23 @@ class Survey:
         if stat.S_ISDIR(status.st_mode) or status.st_nlink == 1:
             self.size += status.st_blocks * _BLOCK
 
+    def looks(self, status: os.stat_result) -> tuple[int, int, int]:
+        """Say what a file or folder looks like, as long as nobody changes it."""
+        number = status.st_ino if self.by_number else 0
+        return number, status.st_mtime_ns, status.st_size
 
-def look_over(parent_fd: int, name: bytes) -> Survey:
+
+def look_over(parent_fd: int, name: bytes, look: Look = unattended) -> Survey:
     """Look at what is to be deleted, and count bytes on the disk that nobody else has.
 
-    Raises OSError where it is not there.
+    Before each folder `look` is asked. Raises OSError where it is not there.
     """
     seen = Survey()
     status = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
     seen.weigh(status)
     pending: list[Names] = [(name,)] if stat.S_ISDIR(status.st_mode) else []
     while pending:
+        look()
         path = pending.pop()
         try:
             with opened(parent_fd, path) as fd:
@@ -91,14 +103,15 @@ def _look_into(fd: int, path: Names, seen: Survey) -> list[Names]:
     return folders
 
 
-def look_ahead(parent_fd: int, name: bytes, *, block: int = 1) -> Survey:
+def look_ahead(parent_fd: int, name: bytes, *, block: int = 1, look: Look = unattended) -> Survey:
     """Look at what is to be copied, and count bytes where a disk gives them out in blocks.
 
-    Raises OSError where it is not there.
+    Before each folder `look` is asked. Raises OSError where it is not there.
     """
-    seen = Survey()
+    seen = Survey(by_number=syscalls.keeps_inode_numbers(parent_fd))
     pending = _foresee((name,), os.stat(name, dir_fd=parent_fd, follow_symlinks=False), seen, block)
     while pending:
+        look()
         path = pending.pop()
         try:
             with opened(parent_fd, path) as fd, os.scandir(fd) as found:
@@ -119,7 +132,8 @@ def _foresee(path: Names, status: os.stat_result, seen: Survey, block: int) -> l
         return [path]
     if stat.S_ISREG(status.st_mode):
         seen.size += -(-status.st_size // block) * block
-        seen.version += hash((path[1:], status.st_ino, status.st_mtime_ns, status.st_size))
+        seen.largest = max(seen.largest, status.st_size)
+        seen.version += hash((path[1:], seen.looks(status)))
     else:
         seen.keep(path, OSError(errno.EXDEV, "it is nothing that is copied"))
     return []

@@ -29,7 +29,7 @@ from appliance.storage.directories import (
     sync,
 )
 from appliance.storage.names import STAGING, TRASH, cut_bytes, to_pc
-from appliance.storage.removal import clear_away
+from appliance.storage.removal import Allowance, clear_away
 from appliance.storage.staging import lock
 from appliance.storage.survey import look_over
 from appliance.storage.trash_info import TrashInfo
@@ -96,12 +96,20 @@ def describe(place: Place, name: bytes) -> TrashInfo:
     )
 
 
-def clean(root_fd: int) -> None:
+def clear_expunged(root_fd: int, allowance: Allowance) -> bool:
+    """Remove what is on its way out for good; whether anything of it has gone."""
+    with suppress(OSError), opened(root_fd, _EXPUNGED) as expunged:
+        going = entries(expunged)
+        for name, _ in going:
+            clear_away(expunged, name, allowance)
+        return len(entries(expunged)) < len(going)
+    return False
+
+
+def clean(root_fd: int, allowance: Allowance) -> None:
     """Bring to an end what a power cut has interrupted, unless another program is at work there."""
+    clear_expunged(root_fd, allowance)
     with ExitStack() as held, suppress(OSError):
-        expunged = held.enter_context(opened(root_fd, _EXPUNGED))
-        for name, _ in entries(expunged):
-            clear_away(expunged, name)
         info = held.enter_context(opened(root_fd, INFO))
         files = held.enter_context(opened(root_fd, FILES))
         if lock(info):
