@@ -15,7 +15,7 @@ from appliance.storage import syscalls
 CALLS = (
     *("open", "mkdir", "unlink", "rmdir", "rename", "fsync", "fdatasync", "read", "write"),
     *("pwrite", "preadv", "ftruncate", "copy_file_range", "stat", "fstat", "fstatvfs", "access"),
-    *("scandir", "utime", "fchmod", "readlink", "posix_fadvise"),
+    *("scandir", "utime", "fchmod", "readlink", "posix_fadvise", "link"),
 )
 #: And by the C library.
 _OTHERS = ("_renameat2", "file_handle", "birth_time", "start_writing_out", "sync_file_system")

@@ -25,7 +25,7 @@ def too_large(world: World) -> None:
     data = acts.name_list(0, f"large {world.number()}")
     world.ask(pc, R.STORE_FULL, Op.SEND_OBJECT_PROP_LIST, *where, data=data)
     node = world.file()
-    if node is not None and not node.is_protected and node not in world.edits.values():
+    if node is not None and not node.is_protected and not world.edits_of(node):
         world.look(node)
         world.ask(pc, R.OBJECT_TOO_LARGE, Op.TRUNCATE_OBJECT, node.handle, _FAR, _FAR)
         pc.call(Op.END_EDIT_OBJECT, node.handle)
@@ -43,7 +43,7 @@ def broken_off(world: World) -> None:
 def write_what_is_protected(world: World) -> None:
     """Protect a file, and try to change it in every way that there is."""
     node, pc = world.file(), world.pc()
-    if node is None or node in world.edits.values():
+    if node is None or world.edits_of(node):
         return
     world.look(node)
     if world.do(pc, R.OK, Op.SET_OBJECT_PROTECTION, node.handle, 1) is None:

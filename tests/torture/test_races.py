@@ -22,7 +22,16 @@ STORAGE = Path(__file__).parent.parent.parent / "appliance" / "storage"
 #: What `appliance/storage` does by `os` that asks nothing of a file system.
 _WITHOUT_NAMES = {
     *("close", "dup", "eventfd", "eventfd_read", "eventfd_write", "fdopen", "fsdecode"),
-    *("fsencode", "fspath", "getpid", "set_blocking", "set_inheritable", "stat_result", "strerror"),
+    *(
+        "fsencode",
+        "fspath",
+        "getpid",
+        "lseek",
+        "set_blocking",
+        "set_inheritable",
+        "stat_result",
+        "strerror",
+    ),
     "urandom",
 }
 #: Of all answers, at least one in so many is OK; and in a long run, of each of these so many.

@@ -174,7 +174,7 @@ class World:
         for storage, root in self.roots.items():
             self._compare_folder(storage, root, self._listing(storage))
         self.is_behind = False
-        edited = {node.handle for node in self.edits.values()}
+        edited = {each.node.handle for each in self.edits.values()}
         for pc in self.pcs:
             pc.agree(self._wanted(), edited)
 
