@@ -177,8 +177,9 @@ class Lookup(Served):
 
     def workplace(self, volume: Volume) -> int:
         """Lend the descriptor of our place in a storage's workplace; made if need be."""
-        if volume.staging.is_ready:
-            return volume.staging.lend()
+        ready = volume.staging.ready()
+        if ready >= 0:
+            return ready
         root_fd = volume.directories.get()
         with reporting(gone=ResponseCode.ACCESS_DENIED), self.own_change(volume.root, root_fd):
             return volume.staging.lend()

@@ -90,6 +90,10 @@ class Staging:
             return os.path.samestat(os.fstat(there), os.fstat(self._fd))
         return False
 
+    def ready(self) -> int:
+        """Lend the descriptor as it is; -1 where the directory is not there, or elsewhere."""
+        return self._fd if self.is_ready else -1
+
     def lend(self) -> int:
         """Lend the descriptor of this process's directory; made if need be. Raises OSError."""
         if not self.is_ready:
