@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
@@ -53,7 +53,7 @@ class Arrivals:
             on_error.callback(staged.remove)
             handle = self._table.reserve()
             on_error.callback(self._table.give_up, handle)
-            publish = partial(self._follow, self._publish, folder, raw, volume=volume)
+            publish = partial(self._follow, partial(self._publish, volume=volume, raw=raw), folder)
             upload = StagedUpload(
                 handle,
                 staged,
@@ -61,7 +61,7 @@ class Arrivals:
                 replaces=replaces,
                 release=partial(self._release, handle),
                 publish=lambda upload: with_room(make_room, partial(publish, upload)),
-                defer=partial(self._follow, self._defer, folder, raw, volume=volume),
+                defer=partial(self._follow, partial(self._defer, volume=volume, raw=raw), folder),
                 make_room=make_room,
                 stay=volume.stay(to_change=True),
             )
@@ -154,24 +154,16 @@ class Arrivals:
         handle = self._lookup.enter(folder, name, is_folder=True)
         return MadeFolder(handle, is_new=handle != known)
 
-    def _follow(
-        self,
-        act: Callable[..., _Result],
-        folder: int,
-        raw: bytes,
-        upload: StagedUpload,
-        **more: Any,
-    ) -> _Result:
+    def _follow(self, act: Callable[..., _Result], folder: int, upload: StagedUpload) -> _Result:
         """Do something in an upload's folder, wherever the device has brought that meanwhile."""
-        act = partial(act, upload, raw=raw, **more)
         try:
-            return act(folder=self._lookup.folder_now(folder))
+            return act(upload, folder=self._lookup.folder_now(folder))
         except MtpError as error:
             if error.code is not ResponseCode.INVALID_PARENT_OBJECT:
                 raise
         with self._lock:
             self._lookup.watcher.catch_up()
-        return act(folder=self._lookup.folder_now(folder))
+        return act(upload, folder=self._lookup.folder_now(folder))
 
     def _defer(self, upload: StagedUpload, *, volume: Volume, folder: int, raw: bytes) -> bool:
         """Enter a file whose content still has to reach the disk; False where it has to first.
