@@ -107,6 +107,18 @@ class forgetting:  # noqa: N801
             self._forget(self._handle)
 
 
+class skipping:  # noqa: N801
+    """Pass over what is not there, or closed to us; not over a disk that fails."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        return isinstance(error, MtpError) and error.code is not ResponseCode.GENERAL_ERROR
+
+
 def translate(
     error: OSError,
     *,
