@@ -22,7 +22,7 @@ SOCKET_NAME = "control.sock"
 _MAX_LINE = 1 << 24
 _PART = 1 << 16
 #: Seconds that the service may take for what it is asked.
-_LONG = 600.0
+LONG = 600.0
 _NOT_RUNNING = "start it: mtp-appliance serve FOLDER"
 _NO_HELPER = "see what keeps it: systemctl status mtp-appliance-helper.socket"
 
@@ -44,11 +44,14 @@ def socket_path(state_directory: Path | None = None) -> Path:
     return Path("~/.local/state/mtp-appliance").expanduser() / SOCKET_NAME
 
 
-def ask(path: Path, verb: str, /, **arguments: Any) -> Any:
-    """Ask the service that listens at `path`; what it says. Raises ApplianceError."""
+def ask(path: Path, verb: str, patience: float = LONG, /, **arguments: Any) -> Any:
+    """Ask the service that listens at `path`; what it says within `patience` (seconds).
+
+    Raises ApplianceError.
+    """
     try:
         with connect(path) as connection:
-            connection.settimeout(_LONG)
+            connection.settimeout(patience)
             connection.sendall(encode({"verb": verb, "arguments": arguments}))
             answer = json.loads(receive_line(connection))
     except (FileNotFoundError, ConnectionRefusedError):

@@ -9,6 +9,8 @@ SETTINGS = Path("/etc/mtp-appliance/settings.toml")
 SECRETS = Path("/var/lib/mtp-appliance-secrets")
 #: What is kept over restarts.
 STATE = Path("/var/lib/mtp-appliance")
+#: What root remembers of the card, such as what was taken over from it; root's.
+CARD = Path("/var/lib/mtp-appliance-card")
 #: The responder's own: the control socket and the status.
 RUN = Path("/run/mtp-appliance")
 STATUS = RUN / "status.json"

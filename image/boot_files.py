@@ -55,7 +55,8 @@ mtp-appliance.toml         Settings. Edit them here on any PC, before the first
 mtp-appliance-log.txt      Appears where something else is wrong: with the
                            card, the board, the space.
 reset-password             Make an empty file of this name, if the password of
-                           the settings page is forgotten.
+                           the settings page is forgotten (also with an ending,
+                           such as reset-password.txt).
 config.txt, cmdline.txt    For the firmware and for Linux. Better left alone.
 
 The light (ACT) flashes seven times, again and again: this card was made for

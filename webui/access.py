@@ -32,7 +32,7 @@ View = TypeVar("View", bound=Callable[..., object])
 
 _SESSION = "session"
 _OPEN = "open_to"
-_EXTENSION = "sessions"
+_EXTENSION, _ATTEMPTS = "sessions", "attempts"
 #: What only a script asks for: it is to learn that it is logged out, not to get a page.
 _FOR_SCRIPTS = frozenset({"home.live", "logs.tail", "update.state"})
 #: One at a time: each password takes a second and 8 MB on the smallest board.
@@ -50,7 +50,8 @@ class Claim(Enum):
 
 def install(app: Flask, state: Path) -> None:
     """Let nobody in who is not logged in, save where a view says otherwise."""
-    app.extensions[_EXTENSION] = Sessions(state), Attempts(state)
+    app.extensions[_EXTENSION] = Sessions(state)
+    app.extensions[_ATTEMPTS] = {road: Attempts(state, over_wifi=road) for road in (True, False)}
     app.before_request(_check_access)
     app.context_processor(lambda: {"logged_in": is_logged_in(), "claim": claim()})
 
@@ -139,13 +140,11 @@ def _check_access() -> Response | None:
 
 
 def _sessions() -> Sessions:
-    return _extension()[0]
+    found: Sessions = current_app.extensions[_EXTENSION]
+    return found
 
 
 def _attempts() -> Attempts:
-    return _extension()[1]
-
-
-def _extension() -> tuple[Sessions, Attempts]:
-    found: tuple[Sessions, Attempts] = current_app.extensions[_EXTENSION]
+    """Give the count of wrong passwords on the road that the request came by."""
+    found: Attempts = current_app.extensions[_ATTEMPTS][bool(request.environ.get(OVER_WIFI))]
     return found

@@ -31,10 +31,11 @@ _SECTION_OF = {"logs": "maintenance", "update": "maintenance"}
 
 def create_app(config: Config) -> Flask:
     """Make the application for one appliance."""
-    config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     app = Flask(__name__.partition(".")[0], static_folder=str(_STATIC))
     cache = config.state / "templates"
-    cache.mkdir(mode=0o700, exist_ok=True)
+    for each in (config.state, cache):
+        with suppress(OSError):  # a full card: the page is to say so, and needs neither
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
     app.request_class = _request_class(config.state)
     app.config.update(SEND_FILE_MAX_AGE_DEFAULT=_YEAR)
     app.jinja_options = {

@@ -3,6 +3,8 @@
 
     {"ADDRESS": [WRONG ONES, "BOOT", TIME OF THE LAST]}
 
+Cable and Wi-Fi have a file each: a flood of addresses waits together, and is none of the other's.
+
 It is kept in a file, as the page's process ends when it is idle. Time is counted from the boot, as
 for sessions; after a boot the last one counts as just now.
 """
@@ -18,7 +20,8 @@ from webui.boot import boot, now
 
 log = logging.getLogger(__name__)
 
-_FILE_NAME = "attempts.json"
+#: By the road that somebody comes by: over the Wi-Fi, or not.
+_FILE_NAMES = {True: "attempts-wifi.json", False: "attempts.json"}
 #: Wrong passwords that are forgiven; then so many seconds, doubled each time, at most so many.
 _FORGIVEN, _FIRST, _LONGEST = 5, 2.0, 300.0
 #: Seconds after which an address begins anew: the owner does mistype now and then.
@@ -34,8 +37,10 @@ _Entry = tuple[int, float]
 class Attempts:
     """Counts wrong passwords by the address that they come from; `directory` keeps the counts."""
 
-    def __init__(self, directory: Path, clock: Callable[[], float] = now) -> None:
-        self._path = directory / _FILE_NAME
+    def __init__(
+        self, directory: Path, clock: Callable[[], float] = now, *, over_wifi: bool = False
+    ) -> None:
+        self._path = directory / _FILE_NAMES[over_wifi]
         self._clock = clock
         self._lock = threading.Lock()
         self._wrong = _read(self._path, clock())

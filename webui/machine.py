@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from flask import current_app
 
 from appliance import status as contract
-from appliance.control import ask
+from appliance.control import LONG, ask
 from appliance.errors import ApplianceError
 from appliance.settings.files import looks_of
 from appliance.settings.schema import Settings
@@ -103,9 +103,9 @@ class Machine:
         for key, value in values.items():
             self.ask_helper("secret set", key=key, value=value)
 
-    def ask(self, verb: str, /, **arguments: Any) -> Any:
-        """Ask the responder. Raises ApplianceError."""
-        return ask(self.config.control, verb, **arguments)
+    def ask(self, verb: str, patience: float = LONG, /, **arguments: Any) -> Any:
+        """Ask the responder, which has `patience` (seconds) to answer. Raises ApplianceError."""
+        return ask(self.config.control, verb, patience, **arguments)
 
     @property
     def has_helper(self) -> bool:

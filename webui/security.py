@@ -14,8 +14,10 @@
 import hashlib
 import hmac
 import ipaddress
+import logging
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +28,8 @@ from appliance.settings.files import write_atomically
 from webui import cookies
 from webui.cookies import AgelessCookies
 from webui.machine import machine
+
+log = logging.getLogger(__name__)
 
 #: Bytes of a form, and of a form with an update, which one route alone takes.
 FORM_LIMIT, BUNDLE_LIMIT = 512 << 10, 17 << 20
@@ -78,15 +82,20 @@ def install_last(app: Flask) -> None:
 
 
 def _key(state: Path) -> bytes:
-    """Read the key that cookies are signed with; made when it is first needed."""
+    """Read the key that cookies are signed with; made when it is first needed.
+
+    On a card that is full, or fails, it lasts as long as this process: the page is to say so.
+    """
     path = state / _KEY_NAME
-    try:
+    with suppress(OSError):
         key = path.read_bytes()
-    except FileNotFoundError:
-        key = b""
-    if len(key) != _KEY_SIZE:
-        key = secrets.token_bytes(_KEY_SIZE)
+        if len(key) == _KEY_SIZE:
+            return key
+    key = secrets.token_bytes(_KEY_SIZE)
+    try:
         write_atomically(path, key, mode=0o600)
+    except OSError as error:
+        log.warning("KEY     is not kept: %s", error.strerror)
     return key
 
 

@@ -41,7 +41,9 @@ def _apply(arguments: argparse.Namespace) -> None:
         separate_secrets(arguments.settings, places.STATE, places.PAGE_STATE)
         refuse = partial(note_refusal, root=arguments.root)
         refuse("")
-        take_over_boot_file(places.BOOT_SETTINGS, arguments.settings, places.STATE, refuse)
+        take_over_boot_file(
+            places.BOOT_SETTINGS, arguments.settings, places.STATE, places.CARD, refuse
+        )
     file = SettingsFile(arguments.settings, places.STATE, keeps=False)
     note_look((file.path, places.SECRETS), arguments.root)
     reading = file.read()

@@ -124,8 +124,11 @@ class Upload(Protocol):
         """Append `data`."""
         ...
 
-    def commit(self) -> None:
-        """Make the object durable, then visible. On an error nothing remains."""
+    def commit(self, *, over: bool = True) -> None:
+        """Make the object durable, then visible. On an error nothing remains.
+
+        What has the name by then is replaced; AccessDenied where it must not be: `over` False.
+        """
         ...
 
     def discard(self) -> None:
@@ -134,7 +137,14 @@ class Upload(Protocol):
 
 
 class Edit(Protocol):
-    """A file that is changed in place; each change is seen by everyone at once."""
+    """A file that is changed in place; each change is seen by everyone at once.
+
+    It is of one file. InvalidObjectHandle where its handle has come to mean another one, or none.
+    """
+
+    def holds(self) -> bool:
+        """Whether more can be changed by it: it has not ended, and its handle means its file."""
+        ...
 
     def write(self, offset: int, data: memoryview) -> None:
         """Put `data` at `offset` (bytes); beyond the end the file grows, zeros between."""
@@ -145,7 +155,7 @@ class Edit(Protocol):
         ...
 
     def commit(self) -> None:
-        """Make the changes durable and end; harmless when repeated."""
+        """Make the changes durable and end; refuse where they are lost. Harmless when repeated."""
         ...
 
 

@@ -6,7 +6,10 @@ Rule 2: a transaction is answered, cancelled or lost with its session; nothing e
 Rule 3: an upload that a transaction announced belongs to the session and goes with it. It waits for
 its content until another one is announced; an empty file waits for the next operation at most.
 Rule 4: an edit that a transaction began belongs to the session, which ends it: what was written is
-there, whole or not, as in any file that is changed in place.
+there, whole or not, as in any file that is changed in place. It is of one file, not of whatever its
+handle comes to mean. Where that is another one or none by then, whoever did it, nothing is written
+any more and the end says so, if anything was written before: InvalidObjectHandle. Who begins anew
+has given up the old edit.
 
 Spec: MTP 1.1 sections 4.2 (sessions), 4.3 (transactions).
 """
@@ -80,9 +83,9 @@ class AnnouncedUpload:
     arrived: Callable[[], None] = lambda: None
     name: str = ""
 
-    def commit(self) -> None:
-        """Make the object visible, and do what is to be done then."""
-        self.upload.commit()
+    def commit(self, *, over: bool = True) -> None:
+        """Make the object visible, and do what is to be done then; `over`: as for the upload."""
+        self.upload.commit(over=over)
         self.arrived()
 
     def matches(self, received: int) -> bool:
@@ -98,10 +101,11 @@ class AnnouncedUpload:
     def conclude(self) -> None:
         """End the announcement without a SendObject.
 
-        Some clients send none for an empty file, which then is created; never over another one.
+        Some clients send none for an empty file, which then is created; never over another one,
+        be it one that has come since.
         """
         if self.announced == 0 and not self.upload.replaces:
-            self.commit()
+            self.commit(over=False)
         else:
             self.upload.discard()
 
@@ -184,6 +188,13 @@ class Session:
     def edit_of(self, handle: int) -> Edit | None:
         """Find the edit that BeginEditObject began and EndEditObject has not ended."""
         return self._edits.get(handle)
+
+    def give_up_edit(self, handle: int) -> None:
+        """End an edit of a file that is no more what its handle means."""
+        try:
+            self.take_edit(handle).commit()
+        except MtpError as error:
+            log.warning("LOST    what was written to object %X: %s", handle, error)
 
     def begin_edit(self, handle: int, edit: Edit) -> None:
         """Keep an edit; DeviceBusy where there are too many."""

@@ -2,7 +2,8 @@
 """Answers what is asked over a Unix socket, as `appliance/control.py` says it.
 
 Root and the user that the service runs as may ask for everything, other users for what the
-service has for them in `allowed`.
+service has for them in `allowed`. What one asks for is done beside what others ask for, where the
+service says that it may be (`at_once`); all else is done one after the other.
 """
 
 import json
@@ -10,8 +11,9 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +31,8 @@ Verbs = Callable[[], Mapping[str, Verb]]
 Allowed = Mapping[int, Collection[str]]
 NOBODY_ELSE: Allowed = {}
 
+#: Questions that are answered at a time: the page's and the button's, and some of a person's.
+_MOST = 12
 #: Seconds; one who connects and says nothing is in nobody's way for longer.
 _PATIENCE = 5.0
 #: Bytes of a question: a settings file, and more.
@@ -38,9 +42,17 @@ _LONGEST = 1 << 20
 class ControlServer:
     """Listens while it is entered; where it cannot, that is logged and the service goes on."""
 
-    def __init__(self, path: Path, verbs: Verbs, allowed: Allowed = NOBODY_ELSE) -> None:
+    def __init__(
+        self,
+        path: Path,
+        verbs: Verbs,
+        allowed: Allowed = NOBODY_ELSE,
+        *,
+        at_once: Collection[str] = (),
+    ) -> None:
         self._path = path
-        self._answers = Answers(verbs, allowed)
+        self._answers = Answers(verbs, allowed, at_once)
+        self._free = threading.Semaphore(_MOST)
         self._is_shared = bool(allowed)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread: threading.Thread | None = None
@@ -57,7 +69,7 @@ class ControlServer:
         log.debug("CONTROL at %s", self._path)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._thread is None:
             self._listener.close()
             return
@@ -66,7 +78,10 @@ class ControlServer:
             self._path.unlink()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        deadline = time.monotonic() + _PATIENCE
         self._thread.join(_PATIENCE)
+        for _ in range(_MOST):
+            self._free.acquire(timeout=max(0.0, deadline - time.monotonic()))
         self._listener.close()
 
     def _listen(self) -> None:
@@ -85,18 +100,35 @@ class ControlServer:
 
     def _serve(self) -> None:
         for connection, _ in connections(self._listener, self._closing, self._path):
+            self._free.acquire()
+            thread = threading.Thread(target=self._answer, args=(connection,), daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # there are too many already; who asked may ask again
+                log.warning("cannot answer at %s: no more threads", self._path)
+                self._free.release()
+                connection.close()
+
+    def _answer(self, connection: socket.socket) -> None:
+        try:
             self._answers.to(connection)
+        finally:
+            self._free.release()
 
 
 class Answers:
     """What is said to those who ask, each according to who it is."""
 
-    def __init__(self, verbs: Verbs, allowed: Allowed = NOBODY_ELSE) -> None:
+    def __init__(
+        self, verbs: Verbs, allowed: Allowed = NOBODY_ELSE, at_once: Collection[str] = ()
+    ) -> None:
         self._verbs = cache(verbs)
         self._allowed = allowed
+        self._at_once = at_once
+        self._in_turn = threading.Lock()
 
     def to(self, connection: socket.socket) -> None:
-        """Answer one question, and close the connection; for one thread at a time."""
+        """Answer one question, and close the connection."""
         with connection, suppress(OSError):  # who asked is gone
             connection.settimeout(_PATIENCE)
             connection.sendall(encode(self._answer(connection)))
@@ -116,7 +148,9 @@ class Answers:
             verb = self._verbs()[request["verb"]]
             if request["verb"] not in allowed:
                 raise _NOT_ALLOWED
-            return {"result": _done(verb, request.get("arguments", {}))}
+            turn = nullcontext() if request["verb"] in self._at_once else self._in_turn
+            with turn:
+                return {"result": _done(verb, request.get("arguments", {}))}
         except ApplianceError as error:
             return {"error": error.message, "hint": error.hint, "status": error.status}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

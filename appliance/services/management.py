@@ -24,6 +24,16 @@ _OTHERS: Mapping[str, Collection[str]] = {
     ),
 }
 
+#: What need not wait until another deed is done: all that writes no settings. What it acts on
+#: guards itself, as network peers, the watch and the clean-up of the trash come at any time too.
+AT_ONCE = frozenset(
+    {
+        *("storage list", "storage browse", "storage eject", "storage load"),
+        *("storage lock", "storage unlock", "reconnect", "history"),
+        *("trash list", "trash restore", "trash empty"),
+    }
+)
+
 
 def allowed_users() -> Allowed:
     """Say what other users of this machine may ask for."""

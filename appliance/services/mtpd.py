@@ -18,7 +18,7 @@ from appliance.mtp.device import Device
 from appliance.mtp.responder import Responder
 from appliance.services.control_socket import ControlServer, Verb
 from appliance.services.host import LinuxHost
-from appliance.services.management import all_verbs, allowed_users
+from appliance.services.management import AT_ONCE, all_verbs, allowed_users
 from appliance.services.notify import notify
 from appliance.services.optional import (
     guests_road,
@@ -204,7 +204,7 @@ def _responder(
         return all_verbs(catalogue, responder, file, reload) | others
 
     socket = socket_path(options.state_directory)
-    stack.enter_context(ControlServer(socket, verbs, allowed_users()))
+    stack.enter_context(ControlServer(socket, verbs, allowed_users(), at_once=AT_ONCE))
     return responder, reporter
 
 

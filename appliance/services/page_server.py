@@ -14,13 +14,15 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer
+from waitress.task import ThreadedTaskDispatcher
 
 log = logging.getLogger(__name__)
 
 #: Seconds of one turn of the loop, and for requests that are under way when the end comes.
 _TURN, _PATIENCE = 0.5, 5.0
-#: Enough for a page with its pictures in a few browsers; each costs memory.
-_THREADS, _CONNECTIONS = 3, 40
+#: Enough for a page with its pictures in a few browsers; each costs memory. A socket has its own:
+#: whoever takes all of them in the Wi-Fi keeps nobody out at the cable.
+_THREADS, _CONNECTIONS = 3, 20
 #: Seconds that a browser may keep a connection that it does not use.
 _KEPT = 30
 #: Connections of one address, which is as many as two browsers open.
@@ -58,16 +60,21 @@ class PageServer:
             map=self._map,
             sockets=list(sockets),
             threads=_THREADS,
-            connection_limit=_CONNECTIONS,
+            connection_limit=2 * _CONNECTIONS * len(sockets),  # never reached: `admit` is first
             channel_timeout=_KEPT,
             cleanup_interval=_KEPT // 2,
             max_request_header_size=_MOST_HEADERS,
             asyncore_use_poll=True,
             ident=None,
         )
+        self._dispatchers = [self._server.task_dispatcher]
         for each in self._listeners():
             each.channel_class = _channel_class(limit)
             each.application = _within(environment(each.socket), application)
+        for each in self._listeners()[1:]:
+            each.task_dispatcher = ThreadedTaskDispatcher()
+            each.task_dispatcher.set_thread_count(_THREADS)
+            self._dispatchers.append(each.task_dispatcher)
         self._used = time.monotonic()
 
     @property
@@ -93,7 +100,8 @@ class PageServer:
         deadline = time.monotonic() + _PATIENCE
         while any(map(_is_busy, self._channels())) and time.monotonic() < deadline:
             self.turn()
-        self._server.task_dispatcher.shutdown(timeout=_PATIENCE)
+        for each in self._dispatchers:
+            each.shutdown(timeout=_PATIENCE)
         with suppress(OSError):
             self._server.close()
         wasyncore.close_all(self._map, ignore_all=True)
@@ -128,7 +136,9 @@ class Pace:
 
 
 def _channel_class(limit: Limit) -> Callable[..., HTTPChannel | None]:
-    """Make what receives requests, each within its own limit, of each address so many."""
+    """Make what receives requests, each within its own limit: so many at a socket, and of each
+    address.
+    """
 
     class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
         adj: Any
@@ -161,10 +171,12 @@ def _channel_class(limit: Limit) -> Callable[..., HTTPChannel | None]:
             return sent
 
     def admit(server: Any, sock: socket, addr: Any, adj: Any, map: dict[int, Any]) -> Any:
-        its = [
-            each for each in map.values() if isinstance(each, Channel) and each.addr[0] == addr[0]
+        here = [
+            each.addr[0]
+            for each in map.values()
+            if isinstance(each, HTTPChannel) and each.server is server
         ]
-        if len(its) < _EACH:
+        if len(here) < _CONNECTIONS and here.count(addr[0]) < _EACH:
             return Channel(server, sock, addr, adj, map=map)
         sock.close()
         return None

@@ -8,15 +8,15 @@ What is wrong with it is written beside it in words, and then nothing of it coun
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from appliance.errors import ApplianceError
 from appliance.settings import examples, passwords
-from appliance.settings.files import write_atomically
-from appliance.settings.interpretation import interpret, read_toml
+from appliance.settings.files import make_way, read_regular, write_atomically
+from appliance.settings.interpretation import LARGEST, interpret, read_toml
 from appliance.settings.migrations import migrate
 from appliance.settings.schema import Settings, declared
 from appliance.settings.secret_files import SECRETS, said_in
@@ -26,8 +26,10 @@ log = logging.getLogger(__name__)
 
 ERRORS_NAME = "mtp-appliance-errors.txt"
 RESET_NAME = "reset-password"
+#: What is remembered in the directory of the marks: root's, for who serves the files could else
+#: keep a start waiting there, and a wish from being heeded.
 _TAKEN, _HEEDED = "boot.digest", "reset-password.done"
-_MAX_SIZE = 1 << 18
+_LONGEST_MARK = 200
 _PASSWORD = "web.password"
 _SECRET_LINE = re.compile(
     "|".join(r"\s*({}\s*\.\s*)?{}\s*=".format(*key.split(".")) for key in SECRETS)
@@ -47,20 +49,21 @@ def take_over_boot_file(
     boot_path: Path,
     settings_path: Path,
     state: Path,
+    marks: Path,
     refuse: Callable[[str], None] = lambda words: None,
 ) -> bool:
     """Take over what `boot_path` says; whether anything changed.
 
-    `state` is the directory that remembers what was taken over; `refuse` is told why nothing of the
-    file counts. Nothing here keeps an appliance from starting: what goes wrong is logged, and
-    written beside the file where that can be.
+    `state` is the directory of the settings' copies, `marks` the one that remembers what was taken
+    over; `refuse` is told why nothing of the file counts. Nothing here keeps an appliance from
+    starting: what goes wrong is logged, and written beside the file where that can be.
     """
     file = SettingsFile(settings_path, state, keeps=False)
-    request = boot_path.with_name(RESET_NAME)
     try:
         _restore(file)
-        was_reset = _reset_password(request, file, state / _HEEDED)
-        if not _take_over(boot_path, file, state / _TAKEN, refuse):
+        was_reset = _reset_password(wishes(boot_path.parent), file, marks / _HEEDED)
+        _move_mark(state / _TAKEN, marks / _TAKEN)
+        if not _take_over(boot_path, file, marks / _TAKEN, refuse):
             return was_reset
         return True
     except (ApplianceError, OSError) as error:
@@ -75,8 +78,17 @@ def _restore(file: SettingsFile) -> None:
         file.replace(examples.shipped())
 
 
-def _reset_password(request: Path, file: SettingsFile, heeded: Path) -> bool:
-    if not request.exists():
+def wishes(boot: Path) -> list[Path]:
+    """Find the files that ask for a reset of the password, with any ending, as editors give it."""
+    try:
+        found = sorted(boot.iterdir())
+    except OSError:
+        return []
+    return [each for each in found if each.name.partition(".")[0].strip().lower() == RESET_NAME]
+
+
+def _reset_password(requests: Sequence[Path], file: SettingsFile, heeded: Path) -> bool:
+    if not requests:
         with suppress(OSError):
             heeded.unlink(missing_ok=True)
         return False
@@ -89,7 +101,8 @@ def _reset_password(request: Path, file: SettingsFile, heeded: Path) -> bool:
         log.warning("BOOT    the password cannot be forgotten yet: %s", error)
         return False
     log.info("BOOT    the password of the settings page is forgotten")
-    _remove(request, heeded)
+    for each in requests:
+        _remove(each, heeded)
     return True
 
 
@@ -103,10 +116,17 @@ def _remove(request: Path, heeded: Path) -> None:
             write_atomically(heeded, b"")
 
 
+def _move_mark(earlier: Path, taken: Path) -> None:
+    """Remember what an older version took over, which kept its mark elsewhere."""
+    if not taken.exists():
+        with suppress(OSError, ValueError):
+            write_atomically(taken, read_regular(earlier, _LONGEST_MARK))
+
+
 def _take_over(path: Path, file: SettingsFile, taken: Path, refuse: Callable[[str], None]) -> bool:
     try:
         with path.open("rb") as source:
-            data = source.read(_MAX_SIZE + 1)
+            data = source.read(LARGEST + 1)
     except FileNotFoundError:
         return False
     digest = hashlib.sha256(data).hexdigest()
@@ -134,15 +154,15 @@ def _take_over(path: Path, file: SettingsFile, taken: Path, refuse: Callable[[st
 
 def _last(taken: Path) -> str:
     try:
-        return taken.read_text(errors="replace").strip()
-    except OSError:
+        return read_regular(taken, _LONGEST_MARK).decode().strip()
+    except (OSError, ValueError):
         return ""
 
 
 def _parse(data: bytes) -> dict[str, Any]:
     """Read what any editor of any PC may have written."""
-    if len(data) > _MAX_SIZE:
-        raise ValueError(f"the file is longer than {_MAX_SIZE} bytes")
+    if len(data) > LARGEST:
+        raise ValueError(f"the file is longer than {LARGEST} bytes")
     text = _decode(data).replace("\r\n", "\n").replace("\r", "\n")
     document = read_toml(text)
     migrate(document)
@@ -214,6 +234,7 @@ def _write_over(file: SettingsFile, values: Mapping[str, Any], storages: Setting
             raise
         # The settings themselves are: what a person writes on the card repairs them.
         log.warning("BOOT    %s", error)
+        make_way(file.path)
         file.replace(change(examples.shipped()))
 
 

@@ -30,12 +30,13 @@ def with_values(text: str, values: Mapping[str, Any]) -> str:
     return tomlkit.dumps(document)
 
 
-def without(text: str, key: str) -> str:
-    """Take a value out, so that its default holds; harmless where it is not there."""
+def without(text: str, *keys: str) -> str:
+    """Take values out, so that their defaults hold; harmless where they are not there."""
     document = tomlkit.parse(text)
-    table, name = _place(document, key, make=False)
-    if name in table:
-        del table[name]
+    for key in keys:
+        table, name = _place(document, key, make=False)
+        if name in table:
+            del table[name]
     return tomlkit.dumps(document)
 
 

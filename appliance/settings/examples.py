@@ -39,7 +39,8 @@ _BOOT = """\
 #
 # Take away the # in front of a line to set what it says, save, eject the card and start the
 # appliance with it. What is wrong is written beside this file, into mtp-appliance-errors.txt.
-# A forgotten password of the settings page: make an empty file here, named reset-password.
+# A forgotten password of the settings page: make an empty file here, named reset-password
+# (reset-password.txt does too).
 """
 
 

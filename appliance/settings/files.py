@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small files that are whole at every moment, also when the power goes."""
+"""Small files that are whole at every moment, also when the power goes.
+
+They lie in folders that others may write to, whom somebody may have taken over. So all that opens,
+replaces or removes such a file goes through here: a pipe keeps nobody waiting, a link leads nobody
+elsewhere, and a folder gives way, to another name since it may be a person's.
+"""
 
 import errno
 import fcntl
@@ -10,7 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PRIVATE = 0o600
+_PRIVATE, _FOR_ALL = 0o600, 0o644
+#: What opening says of folders, and of sockets or of pipes without a reader.
+_OF_NO_FILE = (errno.EISDIR, errno.ENXIO)
+_NO_FILE = "is no regular file"
 #: Seconds that one waits for another's change, which takes none; and between two looks.
 _PATIENCE, _PAUSE = 10.0, 0.02
 
@@ -18,13 +26,13 @@ _PATIENCE, _PAUSE = 10.0, 0.02
 def write_atomically(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
     """Replace a file's content, durably; on an OSError the old content stands.
 
-    It keeps its owner and mode. A new one has `mode`, and where root makes it, its folder's owner.
+    It keeps its owner, and its mode as far as its owner can read it. A new one has `mode`, and
+    where root makes it, its folder's owner.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.new")
     try:
-        with suppress(FileNotFoundError):
-            new.unlink()
+        _give_free(new)
         _write(new, data, path, mode)
         new.replace(path)
     except OSError:
@@ -34,18 +42,34 @@ def write_atomically(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
     _sync_directory(path.parent)
 
 
+def remove(path: Path) -> None:
+    """Remove what has the name, whatever it is; a folder with all in it, and of a link the link.
+
+    A folder gives its name free even where what is in it cannot be removed. Raises OSError.
+    """
+    aside = _give_free(path)
+    if aside is None:
+        return
+    from shutil import rmtree  # noqa: PLC0415 - seldom needed
+
+    with suppress(RecursionError):
+        rmtree(aside, ignore_errors=True)
+
+
+def make_way(path: Path) -> None:
+    """Let nothing have the name that is no regular file. Raises OSError."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            _give_free(path)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Let no other process that does the same read and write a file until the block ends.
 
     OSError where another one does not come to its end: nobody is kept from work for ever.
     """
-    lock = path.with_name(f".{path.name}.lock")
-    try:
-        fd = _open_regular(lock, os.O_CREAT | os.O_NOFOLLOW)
-    except IrregularFileError:
-        lock.unlink()
-        fd = _open_regular(lock, os.O_CREAT | os.O_NOFOLLOW)
+    fd = open_own(path.with_name(f".{path.name}.lock"))
     try:
         _lock(fd)
         yield
@@ -57,18 +81,37 @@ class IrregularFileError(OSError):
     """What has the name is a pipe, a device or a directory."""
 
 
-def _open_regular(path: Path, flags: int = 0) -> int:
-    """Open a regular file for reading; a pipe that somebody has put there keeps nobody waiting."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags, 0o644)
+def open_regular(path: Path, flags: int = 0, mode: int = _PRIVATE) -> int:
+    """Open a regular file, for reading where `flags` say no more; with O_NOFOLLOW no link to one.
+
+    A pipe that somebody has put there keeps nobody waiting. Raises OSError.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags, mode)
+    except OSError as error:
+        is_link = error.errno == errno.ELOOP and flags & os.O_NOFOLLOW
+        if is_link or error.errno in _OF_NO_FILE:
+            raise IrregularFileError(_NO_FILE) from None
+        raise
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise IrregularFileError("is no regular file")
+        raise IrregularFileError(_NO_FILE)
     return fd
 
 
-def read_regular(path: Path, most: int) -> bytes:
+def open_own(path: Path, flags: int = 0) -> int:
+    """Open a file that all may read, made where there is none; what else has the name gives way."""
+    flags |= os.O_CREAT | os.O_NOFOLLOW
+    try:
+        return open_regular(path, flags, _FOR_ALL)
+    except IrregularFileError:
+        _give_free(path)
+        return open_regular(path, flags, _FOR_ALL)
+
+
+def read_regular(path: Path, most: int, flags: int = 0) -> bytes:
     """Read a regular file of so many bytes at most. Raises OSError, and ValueError for more."""
-    with os.fdopen(_open_regular(path), "rb") as file:
+    with os.fdopen(open_regular(path, flags), "rb") as file:
         data = file.read(most + 1)
     if len(data) > most:
         raise ValueError(f"is longer than {most} bytes")
@@ -114,14 +157,36 @@ def _write(new: Path, data: bytes, path: Path, mode: int) -> None:
 
 def _take_after(fd: int, path: Path, mode: int) -> None:
     """Give a new file the owner and mode of the one that it replaces."""
-    try:
-        status = path.stat()
-        mode = status.st_mode & 0o777
-    except FileNotFoundError:
+    status = _status_of_file(path)
+    if status is None:
         status = path.parent.stat()
+    else:
+        mode = status.st_mode & 0o777 | _PRIVATE
     if os.geteuid() == 0:
         os.fchown(fd, status.st_uid, status.st_gid)
     os.fchmod(fd, mode)
+
+
+def _status_of_file(path: Path) -> os.stat_result | None:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _give_free(path: Path) -> Path | None:
+    """Remove what has the name; a folder that is not empty gets another one, which is returned."""
+    try:
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        aside = path.with_name(f"{path.name}.{time.time_ns()}")
+        path.rename(aside)
+        try:
+            aside.rmdir()
+        except OSError:
+            return aside
+    return None
 
 
 def _sync_directory(path: Path) -> None:

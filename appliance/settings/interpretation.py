@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a document to settings: what is wrong or odd in it is said, key by key."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -18,9 +19,20 @@ from appliance.settings.schema import (
 )
 from appliance.values import MISSING, Field, dataclass, field
 
-#: Tables and lists in each other: twice as many as settings have.
-_DEEPEST = 8
+#: Bytes of a text of settings at most. This and what follows is far beyond what a person says, and
+#: read and edited in a moment on the smallest board: who writes the file may want to keep us busy.
+LARGEST = 1 << 16
+_MOST_LINES, _MOST_VALUES = 2000, 300
+#: Tables and lists in each other: one more than settings have.
+_DEEPEST = 4
+#: Dots of keys in a line, each of which costs more than the one before.
+_MOST_DOTS = 32
 _TOO_DEEP = "it is nested too deeply"
+#: Strings and comments, in which dots cost nothing. Each ends somewhere, or at the line's or
+#: the text's end, so that the search goes over no letter twice.
+_WORDS = re.compile(
+    r"""(?s)"{3}(\\?.)*?("{3,5}|\Z)|'{3}.*?('{3,5}|\Z)|"(\\.|[^"\\\n])*"?|'[^'\n]*'?|\#[^\n]*"""
+)
 
 
 @dataclass(slots=True)
@@ -32,14 +44,37 @@ class Findings:
 
 
 def read_toml(text: str) -> dict[str, Any]:
-    """Read a document. ValueError where it is none, or nested so deeply that work on it ends."""
+    """Read a document. ValueError where it is none, or so large or deep that work on it ends."""
+    _require_little(text)
     try:
         document = tomllib.loads(text)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     if _is_deeper(document, _DEEPEST):
         raise ValueError(_TOO_DEEP)
+    if _weight(document) > _MOST_VALUES:
+        raise ValueError(f"it has more than {_MOST_VALUES} values")
     return document
+
+
+def _require_little(text: str) -> None:
+    """Refuse what takes long to understand, by looks that take none."""
+    if len(text) > LARGEST:
+        raise ValueError(f"it is longer than {LARGEST} bytes")
+    if text.count("\n") > _MOST_LINES:
+        raise ValueError(f"it has more than {_MOST_LINES} lines")
+    if _has_dots(text) and _has_dots(_WORDS.sub("", text)):
+        raise ValueError(_TOO_DEEP)
+
+
+def _has_dots(text: str) -> bool:
+    return any(line.count(".") > _MOST_DOTS for line in text.split("\n"))
+
+
+def _weight(value: object) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + sum(map(_weight, value)) if isinstance(value, list) else 1
 
 
 def _is_deeper(value: object, most: int) -> bool:

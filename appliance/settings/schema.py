@@ -103,7 +103,8 @@ class Settings:
         10,
         Setting(
             "How much of a storage it may take",
-            "The oldest goes first; all of it goes when the space is needed.",
+            "The oldest goes first; all of it goes when the space is needed. A file or folder that "
+            "is larger than this by itself is not kept: it is gone for good at once.",
             Effect.RELOAD,
             "%",
             check=Between(1, 90),

@@ -101,9 +101,7 @@ def part(text: str) -> tuple[str, dict[str, str]]:
         return text, {}
     from appliance.settings import document  # noqa: PLC0415 - large, and seldom needed
 
-    for key in said:
-        text = document.without(text, key)
-    return text, said
+    return document.without(text, *said), said
 
 
 def said_in(document: Mapping[str, object]) -> Iterator[tuple[str, Any]]:

@@ -21,7 +21,7 @@ from appliance.settings.files import (
     read_regular,
     write_atomically,
 )
-from appliance.settings.interpretation import Findings, interpret, read_toml
+from appliance.settings.interpretation import LARGEST, Findings, interpret, read_toml
 from appliance.settings.migrations import VERSION, migrate
 from appliance.settings.schema import Settings, StorageSetting
 from appliance.settings.secret_files import SECRETS, SecretFiles, directory_for, part
@@ -29,7 +29,6 @@ from appliance.values import dataclass, replace
 
 log = logging.getLogger(__name__)
 
-_MAX_SIZE = 1 << 18
 _GOOD_COPY = "settings.good.toml"
 _BEFORE = "settings.before.toml"
 #: The LEDs read it, as members of the responder's group.
@@ -281,14 +280,14 @@ def _document() -> Any:
 
 def _read_text(path: Path) -> str:
     """Read what any editor may have written: some put a mark before UTF-8."""
-    return read_regular(path, _MAX_SIZE).decode("utf-8-sig")
+    return read_regular(path, LARGEST).decode("utf-8-sig")
 
 
 def _encode(text: str) -> bytes:
     """Encode what is to be read again; ValueError for more than that."""
     data = text.encode()
-    if len(data) > _MAX_SIZE:
-        raise ValueError(f"the text is longer than {_MAX_SIZE} bytes")
+    if len(data) > LARGEST:
+        raise ValueError(f"the text is longer than {LARGEST} bytes")
     return data
 
 

@@ -2,7 +2,7 @@
 """Folders of this machine as storages: what the protocol's core asks of `mtp.ports.ObjectStore`."""
 
 from appliance.storage.catalogue import Catalogue
-from appliance.storage.trash import TrashPolicy
+from appliance.storage.trash_days import TrashPolicy
 from appliance.storage.volume import Folder
 from appliance.storage.write_safety import Unsafe, WriteSafety
 

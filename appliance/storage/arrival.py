@@ -14,6 +14,8 @@ from appliance.storage.errors import is_gone, reporting
 from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.replacing import Replacing, put_in_place
+from appliance.storage.room import with_room
+from appliance.storage.staging import StagedFile
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Volume
 
@@ -40,27 +42,35 @@ class Arrivals:
             if replaces := self._lookup.replaces(folder, raw):
                 with creating():
                     raw = self._lookup.listed_as(folder, raw)
-        volume.require_space(size)
+        volume.require_space(size, largest=size)
+        make_room = volume.trash.expunge_oldest
+        staged = with_room(make_room, partial(self._stage, volume))
         with self._lock, ExitStack() as on_error:
+            on_error.callback(staged.remove)
             handle = self._table.reserve()
             on_error.callback(self._table.give_up, handle)
-            self._lookup.workplace(volume)
-            with reporting(gone=ResponseCode.ACCESS_DENIED):
-                staged = volume.staging.create()
+            publish = partial(self._publish, volume=volume, folder=folder, raw=raw)
             upload = StagedUpload(
                 handle,
                 staged,
                 modified=modified,
                 replaces=replaces,
                 release=partial(self._release, handle),
-                publish=partial(self._publish, volume=volume, folder=folder, raw=raw),
+                publish=lambda upload: with_room(make_room, partial(publish, upload)),
                 defer=partial(self._defer, folder=folder, raw=raw),
-                make_room=volume.trash.expunge_oldest,
-                stay=volume.stay(),
+                make_room=make_room,
+                stay=volume.stay(to_change=True),
             )
             volume.add_use(upload)
             on_error.pop_all()
         return upload
+
+    def _stage(self, volume: Volume) -> StagedFile:
+        """Make an empty file in the workplace."""
+        with self._lock:
+            self._lookup.workplace(volume)
+            with reporting(gone=ResponseCode.ACCESS_DENIED):
+                return volume.staging.create()
 
     def _release(self, handle: int) -> None:
         with self._lock:
@@ -71,6 +81,14 @@ class Arrivals:
     ) -> MadeFolder:
         """Make a folder, or find the one that has the name already."""
         self._settle_if_waiting(storage_id, parent, name)
+        with self._lock:
+            trash = self._lookup.volume(storage_id).trash
+        make = partial(self._make_folder, storage_id, parent, name, modified)
+        return with_room(trash.expunge_oldest, make)
+
+    def _make_folder(
+        self, storage_id: int, parent: int, name: str, modified: float | None
+    ) -> MadeFolder:
         with ExitStack() as held, creating():
             with self._lock:
                 folder, _, raw = self._target(storage_id, parent, name)
@@ -126,7 +144,8 @@ class Arrivals:
             if not self._flusher.may_wait(upload.size) or self._lookup.is_waiting(folder, raw):
                 return False
             self._lookup.volume_above(folder).require_writable()
-            self._lookup.replaces(folder, raw)
+            if self._lookup.replaces(folder, raw):
+                _require_over(upload)
             self._flusher.put(upload, self._lookup.fd(folder), raw)
             upload.replaced = self._lookup.forget_twin(folder, raw)
             self._table.enter(upload.handle, folder, raw, is_folder=False)
@@ -142,12 +161,17 @@ class Arrivals:
                 self._lookup.watcher.catch_up()  # its folder may have been moved
                 folder = self._folder_now(upload, folder)
         with ExitStack() as held:
-            slot = self._replacing.reserve(volume, folder, raw, held)
+            slot = None
+            if upload.may_replace:
+                slot = self._replacing.reserve(volume, folder, raw, held)
             with self._lock, creating(), ExitStack() as on_error:
                 folder = self._folder_now(upload, folder)
                 fd = keep(self._lend(upload, volume, folder), on_error)
+                if upload.home is None and self._lookup.is_waiting(folder, raw):
+                    _require_over(upload)
+                allow = partial(self._allow, upload, folder, raw)
                 with self._lookup.own_change(folder, fd) if folder else nullcontext():
-                    put_in_place(upload.staged, raw, fd, volume.trash, slot)
+                    put_in_place(upload.staged, raw, fd, volume.trash, slot, allow=allow)
                 if upload.home is None:
                     upload.replaced = self._lookup.forget_twin(folder, raw)
                     self._table.enter(upload.handle, folder, raw, is_folder=False)
@@ -158,6 +182,15 @@ class Arrivals:
         if slot is not None:
             volume.trash.keep_within_policy()
         return [*into_trash, fd]
+
+    def _allow(self, upload: StagedUpload, folder: int, raw: bytes) -> None:
+        """Refuse to replace what has come or was protected since the file was announced.
+
+        Not where the PC has been told OK already, but for an empty file that was never sent.
+        """
+        _require_over(upload)
+        if upload.home is None:
+            self._lookup.replaces(folder, raw)
 
     def _folder_now(self, upload: StagedUpload, folder: int) -> int:
         """Find the row of a file's folder; 0 where it has waited, and the table has lost it."""
@@ -184,3 +217,9 @@ class Arrivals:
         if upload.home is None or not volume.directories.holds(upload.home.folder_fd):
             raise FileNotFoundError(errno.ENOENT, "its folder is gone")
         return upload.home.folder_fd
+
+
+def _require_over(upload: StagedUpload) -> None:
+    """Refuse to replace a file by one that must not."""
+    if not upload.may_replace:
+        raise MtpError(ResponseCode.ACCESS_DENIED, "another one has come meanwhile")

@@ -22,7 +22,7 @@ from appliance.storage.directories import closed_if_refused
 from appliance.storage.on_demand import OnDemand
 from appliance.storage.source import FileContent
 from appliance.storage.storages import Storages
-from appliance.storage.trash import TrashPolicy
+from appliance.storage.trash_days import TrashPolicy
 from appliance.storage.upload import StagedUpload
 from appliance.storage.volume import Folder
 from appliance.storage.watching import Watching
@@ -81,9 +81,12 @@ class Catalogue(Storages):
         watching, self._watching = self._watching, None
         if watching is not None:
             watching.stop()
+        for volume in self._lookup.volumes:
+            volume.end_uses()
         with self._lock:
             for volume in self._lookup.volumes:
                 volume.close()
+            self._lookup.mounts.close()
 
     # What there is
 
@@ -181,7 +184,7 @@ class Catalogue(Storages):
     def rename(self, handle: int, name: str) -> None:
         """Give an object another name in its folder; never that of another one."""
         with self._flusher.settled():
-            self._on_demand.relocation.rename(handle, name)
+            self._on_demand.renaming.rename(handle, name)
 
     def move(self, handle: int, storage_id: int, parent: int) -> None:
         """Move an object into another folder; all handles stay."""

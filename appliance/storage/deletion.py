@@ -101,7 +101,7 @@ class Deletion:
             if (victim.name,) in seen.stays:
                 return Removal(error=seen.error)
             if seen.size > trash.limit:
-                log.info("TRASH   %a is too large for it", victim.name)
+                log.warning("TRASH   too small for %a, which is gone for good", victim.name)
                 return None
             return self._move_in(victim, seen, self._open_trash(victim.volume, held))
         except FileNotFoundError:

@@ -8,10 +8,12 @@ moved out of the storage meanwhile, or replaced, is not reached through an old d
 
 import errno
 import os
+import select
 import stat
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 from appliance.mtp.codes import ResponseCode
@@ -20,6 +22,8 @@ from appliance.storage.errors import reporting
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT_OPEN = 24
+#: What is mounted, as proc(5) says: the fifth word of a line is the place.
+_MOUNTS = "/proc/self/mountinfo"
 #: What file systems say that cannot bring a directory to the disk by itself.
 _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
@@ -77,10 +81,14 @@ def keep(lent_fd: int, held: ExitStack) -> int:
     return fd
 
 
-def entries(fd: int) -> list[tuple[bytes, bool]]:
-    """List all that is in a directory: names, and whether they are directories. Raises OSError."""
+def entries(fd: int, most: int | None = None) -> list[tuple[bytes, bool]]:
+    """List what is in a directory: names, and whether they are directories. Raises OSError.
+
+    `most`: how many of them, if not all.
+    """
     with os.scandir(fd) as found:
-        return [(os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in found]
+        some = islice(found, most)
+        return [(os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in some]
 
 
 def is_same(fd: int, one: bytes, other: bytes) -> bool:
@@ -104,6 +112,49 @@ def sync(fd: int) -> None:
             raise
 
 
+class Mounts:
+    """What is mounted on this machine, and whether that has changed; for the lock's holder.
+
+    Where the kernel does not tell, nothing ever changes.
+    """
+
+    def __init__(self) -> None:
+        self._fd = -1
+        self._poll = select.poll()
+        self._has_heard = False
+        with suppress(OSError):
+            self._fd = os.open(_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
+            self._poll.register(self._fd, select.POLLPRI)
+
+    def watch(self, poll: select.poll) -> int:
+        """Have `poll` wake who waits in it, for a change; what it gives then, -1 for never."""
+        if self._fd >= 0:
+            poll.register(self._fd, select.POLLPRI)
+        return self._fd
+
+    def hear(self) -> None:
+        """Note that a `poll` has told of a change, which is told once; for any thread."""
+        self._has_heard = True
+
+    def have_changed(self) -> bool:
+        """Whether a disk was mounted or unmounted since this was asked last."""
+        has_heard, self._has_heard = self._has_heard, False
+        return bool(self._poll.poll(0)) or has_heard
+
+    def places(self) -> set[bytes]:
+        """Say where something is mounted, as the kernel writes it."""
+        with suppress(OSError), Path(_MOUNTS).open("rb") as file:
+            return {line.split(b" ", 5)[4] for line in file}
+        return set()
+
+    def close(self) -> None:
+        """Ask no more; harmless when repeated."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            self._poll.unregister(fd)
+            os.close(fd)
+
+
 class Directories:
     """The directories of one storage; not for several threads at once. Raises OSError if new.
 
@@ -115,6 +166,8 @@ class Directories:
         self._mount = _mount_point(self._root)
         self._open: OrderedDict[Names, int] = OrderedDict()
         self._device = 0
+        self._inode = 0
+        self._mounts_below: set[bytes] | None = None
         self.is_shut = False
 
     def get(self, names: Names = ()) -> int:
@@ -134,6 +187,22 @@ class Directories:
         while len(self._open) > _KEPT_OPEN:
             os.close(self._open.popitem(last=False)[1])
         return fd
+
+    def is_another(self) -> bool:
+        """Whether another disk than the one that was opened lies at the root by now, or none."""
+        try:
+            status = os.stat(self._root)  # noqa: PTH116 - bytes
+        except OSError:
+            return True
+        return (status.st_dev, status.st_ino) != (self._device, self._inode)
+
+    def reach_anew(self, places: Collection[bytes]) -> bool:
+        """Close all, after something was mounted or unmounted; whether any of it concerns us."""
+        start = _as_kernel_writes(self._root.rstrip(b"/") + b"/")
+        below = {place for place in places if place.startswith(start)}
+        before, self._mounts_below = self._mounts_below, below
+        self.close()
+        return below != before
 
     def is_here(self, status: os.stat_result) -> bool:
         """Whether a directory below the root belongs to it, and not to a disk mounted there."""
@@ -178,16 +247,20 @@ class Directories:
             above = self._device_above()
             fd = open_directory(self._root)
         with closed_if_refused(fd):
-            device = os.fstat(fd).st_dev
+            status = os.fstat(fd)
+            device = status.st_dev
             if device == above or not self.is_at(fd, ()):
                 detail = "moved away, or its disk is not mounted"
                 raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, detail)
-        self._device = device
+        if device != self._device:
+            self._mount = max(self._mount, _mount_point(self._root), key=len)
+        self._device, self._inode = device, status.st_ino
         return fd
 
     def _device_above(self) -> int:
         """Where the root is on when its disk is not mounted; -1 if it never was on another one.
 
+        Once a disk has been mounted there, the storage is that one: what is beneath is not served.
         The disk may go or come at any moment: what counts is the device of what has been opened.
         """
         if self._mount == b"/":
@@ -198,6 +271,11 @@ class Directories:
 def _place(fd: int) -> bytes:
     """Where the kernel says that a descriptor's file lies. Raises OSError."""
     return os.readlink(b"/proc/self/fd/%d" % fd)  # noqa: PTH115 - bytes
+
+
+def _as_kernel_writes(path: bytes) -> bytes:
+    """Say a path as in the list of what is mounted, where letters that part words have numbers."""
+    return b"".join(b"\\%03o" % each if each in b" \t\n\\" else bytes((each,)) for each in path)
 
 
 def _mount_point(path: bytes) -> bytes:

@@ -19,10 +19,9 @@ from appliance.storage.own import OwnChanges
 from appliance.storage.removal import is_protected
 from appliance.storage.scanning import ScanMark, is_recent, scan
 from appliance.storage.served import Served
-from appliance.storage.trash import TrashPolicy
+from appliance.storage.trash_days import TrashPolicy
 from appliance.storage.trash_place import Place
 from appliance.storage.volume import Folder, Volume
-from appliance.storage.watcher import Unwatched, Watcher
 
 #: For blocks that make something: what is gone then is the folder, and a name may not do.
 creating = partial(
@@ -43,7 +42,6 @@ class Lookup(Served):
         self.own = OwnChanges(current=self.table.current)
         self.announcements = Announcements()
         self.renews_handles = False
-        self.watcher: Watcher = Unwatched()
         self.table.on_forget = self._unfollow
 
     def _unfollow(self, folder: int) -> None:
@@ -120,6 +118,7 @@ class Lookup(Served):
 
     def refresh(self, folder: int) -> None:
         """Scan a folder if it is not known, or has changed since."""
+        self.look_at_mounts()
         self.watcher.catch_up()
         with self.watching(folder):
             fd = self.fd(folder)
@@ -133,12 +132,6 @@ class Lookup(Served):
         fd = self.fd(folder)
         self.watcher.follow(folder, fd)
         self._scan(folder, fd)
-
-    def doubt(self, folder: int) -> None:
-        """Have a folder scanned when it is asked for next, whatever it looks like."""
-        mark = self.table.marks.get(folder)
-        if mark is not None:
-            self.table.marks[folder] = mark.doubted()
 
     def _scan(self, folder: int, fd: int) -> None:
         """Scan a folder; if it was known, what is different is told."""

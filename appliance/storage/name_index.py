@@ -25,10 +25,14 @@ class NameIndex:
         self._rows.insert(self._position(self._name(row)), row)
 
     def remove(self, row: int) -> None:
-        """Leave out a row, which still has its name."""
-        position = self._position(self._name(row))
-        if position < len(self._rows) and self._rows[position] == row:
-            del self._rows[position]
+        """Leave out a row, which still has its name; another one may have it too, for a moment."""
+        name = self._name(row)
+        for position in range(self._position(name), len(self._rows)):
+            if self._rows[position] == row:
+                del self._rows[position]
+                return
+            if self._name(self._rows[position]) != name:
+                return
 
     def _position(self, name: bytes) -> int:
         return bisect_left(self._rows, name, key=self._name)

@@ -23,6 +23,8 @@ FAT or exFAT file system takes for it, which knows no case and drops dots and sp
 import re
 from zlib import crc32
 
+from appliance.errors import ApplianceError
+
 #: Where uploads lie until they are whole; in the root of each storage, and never shown.
 STAGING = b".mtp-appliance"
 #: What in there outlives the program: what was deleted, and what objects refer to.
@@ -112,3 +114,20 @@ def _cut(text: str, units: int) -> str:
 
 def _units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
+
+
+def _is_unfit(character: str) -> bool:
+    """Whether no storage's name can hold it: `/`, control characters, what no UTF-16 can say."""
+    return character in "/\x7f" or character < " " or "\ud800" <= character <= "\udfff"
+
+
+def check_name(name: str, taken: set[str]) -> None:
+    """Refuse what no storage can be called, or beside others that are `taken`."""
+    if not name.strip() or len(name) > 100 or any(map(_is_unfit, name)):
+        raise ApplianceError(
+            f"{name!a} cannot be a storage's name", hint="1 to 100 characters without /"
+        )
+    if name in taken:
+        raise ApplianceError(
+            f"two storages are named {name}", hint="give one another name: NAME=FOLDER"
+        )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from appliance.storage.editing import Editing
     from appliance.storage.references import References
     from appliance.storage.relocation import Relocation
+    from appliance.storage.renaming import Renaming
     from appliance.storage.restoring import Restoring
     from appliance.storage.thumbnails import Thumbnails
 
@@ -46,10 +47,17 @@ class OnDemand:
 
     @property
     def relocation(self) -> "Relocation":
-        """Renaming, moving, copying."""
+        """Moving and copying."""
         from appliance.storage.relocation import Relocation  # noqa: PLC0415
 
-        return self._made(Relocation)
+        return self._made(Relocation, self._lookup, self._lock, self.editing)
+
+    @property
+    def renaming(self) -> "Renaming":
+        """Giving other names."""
+        from appliance.storage.renaming import Renaming  # noqa: PLC0415
+
+        return self._made(Renaming)
 
     @property
     def editing(self) -> "Editing":

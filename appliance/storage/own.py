@@ -31,6 +31,10 @@ class OngoingEdit(Protocol):
         """Whose content it is."""
         ...
 
+    def is_of(self, status: os.stat_result) -> bool:
+        """Whether it is this file: another one can have come to lie in its place."""
+        ...
+
 
 class OwnChanges:
     """Notes on what we have done; not for several threads at once.
@@ -65,7 +69,7 @@ class OwnChanges:
 
     def is_own(self, handle: int, status: os.stat_result) -> bool:
         """Whether nobody but us has changed an object lately."""
-        return self._is_edited(handle) or self._noted(handle) == _look(status)
+        return self._is_edited(handle, status) or self._noted(handle) == _look(status)
 
     def may_be(self, handle: int, status: os.stat_result) -> bool:
         """Whether a row can stand for a file; not where we have just made it stand for another."""
@@ -76,10 +80,11 @@ class OwnChanges:
         """Note that a file will be changed, until the end or until the edit is forgotten."""
         self._edits.add(edit)
 
-    def end_edit(self, edit: OngoingEdit, status: os.stat_result) -> None:
-        """Note what came of an edit."""
-        self.note(edit.handle, status)
+    def end_edit(self, edit: OngoingEdit, status: os.stat_result | None) -> None:
+        """Note what came of an edit; None where its file is the object's no more."""
         self._edits.discard(edit)
+        if status is not None:
+            self.note(edit.handle, status)
 
     @contextmanager
     def leaving(self, handle: int) -> Iterator[None]:
@@ -94,8 +99,9 @@ class OwnChanges:
         """Whether one of the rows is being removed."""
         return bool(self._leaving) and any(each in self._leaving for each in rows)
 
-    def _is_edited(self, handle: int) -> bool:
-        return any(self._current(each.handle) == handle for each in self._edits)
+    def _is_edited(self, handle: int, status: os.stat_result) -> bool:
+        edits = (each for each in self._edits if self._current(each.handle) == handle)
+        return any(each.is_of(status) for each in edits)
 
     def _oldest(self) -> float:
         return next(iter(self._notes.values()))[0]

@@ -16,7 +16,7 @@ from appliance.storage.errors import is_gone
 from appliance.storage.lookup import Lookup
 from appliance.storage.scanning import is_for_repairs, is_shown
 
-#: A name that no file has: of rows on their way whose place was taken by another one.
+#: So begins a name that no file has: of a row on its way whose place was taken by another one.
 _NOWHERE = b"/"
 
 
@@ -66,7 +66,7 @@ class Reconciler:
         while landed := {each for each in travelling if self._land(travelling[each], each, rows)}:
             arrived |= {each: travelling.pop(each) for each in landed}
         for row in rows:
-            if self._table.is_alive(row) and self._table.name(row) == _NOWHERE:
+            if self._table.is_alive(row) and self._table.name(row).startswith(_NOWHERE):
                 self._drop(row)
         for row in arrived.values():
             self._tell_anew(ChangeKind.PLACE, row)
@@ -157,7 +157,7 @@ class Reconciler:
         folder, name = target
         twin = self._table.find(folder, name)
         if twin in travelling:
-            self._table.rename(twin, _NOWHERE)
+            self._table.rename(twin, b"%s%d" % (_NOWHERE, twin))  # by that it is found again
         elif twin is not None:
             self._drop(twin)
         self._table.rename(row, name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Renaming, moving and copying: in one step, over nothing that is there, or not at all."""
+"""Moving and copying: in one step, over nothing that is there, or not at all."""
 
 import errno
 import logging
@@ -7,15 +7,17 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import ChangeKind
 from appliance.storage import removal, survey, syscalls, trees
-from appliance.storage.directories import is_same, keep, sync
+from appliance.storage.directories import keep, sync
+from appliance.storage.editing import Editing
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.parting import move_parts
+from appliance.storage.room import with_room
 from appliance.storage.survey import Survey
 from appliance.storage.volume import Volume
 from appliance.values import dataclass
@@ -38,42 +40,15 @@ class _Journey:
 
 
 class Relocation:
-    """Brings objects to other names and places."""
+    """Brings objects to other places."""
 
-    def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
+    def __init__(
+        self, lookup: Lookup, lock: AbstractContextManager[object], editing: Editing
+    ) -> None:
         self._lookup = lookup
         self._table = lookup.table
         self._lock = lock
-
-    def rename(self, handle: int, name: str) -> None:
-        """Give an object another name in its folder; never that of another one."""
-        refusal = ResponseCode.INVALID_OBJECT_PROP_VALUE
-        with ExitStack() as held, reporting(bad_name=refusal):
-            with self._lock:
-                volume = self._lookup.volume_of(handle)
-                volume.require_writable()
-                raw = volume.name_to_disk(name, refusal=refusal)
-                self._lookup.require_unprotected(handle)
-                folder, old = self._table.parent(handle), self._table.name(handle)
-                raw = self._lookup.known_as(folder, raw)
-                if raw == old:
-                    return
-                fd = keep(self._lookup.fd(folder), held)
-                self._rename(handle, fd, raw)
-            sync(fd)
-
-    def _rename(self, handle: int, fd: int, name: bytes) -> None:
-        folder = self._table.parent(handle)
-        with self._lookup.own_change(folder, fd):
-            try:
-                _rename_in_place(fd, self._table.name(handle), name)
-            except FileExistsError:
-                refusal = ResponseCode.INVALID_OBJECT_PROP_VALUE
-                raise MtpError(refusal, "the name is taken") from None
-        if gone := self._lookup.forget_twin(folder, name):
-            self._lookup.announcements.tell(ChangeKind.REMOVED, gone)
-        self._table.rename(handle, name)
-        self._lookup.note_own(handle, fd)
+        self._editing = editing
 
     def copy(self, handle: int, storage_id: int, parent: int) -> int:
         """Copy an object; the copy's handle."""
@@ -82,8 +57,8 @@ class Relocation:
                 journey = self._begin(handle, storage_id, parent, held)
                 is_folder = self._table.is_folder(handle)
             seen = _look_ahead(journey)
-            with self._staged(journey, seen.size) as (workplace, staged), self._lock:
-                fd = self._arrive(journey, workplace, staged)
+            with self._staged(journey, seen) as (workplace, staged), ExitStack() as locked:
+                fd = self._arrive(journey, workplace, staged, locked)
                 copied = self._lookup.enter(journey.target, journey.name, is_folder=is_folder)
                 self._lookup.note_own(copied, fd)
             with reporting():
@@ -92,20 +67,33 @@ class Relocation:
 
     def move(self, handle: int, storage_id: int, parent: int) -> None:
         """Move an object into another folder; all handles stay."""
+        with self._lock:
+            volume = self._lookup.volume(storage_id)
         with ExitStack() as held:
-            with self._lock:
-                self._lookup.volume_of(handle).require_writable()
-                self._lookup.require_unprotected(handle)
-                folder, _ = self._lookup.writable_folder(storage_id, parent)
-                if folder == self._table.parent(handle):
-                    return
-                journey = self._begin(handle, storage_id, parent, held)
-                synced = self._move_by_rename(journey)
+            begin = partial(self._begin_move, handle, storage_id, parent, held)
+            begun = with_room(volume.trash.expunge_oldest, begin)
+            if begun is None:
+                return
+            journey, synced = begun
             if not synced:
-                self._move_by_copy(journey)
+                with self._editing.kept_out(handle):
+                    self._move_by_copy(journey)
             with reporting():
                 for fd in synced or (journey.origin_fd,):
                     sync(fd)
+
+    def _begin_move(
+        self, handle: int, storage_id: int, parent: int, held: ExitStack
+    ) -> tuple[_Journey, tuple[int, ...]] | None:
+        """Move in one step, if that can be; None where the object is there already."""
+        with self._lock:
+            self._lookup.volume_of(handle).require_writable()
+            self._lookup.require_unprotected(handle)
+            folder, _ = self._lookup.writable_folder(storage_id, parent)
+            if folder == self._table.parent(handle):
+                return None
+            journey = self._begin(handle, storage_id, parent, held)
+            return journey, self._move_by_rename(journey)
 
     def _begin(self, handle: int, storage_id: int, parent: int, held: ExitStack) -> _Journey:
         """Refuse what cannot be, before any work; the rename at the end decides."""
@@ -143,8 +131,9 @@ class Relocation:
         Of a folder in which something is not copied there stays what lies above that.
         """
         before = _look_ahead(journey)
-        with self._staged(journey, before.size) as (workplace, staged), self._lock:
-            target_fd = self._arrive(journey, workplace, staged)
+        self._workplace(self._origin(journey), journey.held)  # it is needed on a full disk, too
+        with self._staged(journey, before) as (workplace, staged), ExitStack() as locked:
+            target_fd = self._arrive(journey, workplace, staged, locked)
             try:
                 with reporting():
                     sync(target_fd)
@@ -189,16 +178,16 @@ class Relocation:
                 self._lookup.scan_anew(journey.origin)
 
     @contextmanager
-    def _staged(self, journey: _Journey, size: int) -> Iterator[tuple[int, bytes]]:
+    def _staged(self, journey: _Journey, seen: Survey) -> Iterator[tuple[int, bytes]]:
         """Copy into the workplace, without the lock; what is still there at the end is removed.
 
-        `size`: bytes that it takes; where they cannot be had nothing is copied, and no trash lost.
+        What was `seen` there, where it cannot be had nothing is copied, and no trash is lost.
         """
-        journey.volume.require_space(size)
+        journey.volume.require_space(seen.size, largest=seen.largest)
+        workplace = self._workplace(journey.volume, journey.held)
         with self._lock:
-            workplace = keep(self._lookup.workplace(journey.volume), journey.held)
             staged = journey.volume.staging.new_name()
-            stay = journey.volume.stay()
+            stay = journey.volume.stay(to_change=True)
         try:
             with reporting():
                 make_room = journey.volume.trash.expunge_oldest
@@ -212,12 +201,35 @@ class Relocation:
             with self._lock:
                 journey.volume.tidy()
 
-    def _arrive(self, journey: _Journey, workplace: int, staged: bytes) -> int:
-        """Rename a copy to its place; the descriptor of its folder."""
-        with creating():
-            fd = keep(self._lookup.fd(journey.target), journey.held)
-            with self._lookup.own_change(journey.target, fd):
-                syscalls.rename_new(workplace, staged, fd, journey.name)
+    def _workplace(self, volume: Volume, held: ExitStack) -> int:
+        """Open our place in a storage's workplace; where the disk is full, room is made for it."""
+        with_room(volume.trash.expunge_oldest, partial(self._make_workplace, volume))
+        with self._lock:
+            return keep(self._lookup.workplace(volume), held)
+
+    def _make_workplace(self, volume: Volume) -> None:
+        with self._lock:
+            self._lookup.workplace(volume)
+
+    def _arrive(self, journey: _Journey, workplace: int, staged: bytes, locked: ExitStack) -> int:
+        """Rename a copy to its place; the descriptor of its folder.
+
+        From then on the lock is held, until `locked` ends.
+        """
+        make_room = journey.volume.trash.expunge_oldest
+        return with_room(make_room, partial(self._give_place, journey, workplace, staged, locked))
+
+    def _give_place(
+        self, journey: _Journey, workplace: int, staged: bytes, locked: ExitStack
+    ) -> int:
+        with ExitStack() as taken:
+            taken.enter_context(self._lock)
+            journey.volume.require_writable()
+            with creating():
+                fd = keep(self._lookup.fd(journey.target), journey.held)
+                with self._lookup.own_change(journey.target, fd):
+                    syscalls.rename_new(workplace, staged, fd, journey.name)
+            locked.push(taken.pop_all())
         return fd
 
     def _depart(self, journey: _Journey, seen: Survey) -> tuple[int, bytes]:
@@ -227,17 +239,22 @@ class Relocation:
         """
         origin_fd, name = journey.origin_fd, journey.name
         volume = self._lookup.volume_above(journey.origin)
+        volume.require_writable()
         workplace = keep(self._lookup.workplace(volume), journey.held)
         leftover = volume.staging.new_name()
         with reporting(), self._lookup.own_change(journey.origin, origin_fd):
             status = os.stat(name, dir_fd=origin_fd, follow_symlinks=False)
-            if _version(status) != _version(journey.status):
+            if seen.looks(status) != seen.looks(journey.status):
                 raise MtpError(ResponseCode.DEVICE_BUSY, "changed while it was copied")
             if seen.stays:
                 _part(journey, seen, workplace, leftover)
             else:
                 syscalls.rename_new(origin_fd, name, workplace, leftover)
         return workplace, leftover
+
+    def _origin(self, journey: _Journey) -> Volume:
+        with self._lock:
+            return self._lookup.volume_above(journey.origin)
 
     def _settle(self, journey: _Journey, target_fd: int) -> None:
         """Enter in the table what was moved on the disk."""
@@ -264,23 +281,3 @@ def _part(journey: _Journey, seen: Survey, workplace: int, leftover: bytes) -> N
     if moved.error is not None and not moved.removed:
         removal.clear_away(workplace, leftover)
         raise moved.error
-
-
-def _version(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _rename_in_place(fd: int, old: bytes, new: bytes) -> None:
-    """Rename in a folder; also to a name that for the file system is the same one (`a`, `A`)."""
-    try:
-        syscalls.rename_new(fd, old, fd, new)
-    except FileExistsError:
-        if not is_same(fd, old, new):
-            raise
-        between = b"%s~%s" % (new[:200], os.urandom(4).hex().encode())
-        syscalls.rename_new(fd, old, fd, between)
-        try:
-            syscalls.rename_new(fd, between, fd, new)
-        except OSError:
-            syscalls.rename_new(fd, between, fd, old)
-            raise

@@ -14,6 +14,43 @@ from appliance.storage.directories import Names, entries, opened
 from appliance.values import dataclass
 
 _WRITE_BITS = 0o222
+#: Names that are removed while somebody waits; what else there is goes later.
+AT_ONCE = 200
+
+
+class Allowance:
+    """How many names may be removed, None for all.
+
+    `remains`: whether something is left that there was no allowance for. For one thread, but for
+    `is_over`: any may set it, and nothing more is removed.
+    """
+
+    def __init__(self, names: int | None = None) -> None:
+        self.left = names
+        self.is_over = False
+        self.remains = False
+
+    def goes_on(self) -> bool:
+        """Whether there is any left; to be asked where there is more to remove."""
+        is_any = self.left != 0 and not self.is_over
+        self.remains = self.remains or not is_any
+        return is_any
+
+    def take(self) -> bool:
+        """Whether one more may go."""
+        if not self.goes_on():
+            return False
+        if self.left is not None:
+            self.left -= 1
+        return True
+
+    def list(self, fd: int) -> list[tuple[bytes, bool]]:
+        """List a directory, or so much of it as may go (`directories.entries`). Raises OSError."""
+        if self.left is None:
+            return entries(fd)
+        found = entries(fd, self.left + 1)
+        self.remains = self.remains or len(found) > self.left
+        return found
 
 
 @dataclass(slots=True)
@@ -49,37 +86,44 @@ def is_protected(status: os.stat_result) -> bool:
     return not status.st_mode & _WRITE_BITS
 
 
-def empty(parent_fd: int, name: bytes, *, by_force: bool = False) -> Removal:
+def empty(parent_fd: int, name: bytes) -> Removal:
     """Remove what is in a directory, as much as can be; the directory itself stays.
 
-    What has no write bit stays too, unless `by_force`.
+    What has no write bit stays too.
     """
-    return _Emptying(parent_fd, by_force=by_force).run((name,))
+    return _Emptying(parent_fd, by_force=False, allowance=Allowance()).run((name,))
 
 
-def clear_away(parent_fd: int, name: bytes) -> int:
-    """Remove a file or tree that is nobody's any more; how many names went."""
+def clear_away(parent_fd: int, name: bytes, allowance: Allowance | None = None) -> int:
+    """Remove a file or tree that is nobody's any more; how many names went.
+
+    All of it, or as much as there is an allowance for.
+    """
+    allowance = allowance or Allowance()
     try:
         folder = is_folder(name, parent_fd)
     except OSError:
         return 0
-    result = empty(parent_fd, name, by_force=True) if folder else Removal()
-    result.attempt(name, parent_fd, is_folder=folder)
+    emptying = _Emptying(parent_fd, by_force=True, allowance=allowance)
+    result = emptying.run((name,)) if folder else Removal()
+    if allowance.take():
+        result.attempt(name, parent_fd, is_folder=folder)
     return result.removed
 
 
 class _Emptying:
     """The work on one tree below a directory's descriptor."""
 
-    def __init__(self, base_fd: int, *, by_force: bool) -> None:
+    def __init__(self, base_fd: int, *, by_force: bool, allowance: Allowance) -> None:
         self._base_fd = base_fd
+        self._allowance = allowance
         self._by_force = by_force
         self._result = Removal()
 
     def run(self, top: Names) -> Removal:
         emptied: list[Names] = []
         pending = [top]
-        while pending:
+        while pending and self._allowance.goes_on():
             path = pending.pop()
             try:
                 with opened(self._base_fd, path) as fd:
@@ -91,6 +135,8 @@ class _Emptying:
             except OSError as error:
                 self._result.fail(error)
         for path in reversed(emptied[1:]):
+            if not self._allowance.take():
+                break
             self._remove_folder(path)
         return self._result
 
@@ -104,9 +150,11 @@ class _Emptying:
     def _remove_files(self, fd: int) -> list[bytes]:
         """Remove what in a directory is none; the directories in it."""
         folders: list[bytes] = []
-        for name, folder in entries(fd):
+        for name, folder in self._allowance.list(fd):
             if folder:
                 folders.append(name)
+            elif not self._allowance.take():
+                break
             elif self._by_force or self._may_go(name, fd):
                 self._result.attempt(name, fd, is_folder=False)
         return folders

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from appliance.errors import ApplianceError
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Change, ChangeKind
-from appliance.storage import trash_info
+from appliance.storage import trash_info, trash_place
 from appliance.storage.directories import Names, keep, open_directory, sync
 from appliance.storage.errors import is_gone, reporting
 from appliance.storage.lookup import Lookup, creating
@@ -78,7 +78,7 @@ class Restoring:
         with ExitStack() as held, self._lock, creating():
             volume = self._lookup.volume(storage_id)
             volume.require_writable()
-            place = volume.trash.look_into(held)
+            place = trash_place.find(volume.directories, held)
             path = _path(place, raw) if place else ()
             if place is None or not path:
                 raise ApplianceError(

@@ -10,11 +10,13 @@ from contextlib import AbstractContextManager
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.storage.directories import Mounts
 from appliance.storage.handles import HandleTable
 from appliance.storage.staging import StagedFile
-from appliance.storage.trash import TrashPolicy
+from appliance.storage.trash_days import TrashPolicy
 from appliance.storage.volume import Folder, Volume
 from appliance.storage.volumes import Volumes
+from appliance.storage.watcher import Unwatched, Watcher
 
 
 class Served:
@@ -28,6 +30,8 @@ class Served:
     ) -> None:
         self.table = HandleTable()
         self.volumes = Volumes()
+        self.mounts = Mounts()
+        self.watcher: Watcher = Unwatched()
         #: Whole files, by row, that still lie in the workplace (`appliance.storage.flushing`).
         self.waiting: dict[int, StagedFile] = {}
         self._lock = lock
@@ -46,6 +50,28 @@ class Served:
         self._policy = policy
         for volume in self.volumes:
             volume.trash.policy = policy
+
+    def look_at_mounts(self) -> None:
+        """See disks that were mounted or unmounted where storages are, since this was done last."""
+        if self.mounts.have_changed():
+            places = self.mounts.places()
+            for volume in self.volumes:
+                if volume.is_present and volume.look_at_mounts(places):
+                    self._doubt_all(volume)
+
+    def doubt(self, folder: int) -> None:
+        """Have a folder scanned when it is asked for next, whatever it looks like."""
+        mark = self.table.marks.get(folder)
+        if mark is not None:
+            self.table.marks[folder] = mark.doubted()
+
+    def _doubt_all(self, volume: Volume) -> None:
+        """Have all folders of a storage scanned anew, which may be other directories now."""
+        for folder in self.table.scanned_below(volume.root):
+            self.watcher.unfollow(folder)
+            self.doubt(folder)
+            self.watcher.look_over(folder)
+        self.watcher.touch(volume.storage_id)
 
     def volume(self, storage_id: int) -> Volume:
         """Find a storage; StoreNotAvailable where it is away."""
@@ -73,6 +99,7 @@ class Served:
 
     def writable_folder(self, storage_id: int, parent: int) -> tuple[int, Volume]:
         """Find the row of a folder where something is to be put."""
+        self.look_at_mounts()
         folder = self.folder(storage_id, parent)
         volume = self.volume(storage_id)
         volume.require_writable()

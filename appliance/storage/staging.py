@@ -12,18 +12,21 @@ import fcntl
 import itertools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from appliance.mtp.errors import MtpError
-from appliance.storage import removal
+from appliance.storage import removal, syscalls
 from appliance.storage.directories import Directories, entries, open_directory, opened
 from appliance.storage.names import STAGING, STATE, TRASH
+from appliance.storage.removal import Allowance
 from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+#: Bytes of a file that there is room for on any file system, as far as its own limits go.
+HELD_EVERYWHERE = (2 << 30) - 1
 #: Another process that starts or ends may remove a directory that we have just made.
 _ATTEMPTS = 5
 
@@ -44,6 +47,10 @@ class StagedFile:
     def rename(self, name: bytes, folder_fd: int) -> None:
         """Put the file into a folder, in the place of one that is there. Raises OSError."""
         os.rename(self.name, name, src_dir_fd=self.directory_fd, dst_dir_fd=folder_fd)
+
+    def rename_new(self, name: bytes, folder_fd: int) -> None:
+        """Put the file into a folder, if nothing there has the name. Raises OSError."""
+        syscalls.rename_new(self.directory_fd, self.name, folder_fd, name)
 
     def remove(self) -> None:
         """Remove the file and close both."""
@@ -89,6 +96,21 @@ class Staging:
             os.close(directory_fd)
             raise
 
+    def require_fit(self, size: int) -> None:
+        """Refuse what is larger (bytes) than any file can be here; nothing is written. OSError.
+
+        The kernel says so as soon as a file is to be written there: FAT's end after 4 GiB - 1.
+        """
+        probe = self.create()
+        try:
+            os.lseek(probe.fd, size, os.SEEK_SET)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            raise OSError(errno.EFBIG, f"{size} bytes are too many for one file here") from None
+        finally:
+            probe.remove()
+
     def close(self) -> None:
         """Leave nothing behind, if the storage is still there; may be repeated."""
         if self._name:
@@ -125,13 +147,22 @@ class Staging:
         return False
 
 
-def clean(root_fd: int) -> None:
-    """Remove what processes that are gone have left in the workplace."""
+def left(root_fd: int) -> list[bytes]:
+    """List what processes have made in the workplace: those that are gone, and those that work."""
+    with suppress(OSError), opened(root_fd, (STAGING,)) as workplace:
+        return [name for name, _ in entries(workplace) if name not in (STATE, TRASH)]
+    return []
+
+
+def clean(root_fd: int, names: Iterable[bytes], allowance: Allowance) -> None:
+    """Remove what processes that are gone have left in the workplace; `names`: what was there then.
+
+    Where a file system has no locks, what has come later is not taken for left.
+    """
     try:
         with opened(root_fd, (STAGING,)) as workplace:
-            for name, _ in entries(workplace):
-                if name not in (STATE, TRASH):
-                    _clean_one(workplace, name)
+            for name in names:
+                _clean_one(workplace, name, allowance)
         os.rmdir(STAGING, dir_fd=root_fd)
     except FileNotFoundError:
         pass
@@ -139,10 +170,10 @@ def clean(root_fd: int) -> None:
         log.debug("CLEAN   workplace stays: %s", error.strerror)
 
 
-def _clean_one(workplace: int, name: bytes) -> None:
+def _clean_one(workplace: int, name: bytes, allowance: Allowance) -> None:
     with _held(workplace, name) as held:
         if held:
-            removed = removal.clear_away(workplace, name)
+            removed = removal.clear_away(workplace, name, allowance)
             log.info("CLEAN   %d leftovers of an earlier run", removed)
 
 

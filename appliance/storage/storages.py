@@ -24,8 +24,10 @@ from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind, ChangeListener, StorageRecord
 from appliance.storage.flushing import Flusher
 from appliance.storage.lookup import Lookup
-from appliance.storage.trash import TrashPolicy
-from appliance.storage.volume import Folder, Volume, check, check_name
+from appliance.storage.names import check_name
+from appliance.storage.trash_days import TrashPolicy
+from appliance.storage.volume import Folder, Volume
+from appliance.storage.volumes import check
 from appliance.storage.write_safety import Unsafe, WriteSafety
 from appliance.values import dataclass
 
@@ -169,6 +171,8 @@ class Storages:
             if volume.wants_read_only is not read_only:
                 volume.wants_read_only = read_only
                 self._tell(ChangeKind.STORAGE_INFO, volume, if_not=not volume.is_present)
+        if read_only:
+            volume.end_uses()
         self._lookup.announcements.deliver()
 
     def set_trash(self, policy: TrashPolicy | None) -> None:

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 
+from appliance.storage import syscalls
 from appliance.storage.directories import Names, opened
 from appliance.storage.names import STAGING
 from appliance.storage.removal import is_protected
@@ -23,11 +24,15 @@ class Survey:
     """What was seen: how many bytes go, and what stays, with the first reason.
 
     Names lead from the folder in which the tree lies. `around` are the folders above what stays.
-    `version` is another number when what goes has changed, be it taken apart from what stays.
+    `largest`: bytes of the largest file that is to be copied. `version` is another number when what
+    goes has changed, be it taken apart from what stays. `by_number`: whether a file that came in
+    the place of one is told from it by its inode number.
     """
 
     size: int = 0
+    largest: int = 0
     version: int = 0
+    by_number: bool = True
     stays: set[Names] = field(default_factory=set)
     around: set[Names] = field(default_factory=set)
     error: OSError | None = None
@@ -42,6 +47,11 @@ class Survey:
         """Add what the disk gets back with one name; nothing where the file has another."""
         if stat.S_ISDIR(status.st_mode) or status.st_nlink == 1:
             self.size += status.st_blocks * _BLOCK
+
+    def looks(self, status: os.stat_result) -> tuple[int, int, int]:
+        """Say what a file or folder looks like, as long as nobody changes it."""
+        number = status.st_ino if self.by_number else 0
+        return number, status.st_mtime_ns, status.st_size
 
 
 def look_over(parent_fd: int, name: bytes) -> Survey:
@@ -96,7 +106,7 @@ def look_ahead(parent_fd: int, name: bytes, *, block: int = 1) -> Survey:
 
     Raises OSError where it is not there.
     """
-    seen = Survey()
+    seen = Survey(by_number=syscalls.keeps_inode_numbers(parent_fd))
     pending = _foresee((name,), os.stat(name, dir_fd=parent_fd, follow_symlinks=False), seen, block)
     while pending:
         path = pending.pop()
@@ -119,7 +129,8 @@ def _foresee(path: Names, status: os.stat_result, seen: Survey, block: int) -> l
         return [path]
     if stat.S_ISREG(status.st_mode):
         seen.size += -(-status.st_size // block) * block
-        seen.version += hash((path[1:], status.st_ino, status.st_mtime_ns, status.st_size))
+        seen.largest = max(seen.largest, status.st_size)
+        seen.version += hash((path[1:], seen.looks(status)))
     else:
         seen.keep(path, OSError(errno.EXDEV, "it is nothing that is copied"))
     return []

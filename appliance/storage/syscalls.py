@@ -74,6 +74,25 @@ def file_handle(directory_fd: int, name: bytes) -> bytes | None:
     return handle.raw[_FILE_HANDLE.size : _FILE_HANDLE.size + size]
 
 
+#: Magic numbers (linux/magic.h) of file systems that make inode numbers up, another one each time
+#: that a file is read in: FAT, exFAT (`iunique`); FUSE and CIFS where their servers give none.
+_MAKES_NUMBERS_UP = {0x4D44, 0x2011BAB0, 0x65735546, 0xFF534D42}
+_STATFS_ROOM = 256
+
+
+def keeps_inode_numbers(fd: int) -> bool:
+    """Whether a file can be known again by its inode number on an open file's file system."""
+    return _file_system_magic(fd) not in _MAKES_NUMBERS_UP
+
+
+def _file_system_magic(fd: int) -> int:
+    """Ask for `f_type`, the first field of `struct statfs`; 0 where it is not told."""
+    buffer = ctypes.create_string_buffer(_STATFS_ROOM)
+    if _libc.fstatfs(fd, buffer):
+        return 0
+    return ctypes.c_ulong.from_buffer(buffer).value & 0xFFFFFFFF
+
+
 _AT_SYMLINK_NOFOLLOW = 0x100
 _STATX_BTIME = 0x800
 _Statx = ctypes.c_char * 256

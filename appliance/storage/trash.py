@@ -10,18 +10,18 @@ Of each object a number and a time are in memory, read anew when another program
 import logging
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
 
 from appliance.mtp.errors import MtpError
 from appliance.storage import syscalls, trash_info, trash_place
-from appliance.storage.directories import Directories, Names, entries, sync
+from appliance.storage.directories import Directories, Names, entries, keep, sync
 from appliance.storage.names import is_component
-from appliance.storage.removal import clear_away
+from appliance.storage.removal import AT_ONCE, Allowance, clear_away
 from appliance.storage.room import with_room
 from appliance.storage.scanning import ScanMark
-from appliance.storage.trash_days import DayCounter
+from appliance.storage.trash_days import DayCounter, TrashPolicy
 from appliance.storage.trash_info import TrashInfo
 from appliance.storage.trash_place import FILES, INFO, TOP, Place, Slot, describe
 from appliance.values import dataclass, replace
@@ -30,19 +30,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds by which the clock must have been set for a note to get another date.
 _CLOCK_SET = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class TrashPolicy:
-    """How long deleted objects are kept: for `days` that were seen to pass (`trash_days`), as long
-    as all of them together take at most a `share` of the storage's capacity, are at most `count`,
-    and nobody needs the space. `replaced`: whether files that an upload replaces are kept too.
-    """
-
-    days: int = 30
-    share: float = 0.1
-    count: int = 10_000
-    replaced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +52,8 @@ class _Kept:
 class Trash:
     """The trash of one storage. `lock` is held while it is looked at or changed.
 
-    `policy` None: nothing comes in any more, and what is there stays until it is emptied.
+    `policy` None: nothing comes in any more, and what is there stays until it is emptied. `sweep`
+    has the rest removed of what was too much to be removed at once.
     """
 
     def __init__(
@@ -73,8 +61,11 @@ class Trash:
         directories: Directories,
         lock: AbstractContextManager[object],
         policy: TrashPolicy | None,
+        *,
+        sweep: Callable[[], None],
     ) -> None:
         self.policy = policy
+        self._sweep = sweep
         self._directories = directories
         self._lock = lock
         self._kept: dict[bytes, _Kept] = {}  # the oldest first
@@ -142,8 +133,8 @@ class Trash:
             self._size -= kept.size if kept else 0
             self._settle(place.files, was_current=was_current)
 
-    def expunge(self, name: bytes) -> bool:
-        """Remove one object for good; False where it has gone or cannot go."""
+    def expunge(self, name: bytes, allowance: Allowance | None = None) -> bool:
+        """Remove one object for good, or begin to; False where it has gone or cannot go."""
         if not is_component(name):
             return False
         with ExitStack() as held:
@@ -157,7 +148,7 @@ class Trash:
                     self._mark = None
                 return False
             trash_info.remove(place.info, name)
-            clear_away(place.expunged, out)
+            clear_away(place.expunged, out, allowance)
             return True
 
     def names(self) -> list[bytes]:
@@ -167,8 +158,16 @@ class Trash:
             return list(self._kept)
 
     def expunge_oldest(self) -> bool:
-        """Make some room; False where there is none to be made."""
-        return self.policy is not None and any(map(self.expunge, self.names()))
+        """Make some room, first by what has begun to go; False where there is none to be made."""
+        return self.clear() or (self.policy is not None and any(map(self.expunge, self.names())))
+
+    def clear(self) -> bool:
+        """Bring to an end what is going for good; whether there was anything."""
+        with ExitStack() as held, suppress(OSError, MtpError):
+            with self._lock:
+                root_fd = keep(self._directories.get(), held)
+            return trash_place.clear_expunged(root_fd, Allowance())
+        return False
 
     def purge(self) -> int:
         """Remove for good what the policy does not keep any longer; how many went."""
@@ -176,10 +175,17 @@ class Trash:
         return sum(map(self.expunge, self._excess(self._too_old())))
 
     def keep_within_policy(self) -> None:
-        """Remove what is too much, after something has come in; what fails is for the next time."""
+        """Remove what is too much, after something has come in; what fails is for the next time.
+
+        A PC waits: so of large trees the most is removed later.
+        """
         with suppress(OSError, MtpError):
             self._correct_dates()
-            sum(map(self.expunge, self._excess()))
+            allowance = Allowance(AT_ONCE)
+            for name in self._excess():
+                self.expunge(name, allowance)
+            if allowance.remains:
+                self._sweep()
 
     def complain(self, error: OSError | ValueError) -> None:
         """Say, once, that something could not be put into the trash."""

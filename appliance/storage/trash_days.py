@@ -37,6 +37,21 @@ _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
+class TrashPolicy:
+    """How long deleted objects are kept.
+
+    For `days` that were seen to pass, as long as all of them together take at most a `share` of the
+    storage's capacity, are at most `count`, and nobody needs the space. `replaced`: whether files
+    that an upload replaces are kept too.
+    """
+
+    days: int = 30
+    share: float = 0.1
+    count: int = 10_000
+    replaced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class _Days:
     """What the file says."""
 

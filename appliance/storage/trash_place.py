@@ -28,8 +28,9 @@ from appliance.storage.directories import (
     opened,
     sync,
 )
+from appliance.storage.errors import is_gone
 from appliance.storage.names import STAGING, TRASH, cut_bytes, to_pc
-from appliance.storage.removal import clear_away
+from appliance.storage.removal import Allowance, clear_away
 from appliance.storage.staging import lock
 from appliance.storage.survey import look_over
 from appliance.storage.trash_info import TrashInfo
@@ -84,6 +85,16 @@ def open_all(directories: Directories, held: ExitStack) -> Place:
     return Place(files, info, expunged)
 
 
+def find(directories: Directories, held: ExitStack) -> Place | None:
+    """Open the directories; None where there are none. Raises OSError where that is not clear."""
+    try:
+        return open_all(directories, held)
+    except OSError as error:
+        if is_gone(error):
+            return None
+        raise
+
+
 def describe(place: Place, name: bytes) -> TrashInfo:
     """Say of an object in the trash what its note says, or else the object itself."""
     info = trash_info.read(place.info, name)
@@ -96,12 +107,20 @@ def describe(place: Place, name: bytes) -> TrashInfo:
     )
 
 
-def clean(root_fd: int) -> None:
+def clear_expunged(root_fd: int, allowance: Allowance) -> bool:
+    """Remove what is on its way out for good; whether anything of it has gone."""
+    with suppress(OSError), opened(root_fd, _EXPUNGED) as expunged:
+        going = entries(expunged)
+        for name, _ in going:
+            clear_away(expunged, name, allowance)
+        return len(entries(expunged)) < len(going)
+    return False
+
+
+def clean(root_fd: int, allowance: Allowance) -> None:
     """Bring to an end what a power cut has interrupted, unless another program is at work there."""
+    clear_expunged(root_fd, allowance)
     with ExitStack() as held, suppress(OSError):
-        expunged = held.enter_context(opened(root_fd, _EXPUNGED))
-        for name, _ in entries(expunged):
-            clear_away(expunged, name)
         info = held.enter_context(opened(root_fd, INFO))
         files = held.enter_context(opened(root_fd, FILES))
         if lock(info):

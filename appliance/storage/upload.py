@@ -58,6 +58,8 @@ class StagedUpload:
         self.staged = staged
         self.replaces = replaces
         self.replaced = 0
+        #: Whether it may take the place of a file that has its name when it gets it.
+        self.may_replace = True
         self.size = 0
         #: While it waits; whoever lets it wait closes it.
         self.home: Home | None = None
@@ -84,13 +86,14 @@ class StagedUpload:
                 self.discard()
                 raise
 
-    def commit(self) -> None:
+    def commit(self, *, over: bool = True) -> None:
         """Bring the content to the disk, give it its name, and bring the name to the disk.
 
         Where writes are fast, all of that may come later. On an error nothing remains; but if it is
         the last step that fails, which only a failing disk does, the whole file is there under its
-        name.
+        name. `over`: whether a file that has the name by then is replaced.
         """
+        self.may_replace = over
         with self._at_work, reporting():
             try:
                 self._require_open()

@@ -3,8 +3,8 @@
 
 import os
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,9 @@ from appliance.storage import staging, trash_place
 from appliance.storage.directories import Directories
 from appliance.storage.errors import reporting
 from appliance.storage.names import BadNameError, is_hidden, to_disk
-from appliance.storage.trash import Trash, TrashPolicy
+from appliance.storage.removal import AT_ONCE, Allowance
+from appliance.storage.trash import Trash
+from appliance.storage.trash_days import TrashPolicy
 from appliance.values import dataclass, replace
 
 
@@ -29,63 +31,6 @@ class Folder:
     name: str
     read_only: bool = False
     hidden_files: bool = True
-
-
-def check(folders: Sequence[Folder], *, beside: Sequence[Folder] = ()) -> None:
-    """Refuse folders that cannot be served, or not together; one line that names the thing.
-
-    `beside`: what is served already, wherever it is now.
-    """
-    names = {each.name for each in beside}
-    places = {place for each in beside if (place := _place(each)) is not None}
-    for folder in folders:
-        check_name(folder.name, names)
-        names.add(folder.name)
-        status = _check_path(folder)
-        if (status.st_dev, status.st_ino) in places:
-            raise ApplianceError(f"{folder.path} is given twice", hint="serve a folder once")
-        places.add((status.st_dev, status.st_ino))
-
-
-def _place(folder: Folder) -> tuple[int, int] | None:
-    """Device and inode; None where there is nothing now."""
-    try:
-        status = folder.path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _is_unfit(character: str) -> bool:
-    """Whether no storage's name can hold it: `/`, control characters, what no UTF-16 can say."""
-    return character in "/\x7f" or character < " " or "\ud800" <= character <= "\udfff"
-
-
-def check_name(name: str, taken: set[str]) -> None:
-    """Refuse what no storage can be called, or beside others that are `taken`."""
-    if not name.strip() or len(name) > 100 or any(map(_is_unfit, name)):
-        raise ApplianceError(
-            f"{name!a} cannot be a storage's name", hint="1 to 100 characters without /"
-        )
-    if name in taken:
-        raise ApplianceError(
-            f"two storages are named {name}", hint="give one another name: NAME=FOLDER"
-        )
-
-
-def _check_path(folder: Folder) -> os.stat_result:
-    try:
-        status = folder.path.stat()
-        with os.scandir(folder.path):
-            return status
-    except FileNotFoundError:
-        raise ApplianceError(f"{folder.path} does not exist", hint="make it: mkdir -p") from None
-    except NotADirectoryError:
-        raise ApplianceError(f"{folder.path} is not a folder", hint="name a folder") from None
-    except OSError as error:
-        raise ApplianceError(
-            f"{folder.path} cannot be read: {error.strerror}", hint="check its permissions"
-        ) from None
 
 
 class Use(Protocol):
@@ -129,25 +74,59 @@ class Volume:
         except OSError as error:
             raise ApplianceError(f"{folder.path} cannot be served: {error}") from None
         self.staging = staging.Staging(self.directories)
-        self.trash = Trash(self.directories, lock, policy)
+        self.trash = Trash(self.directories, lock, policy, sweep=self.sweep)
+        self.system = 0
         self.open()
-        self.system = os.fstatvfs(self.directories.get()).f_fsid
 
     def open(self) -> None:
         """Look whether the storage is there, and remove what an earlier run has left in it."""
         try:
             with self._reachable():
+                self.system = os.fstatvfs(self.directories.get()).f_fsid
                 if not self.read_only:
-                    staging.clean(self.directories.get())
-                    trash_place.clean(self.directories.get())
+                    self._clean(self.directories.get())
         except (OSError, MtpError) as error:
             raise ApplianceError(f"{self.folder.path} cannot be served: {error}") from None
+
+    def _clean(self, root_fd: int) -> None:
+        """Remove what was left, so much of it at once; a start does not wait for whole trees."""
+        left = staging.left(root_fd)
+        for_trash, for_workplace = Allowance(AT_ONCE), Allowance(AT_ONCE)
+        trash_place.clean(root_fd, for_trash)
+        staging.clean(root_fd, left, for_workplace)
+        if for_trash.remains or for_workplace.remains:
+            self.sweep(left)
+
+    def sweep(self, left: Sequence[bytes] = ()) -> None:
+        """Have a thread remove what is on its way out, and what processes have `left`."""
+        from appliance.storage.sweeping import Sweep  # noqa: PLC0415 - seldom
+
+        with self._lock:
+            sweep = Sweep(os.dup(self.directories.get()), left)
+            self._uses.add(sweep)
+        sweep.start()
 
     def close(self) -> None:
         """Leave nothing behind, and nothing open; harmless when repeated."""
         with self._reachable():
             self.staging.close()
             self.directories.close()
+
+    def look_at_mounts(self, places: Collection[bytes]) -> bool:
+        """Serve what lies there now; whether it is another than before, or a part of it is.
+
+        Where there is another disk, or none, what is under way on the one before ends, as if the
+        storage had been away.
+        """
+        is_another = self.directories.is_another()
+        if is_another:
+            self._absences += 1
+            self.staging.close()
+        concerns_us = self.directories.reach_anew(places) or is_another
+        if is_another:
+            with suppress(ApplianceError):  # it is not there
+                self.open()
+        return concerns_us
 
     def rename(self, name: str) -> None:
         """Call the storage something else."""
@@ -204,9 +183,12 @@ class Volume:
         if not self.is_present:
             raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, f"{self.folder.name} is away")
 
-    def stay(self) -> Callable[[], None]:
-        """Give a check, for any thread, that the storage was never away since now."""
-        return partial(self._require_stay, self._absences)
+    def stay(self, *, to_change: bool = False) -> Callable[[], None]:
+        """Give a check, for any thread, that the storage was never away since now.
+
+        `to_change`: nor made read-only by a person.
+        """
+        return partial(self._require_stay, self._absences, to_change=to_change)
 
     def add_use(self, use: Use) -> None:
         """Have something let go when the storage goes away."""
@@ -226,9 +208,11 @@ class Volume:
         for each in uses:
             each.let_go()
 
-    def _require_stay(self, absences: int) -> None:
+    def _require_stay(self, absences: int, *, to_change: bool) -> None:
         if absences != self._absences:
             raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, f"{self.folder.name} went away")
+        if to_change and self.wants_read_only:
+            raise MtpError(ResponseCode.STORE_READ_ONLY)
 
     def tidy(self) -> None:
         """Remove what work that was under way may have made after the storage went away."""
@@ -259,12 +243,18 @@ class Volume:
             read_only=read_only,
         )
 
-    def require_space(self, size: int) -> None:
+    def require_space(self, size: int, *, largest: int = 0) -> None:
         """Refuse more bytes than there is space for, and make it where the trash has it.
 
-        Not to be called under the lock: that may take a while.
+        `largest`: bytes of the largest file of which they are. Not to be called under the lock:
+        that may take a while.
         """
         free = self.record().free
+        if size > free and self.trash.clear():
+            free = self.record().free
+        if size <= free and largest > staging.HELD_EVERYWHERE:
+            with self._lock, reporting():
+                self.staging.require_fit(largest)
         while size > free or size > self._really_free():
             if size > free or not self.trash.expunge_oldest():
                 raise MtpError(ResponseCode.STORE_FULL, f"{size} bytes, {free} are free")

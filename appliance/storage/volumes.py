@@ -1,14 +1,56 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The storages that there are: by id, and by the row of their root. Not for several threads."""
 
+import os
 from collections.abc import Iterator, Sequence
 
 from appliance.errors import ApplianceError
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.storage.volume import Volume
+from appliance.storage.names import check_name
+from appliance.storage.volume import Folder, Volume
 
 _MAX_NUMBER = 0xFFFE
+
+
+def check(folders: Sequence[Folder], *, beside: Sequence[Folder] = ()) -> None:
+    """Refuse folders that cannot be served, or not together; one line that names the thing.
+
+    `beside`: what is served already, wherever it is now.
+    """
+    names = {each.name for each in beside}
+    places = {place for each in beside if (place := _place(each)) is not None}
+    for folder in folders:
+        check_name(folder.name, names)
+        names.add(folder.name)
+        status = _check_path(folder)
+        if (status.st_dev, status.st_ino) in places:
+            raise ApplianceError(f"{folder.path} is given twice", hint="serve a folder once")
+        places.add((status.st_dev, status.st_ino))
+
+
+def _place(folder: Folder) -> tuple[int, int] | None:
+    """Device and inode; None where there is nothing now."""
+    try:
+        status = folder.path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _check_path(folder: Folder) -> os.stat_result:
+    try:
+        status = folder.path.stat()
+        with os.scandir(folder.path):
+            return status
+    except FileNotFoundError:
+        raise ApplianceError(f"{folder.path} does not exist", hint="make it: mkdir -p") from None
+    except NotADirectoryError:
+        raise ApplianceError(f"{folder.path} is not a folder", hint="name a folder") from None
+    except OSError as error:
+        raise ApplianceError(
+            f"{folder.path} cannot be read: {error.strerror}", hint="check its permissions"
+        ) from None
 
 
 class Volumes:

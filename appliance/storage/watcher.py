@@ -31,6 +31,10 @@ class Watcher(Protocol):
         """Look at a name in a folder that was left alone while something of ours was done to it."""
         ...
 
+    def look_over(self, folder: int) -> None:
+        """Look all over a folder soon, which may be another directory now."""
+        ...
+
     def touch(self, storage_id: int) -> None:
         """Note that a storage's free space may have changed."""
         ...
@@ -52,6 +56,9 @@ class Unwatched:
         """Know of nothing."""
 
     def look_again(self, folder: int, name: bytes) -> None:
+        """Not look."""
+
+    def look_over(self, folder: int) -> None:
         """Not look."""
 
     def touch(self, storage_id: int) -> None:

@@ -61,6 +61,7 @@ class Watching:
         self._alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll = select.poll()
         self._poll.register(self._alarm, select.POLLIN)
+        self._mounts = lookup.mounts.watch(self._poll)
         self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -117,6 +118,11 @@ class Watching:
         self._places.append(((folder, name), False))
         self.wake()
 
+    def look_over(self, folder: int) -> None:
+        """Look all over a folder soon, which may be another directory now."""
+        self._folders.append((folder, math.inf))
+        self.wake()
+
     def touch(self, storage_id: int) -> None:
         """Look at a storage's free space soon."""
         if self._space.touch(storage_id, time.monotonic()):
@@ -138,12 +144,19 @@ class Watching:
     def _run(self) -> None:
         while not self._is_ending:
             try:
-                self._poll.poll(self._patience())
+                woken_by = [fd for fd, _ in self._poll.poll(self._patience())]
+                if self._mounts in woken_by:
+                    self._look_at_mounts()
                 self._turn()
             except Exception:
                 log.exception("DEFECT  in following changes")
             time.sleep(_BREATH)
         self._lookup.announcements.deliver()
+
+    def _look_at_mounts(self) -> None:
+        with self._lock:
+            self._lookup.mounts.hear()
+            self._lookup.look_at_mounts()
 
     def _patience(self) -> float | None:
         """How long (ms) there is nothing to do, unless something happens; None for ever."""

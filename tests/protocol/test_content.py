@@ -147,6 +147,34 @@ def test_an_empty_file_that_is_only_announced_is_made(pc: Initiator, share: Path
     pc.announce("empty.txt", 0)
     assert "empty.txt" in pc.names()
     assert (share / "empty.txt").read_bytes() == b""
+
+
+@pytest.mark.parametrize("by", ["another PC", "the device"])
+@pytest.mark.parametrize("end", [Op.GET_STORAGE_IDS, Op.CLOSE_SESSION])
+def test_an_empty_file_that_is_only_announced_replaces_nothing_that_has_come_since(
+    pc: Initiator, share: Path, by: str, end: Op
+) -> None:
+    announced = pc.announce("file.txt", 0).parameters[2]
+    other = pc.another()
+    if by == "another PC":
+        other.put("file.txt", b"came between")
+    else:
+        (share / "file.txt").write_bytes(b"came between")
+    pc.ask(end)
+    assert (share / "file.txt").read_bytes() == b"came between"
+    assert other.data(Op.GET_OBJECT, other.names()["file.txt"]) == b"came between"
+    assert other.refused(Op.GET_OBJECT, announced) == Response.INVALID_OBJECT_HANDLE
+
+
+def test_a_file_that_was_protected_since_the_announcement_is_not_replaced(
+    pc: Initiator, share: Path
+) -> None:
+    handle, before = pc.names()["root.bin"], (share / "root.bin").read_bytes()
+    assert pc.announce("root.bin", 5).ok
+    pc.another().ask(Op.SET_OBJECT_PROTECTION, handle, 1)
+    assert pc.refused(Op.SEND_OBJECT, data=b"newer") == Response.OBJECT_WRITE_PROTECTED
+    assert (share / "root.bin").read_bytes() == before
+    assert pc.data(Op.GET_OBJECT, handle) == before
     pc.announce("root.bin", 0)
     assert pc.names()
     assert (share / "root.bin").stat().st_size == 1024

@@ -3,20 +3,23 @@
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EIO
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from appliance.mtp.codes import OperationCode, ResponseCode
+from appliance.mtp.transaction import Request, Sink
 from appliance.mtp.wire import Reader, decode_date, encode_string
+from appliance.storage import Catalogue, TrashPolicy
 from appliance.transports.ptpip import MAX_INITIATORS
 from appliance.transports.usbredir import MAX_GUESTS
 from tests.fakes.client import ConnectClient
 from tests.fakes.memory_client import connect_memory
-from tests.protocol.initiator import Initiator
+from tests.protocol.initiator import ROOT, STORAGE, Initiator
 
 Op = OperationCode
 Response = ResponseCode
@@ -204,10 +207,112 @@ def test_a_file_that_was_deleted_while_it_was_edited(pc: Initiator, share: Path)
     handle = pc.names()["root.bin"]
     pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
     pc.ask(Op.DELETE_OBJECT, handle)
-    pc.call(Op.SEND_PARTIAL_OBJECT, handle, 0, 0, 1, data=b"1")
-    pc.call(Op.END_EDIT_OBJECT, handle)
+    refused = pc.refused(Op.SEND_PARTIAL_OBJECT, handle, 0, 0, 1, data=b"1")
+    assert refused == Response.INVALID_OBJECT_HANDLE
+    assert pc.refused(Op.TRUNCATE_OBJECT, handle, 0, 0) == Response.INVALID_OBJECT_HANDLE
+    pc.ask(Op.END_EDIT_OBJECT, handle)  # nothing of it was lost
     assert not (share / "root.bin").exists()
     assert pc.refused(Op.BEGIN_EDIT_OBJECT, handle) == Response.INVALID_OBJECT_HANDLE
+
+
+def _delete(other: Initiator, share: Path) -> None:
+    other.ask(Op.DELETE_OBJECT, other.names()["root.bin"])
+
+
+def _replace(other: Initiator, share: Path) -> None:
+    other.put("root.bin", b"newer")
+
+
+def _save(other: Initiator, share: Path) -> None:
+    (share / ".draft").write_bytes(b"saved by an editor")
+    (share / ".draft").rename(share / "root.bin")
+
+
+def _write_anew(other: Initiator, share: Path) -> None:
+    (share / "root.bin").unlink()
+    (share / "root.bin").write_bytes(b"saved by an editor")
+
+
+def _remove(other: Initiator, share: Path) -> None:
+    (share / "root.bin").unlink()
+
+
+Taking = Callable[[Initiator, Path], None]
+taking = pytest.mark.parametrize("take", [_delete, _replace, _save, _write_anew, _remove])
+
+
+def _files(share: Path) -> dict[Path, bytes]:
+    """All files, those in the trash too."""
+    return {each: each.read_bytes() for each in share.rglob("*") if each.is_file()}
+
+
+@taking
+@pytest.mark.parametrize("end", [Op.END_EDIT_OBJECT, Op.CLOSE_SESSION, Op.RESET_DEVICE])
+def test_what_is_written_once_the_file_is_gone_is_refused_and_goes_nowhere(
+    share: Path, connect: ConnectClient, take: Taking, end: Op
+) -> None:
+    with connect(share) as client:
+        cast(Catalogue, client.responder.store).set_trash(TrashPolicy())
+        pc = Initiator(client).open()
+        handle = pc.names()["root.bin"]
+        pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+        write(pc, handle, 0, b"written before")
+        take(pc.another(), share)
+        before = _files(share)
+        gone = Response.INVALID_OBJECT_HANDLE
+        assert pc.refused(Op.TRUNCATE_OBJECT, handle, 0, 0) == gone
+        assert pc.refused(Op.SEND_PARTIAL_OBJECT, handle, 0, 0, 1, data=b"1") == gone
+        assert pc.refused(end, *([handle] if end is Op.END_EDIT_OBJECT else [])) == gone
+        assert _files(share) == before
+
+
+@taking
+def test_a_write_under_way_when_the_file_goes(share: Path, take: Taking) -> None:
+    with connect_memory(share) as client:
+        cast(Catalogue, client.responder.store).set_trash(TrashPolicy())
+        handle = Initiator(client).open().names()["root.bin"]
+        connection = client.responder.connect("slow")
+        connection.execute(Request(Op.OPEN_SESSION, 0, (1,)))
+        connection.complete()
+        sink = cast(Sink, connection.execute(Request(Op.SEND_PARTIAL_OBJECT, 1, (handle, 0, 0, 8))))
+        sink.write(memoryview(b"1234"))
+        take(Initiator(client.another()).open(), share)
+        before = _files(share)
+        sink.write(memoryview(b"5678"))
+        assert sink.finish().code == Response.INVALID_OBJECT_HANDLE
+        connection.complete()
+        assert _files(share) == before
+
+
+@pytest.mark.parametrize("save", [_save, _write_anew])
+def test_an_edit_begins_anew_on_what_was_saved_over_the_file(
+    pc: Initiator, share: Path, save: Taking
+) -> None:
+    handle = pc.names()["root.bin"]
+    pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    write(pc, handle, 0, b"lost")
+    save(pc, share)
+    pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    write(pc, handle, 0, b"SAVED")
+    truncate(pc, handle, 8)
+    pc.ask(Op.END_EDIT_OBJECT, handle)
+    assert (share / "root.bin").read_bytes() == b"SAVED by"
+    assert pc.refused(Op.END_EDIT_OBJECT, handle) == Response.GENERAL_ERROR
+
+
+def test_an_edit_goes_on_where_the_file_is_renamed_or_moved(pc: Initiator, share: Path) -> None:
+    other, handle = pc.another(), pc.names()["root.bin"]
+    other.names(other.names()["Docs"])
+    pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    (share / "root.bin").rename(share / "Docs" / "moved by the device")
+    write(pc, handle, 0, b"1")
+    assert other.rename(handle, "renamed").ok
+    write(pc, handle, 1, b"2")
+    other.ask(Op.MOVE_OBJECT, handle, STORAGE, ROOT)
+    write(pc, handle, 2, b"3")
+    truncate(pc, handle, 3)
+    pc.ask(Op.END_EDIT_OBJECT, handle)
+    assert (share / "renamed").read_bytes() == b"123"
 
 
 def test_dates(pc: Initiator, share: Path) -> None:

@@ -11,7 +11,7 @@ from appliance.storage.write_safety import WriteSafety
 from tests.protocol.initiator import Initiator
 from tests.torture import model
 from tests.torture.model import Node
-from tests.torture.world import DATE, NAME, STORAGES, World
+from tests.torture.world import DATE, NAME, STORAGES, Edit, World
 
 R = ResponseCode
 Act = Callable[[World], None]
@@ -174,7 +174,7 @@ def set_date(world: World) -> None:
     where = (node.handle, 0xDC09)
     data = encode_string(DATE)
     if world.do(pc, expected, Op.SET_OBJECT_PROP_VALUE, *where, data=data) is not None:
-        node.modified = None if node in world.edits.values() else 1.0
+        node.modified = None if world.edits_of(node) else 1.0
 
 
 # Editing in place
@@ -185,34 +185,37 @@ def begin_edit(world: World) -> None:
     if node is None or len(world.edits) > 20:
         return
     world.look(node)
-    is_begun = (number, node.handle) in world.edits
-    expected = R.OBJECT_WRITE_PROTECTED if node.is_protected and not is_begun else R.OK
+    begun = world.edits.get((number, node.handle))
+    if begun is not None and begun.is_replaced:
+        del world.edits[number, node.handle]
+        begun = None
+    expected = R.OBJECT_WRITE_PROTECTED if node.is_protected and begun is None else R.OK
     done = world.do(world.pcs[number], expected, Op.BEGIN_EDIT_OBJECT, node.handle)
-    if done is not None:
-        world.edits[number, node.handle] = node
+    if done is not None and begun is None:
+        world.edits[number, node.handle] = Edit(node)
 
 
 def end_edit(world: World) -> None:
-    """End an edit; one whose file has gone meanwhile too."""
     if world.edits:
-        number, handle = world.chance.choice(sorted(world.edits))
-        world.pcs[number].ask(Op.END_EDIT_OBJECT, handle)
-        del world.edits[number, handle]
+        world.end_edit(*world.chance.choice(sorted(world.edits)))
 
 
 def edit(world: World) -> None:
+    """Write into a file or cut it, be it begun or not; in vain where the device has saved anew."""
     node, number = world.file(), world.chance.randrange(len(world.pcs))
     if node is None or node.content is None:
         return
     world.look(node)
-    is_begun = (number, node.handle) in world.edits
-    expected = R.OBJECT_WRITE_PROTECTED if node.is_protected and not is_begun else R.OK
+    begun = world.edits.get((number, node.handle))
+    expected = R.OBJECT_WRITE_PROTECTED if node.is_protected and begun is None else R.OK
+    if begun is not None and begun.is_replaced:
+        expected = R.INVALID_OBJECT_HANDLE
     offset = world.chance.choice((0, len(node.content), len(node.content) // 2, 100, 70_000))
     if world.chance.random() < 0.3:
         done = world.do(world.pcs[number], expected, Op.TRUNCATE_OBJECT, node.handle, offset, 0)
         after = node.content[:offset].ljust(offset, b"\0")
     else:
-        data = world.content()
+        data = world.content() or b"1" * (begun is not None)
         where = (node.handle, offset, 0, len(data))
         done = world.do(world.pcs[number], expected, Op.SEND_PARTIAL_OBJECT, *where, data=data)
         after = node.content
@@ -220,6 +223,8 @@ def edit(world: World) -> None:
             after = after[:offset].ljust(offset, b"\0") + data + after[offset + len(data) :]
     if done is not None:
         node.content, node.modified = after, None
+        if begun is not None:
+            begun.is_used = True
 
 
 # Looking
@@ -260,10 +265,8 @@ def use_former_handles(world: World) -> None:
 
 def new_session(world: World) -> None:
     number = world.chance.randrange(len(world.pcs))
-    world.pcs[number].ask(Op.CLOSE_SESSION)
+    world.close(number)
     world.pcs[number].open(number + 1)
-    for key in [each for each in world.edits if each[0] == number]:
-        del world.edits[key]
 
 
 def undo(world: World) -> None:
@@ -291,12 +294,14 @@ def eject_and_load(world: World) -> None:
         world.compare()
     storage = world.chance.choice(STORAGES)
     node = world.file()
+    for key in [key for key, each in world.edits.items() if each.node.handle != key[1]]:
+        world.end_edit(*key)  # what the device has moved may count elsewhere
     world.store.eject(storage)
     if node is not None and node.handle and world.storage_of(node) == storage:
         assert world.pc().refused(Op.GET_OBJECT, node.handle) == R.STORE_NOT_AVAILABLE
     world.store.load(storage)
     for key, each in list(world.edits.items()):
-        if each.root is world.roots[storage]:
+        if each.node.root is world.roots[storage]:
             world.pcs[key[0]].ask(Op.END_EDIT_OBJECT, key[1])
             del world.edits[key]
 

@@ -64,7 +64,7 @@ def append(world: World) -> None:
 def save_as_editors_do(world: World) -> None:
     """Write a new file and rename it over the old one."""
     node, content = world.file(), world.content()
-    if node is None or node in world.edits.values():
+    if node is None:
         return
 
     def act() -> None:
@@ -73,6 +73,8 @@ def save_as_editors_do(world: World) -> None:
         draft.replace(world.place_of(node))
 
     world.device(act)
+    for edit in world.edits_of(node):
+        edit.is_replaced = True
     node.content, node.is_protected, node.modified = content, False, None
     _touch(node)
 

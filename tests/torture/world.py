@@ -4,6 +4,7 @@
 import itertools
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -27,6 +28,18 @@ NAMES = ("a", "b.txt", "ä.jpg", "a\u0308.jpg", "🎈", "with space", ".hidden",
 LENGTHS = (0, 1, 20, 20, 500, 512, 1012, 65_536, 70_001)
 
 
+@dataclass(eq=False, slots=True)
+class Edit:
+    """An edit that a session has begun. `is_used`: something was written by it and answered OK.
+
+    `is_replaced`: what the device has saved in the file's place is not the file that was opened.
+    """
+
+    node: Node
+    is_used: bool = False
+    is_replaced: bool = False
+
+
 class World:
     """Two storages, three sessions. `chance` decides what no argument does."""
 
@@ -41,7 +54,7 @@ class World:
         self.pcs = [Initiator(client).open(), Initiator(client.another()).open()]
         self.pcs.append(Initiator(client.another()).open())
         #: Edits that were begun: by session and handle.
-        self.edits: dict[tuple[int, int], Node] = {}
+        self.edits: dict[tuple[int, int], Edit] = {}
         self.dead: set[int] = set()
         self.is_behind = False
         self._numbers = itertools.count(1)
@@ -122,6 +135,33 @@ class World:
         """Note that a node is gone, with all in it: its handles mean nothing any more."""
         for each in node.all():
             self.dead.update((each.handle, *each.former))
+
+    # Edits
+
+    def edits_of(self, node: Node) -> list[Edit]:
+        return [each for each in self.edits.values() if each.node is node]
+
+    def end_edit(self, number: int, handle: int) -> None:
+        """End an edit; what was written by one whose file is gone by then is told to be lost."""
+        self.ask(self.pcs[number], self._end_of(number, handle), Op.END_EDIT_OBJECT, handle)
+        del self.edits[number, handle]
+
+    def close(self, number: int) -> None:
+        """Close a session, with all its edits."""
+        keys = [key for key in self.edits if key[0] == number]
+        expected = max((self._end_of(*key) for key in keys), default=R.OK)
+        self.ask(self.pcs[number], expected, Op.CLOSE_SESSION)
+        for key in keys:
+            del self.edits[key]
+
+    def _end_of(self, number: int, handle: int) -> R:
+        edit = self.edits[number, handle]
+        looks = [self.pcs[number].call(Op.GET_OBJECT_INFO, handle) for _ in range(2)]
+        is_known = looks[-1].ok  # the first may only have found out that the device has moved it
+        if edit.node not in self.nodes():
+            assert not is_known, f"{handle} is dead"
+        lost = edit.is_used and (edit.is_replaced or not is_known)
+        return R.INVALID_OBJECT_HANDLE if lost else R.OK
 
     # Comparing
 

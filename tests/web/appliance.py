@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from appliance.errors import ApplianceError
 from appliance.services.control_socket import ControlServer
+from appliance.services.management import AT_ONCE
 from appliance.services.status_file import StatusFile
 from appliance.settings import passwords
 from appliance.settings.store import SettingsFile
@@ -183,7 +184,10 @@ def appliance(root: Path) -> Iterator[FakeAppliance]:
     verbs = fake.verbs()
     config = fake.config()
     assert config.helper is not None
-    with ControlServer(config.control, lambda: verbs), ControlServer(config.helper, lambda: verbs):
+    with (
+        ControlServer(config.control, lambda: verbs, at_once=AT_ONCE),
+        ControlServer(config.helper, lambda: verbs),
+    ):
         yield fake
     status_file.close()
 

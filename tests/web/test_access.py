@@ -317,6 +317,27 @@ def test_a_flood_of_addresses_takes_no_memory_and_waits_together(
     assert (tmp_path / "attempts.json").stat().st_size < 20_000
 
 
+@pytest.mark.usefixtures("long_waits")
+def test_who_tries_passwords_over_the_wifi_keeps_nobody_out_at_the_cable(
+    fake: FakeAppliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where addresses are had for the asking: those of the flood wait together, the owner alone."""
+    monkeypatch.setattr("webui.attempts._MOST", 4)
+    monkeypatch.setattr("webui.attempts._FORGIVEN", 2)
+    fake.claim()
+    app = create_app(fake.config())
+    near = Visitor(app.test_client(), over_wifi=True)
+    for number in range(8):
+        near.client.environ_base["REMOTE_ADDR"] = f"fe80::{number}"
+        near.post("/login", password="wrong")
+    near.client.environ_base["REMOTE_ADDR"] = "fe80::99"
+    assert near.post("/login", password=PASSWORD).status_code == 429
+    owner = Visitor(app.test_client())
+    owner.log_in()
+    assert is_in(owner)
+    assert visitor(fake).post("/login", password=PASSWORD).status_code == 303
+
+
 @pytest.mark.parametrize("text", ["version = ", "[trash]\ndays = 0\n", None])
 def test_settings_that_cannot_be_read_are_no_open_door(
     fake: FakeAppliance, text: str | None

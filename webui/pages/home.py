@@ -27,6 +27,8 @@ page = Blueprint("home", __name__)
 
 #: Seconds between two looks of an open page, while bytes move and otherwise.
 _OFTEN, _SELDOM = 1, 3
+#: Seconds that the chart may keep the rest of the page waiting.
+_PATIENCE = 2.0
 #: Seconds until an answer is surely with the browser.
 _ANSWERED = 1.0
 
@@ -75,9 +77,9 @@ def _shown() -> dict[str, Any]:
 
 def _history() -> Sequence[Sequence[float]]:
     try:
-        history: Sequence[Sequence[float]] = machine().ask("history")
+        history: Sequence[Sequence[float]] = machine().ask("history", _PATIENCE)
     except ApplianceError:
-        return ()  # it does not run, which the page says anyway
+        return ()  # it does not run, which the page says anyway, or is busy
     return history
 
 

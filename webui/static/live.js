@@ -34,9 +34,13 @@ function replace(old, part) {
   if (focused >= 0) old.querySelectorAll("button")[focused]?.focus();
 }
 
+// Milliseconds after which no answer is one that does not come.
+const patience = 10_000;
+
 async function look() {
   const headers = tag ? { "If-None-Match": tag } : {};
-  const answer = await fetch(live.dataset.source, { headers, cache: "no-store" });
+  const signal = AbortSignal.timeout?.(patience);
+  const answer = await fetch(live.dataset.source, { headers, cache: "no-store", signal });
   if (answer.status === 403) location.reload();
   else if (answer.status === 200) {
     tag = answer.headers.get("ETag") ?? "";

@@ -2,7 +2,8 @@
 """Changing files in place, by the operations of the Android extension (0x95C2 to 0x95C5).
 
 An edit that BeginEditObject began is made durable by EndEditObject, or when the session ends; one
-write or cut without it is made durable at once.
+write or cut without it is made durable at once. What becomes of it when the file is deleted or
+replaced meanwhile: rule 4 of the session.
 """
 
 from collections.abc import Callable
@@ -19,8 +20,12 @@ from appliance.mtp.transaction import Reply, Request, Sink
 def begin_edit_object(context: Context, request: Request) -> Reply:
     """Begin to change the file in parameter 1; once more is no error."""
     handle = request.parameter(0)
-    if context.session.edit_of(handle) is None:
-        context.session.begin_edit(handle, _edit(context, handle))
+    begun = context.session.edit_of(handle)
+    if begun is not None and begun.holds():
+        return Reply()
+    if begun is not None:
+        context.session.give_up_edit(handle)
+    context.session.begin_edit(handle, _edit(context, handle))
     return Reply()
 
 
@@ -110,6 +115,10 @@ class _ToldEdit:
         self._tell: Callable[[], None] | None = tell
         self._telling_if_full = telling_if_full
 
+    def holds(self) -> bool:
+        """Whether more can be changed by it."""
+        return self._edit.holds()
+
     def write(self, offset: int, data: memoryview) -> None:
         """Put `data` at `offset`."""
         with self._telling_if_full():
@@ -132,11 +141,13 @@ class _ToldEdit:
 
 def _edit(context: Context, handle: int) -> Edit:
     storage_id = context.store.entry(handle).storage_id
-    return _ToldEdit(
-        context.store.edit(handle),
-        lambda: context.tell_others(ChangeKind.CONTENT, handle),
-        lambda: context.telling_if_full(storage_id),
-    )
+
+    def tell() -> None:
+        with suppress(MtpError):  # it is gone, of which they know
+            context.store.entry(handle)
+            context.tell_others(ChangeKind.CONTENT, handle)
+
+    return _ToldEdit(context.store.edit(handle), tell, lambda: context.telling_if_full(storage_id))
 
 
 def _change(context: Context, handle: int, change: Callable[[Edit], None]) -> None:

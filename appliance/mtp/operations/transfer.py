@@ -130,7 +130,7 @@ class _FolderContent:
         """Refuse content."""
         raise MtpError(ResponseCode.INVALID_DATASET, "content for a folder")
 
-    def commit(self) -> None:
+    def commit(self, *, over: bool = True) -> None:
         """Keep the folder, which is there already."""
 
     def discard(self) -> None:

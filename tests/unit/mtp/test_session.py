@@ -29,8 +29,8 @@ class FakeUpload:
     def write(self, data: memoryview) -> None:
         self.calls.append("write")
 
-    def commit(self) -> None:
-        self.calls.append("commit")
+    def commit(self, *, over: bool = True) -> None:
+        self.calls.append("commit" if over else "commit over nothing")
         if self.full:
             raise MtpError(ResponseCode.STORE_FULL)
 
@@ -97,7 +97,7 @@ def test_what_may_be_all_of_an_announced_object(
 @pytest.mark.parametrize(
     ("announced", "replaces", "end"),
     [
-        (0, False, "commit"),
+        (0, False, "commit over nothing"),
         (0, True, "discard"),
         (5, False, "discard"),
         (None, False, "discard"),
@@ -115,7 +115,7 @@ def test_an_announcement_that_cannot_be_kept_is_discarded() -> None:
     session, upload = Session(), FakeUpload(full=True)
     session.announce(AnnouncedUpload(upload, 0))
     session.close()
-    assert upload.calls == ["commit", "discard"]
+    assert upload.calls == ["commit over nothing", "discard"]
 
 
 def test_a_new_announcement_ends_the_one_before() -> None:

@@ -6,7 +6,9 @@ import json
 import logging
 import socket
 import stat
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from appliance.control import ask, socket_path
 from appliance.errors import ApplianceError, ExitStatus
 from appliance.services import control_socket
 from appliance.services.control_socket import ControlServer
+from tests.fakes.ptpip_client import PATIENCE
+
+WAIT = 4 * PATIENCE
 
 
 def fail() -> None:
@@ -106,6 +111,73 @@ def test_who_says_nothing_or_goes_away_is_in_nobodys_way(path: Path) -> None:
         client.connect(str(path))
         client.sendall(b'{"verb": "echo", "arguments": {"text": "')
     assert ask(path, "add", a=1, b=2) == 3
+
+
+@contextmanager
+def asking(path: Path, verb: str) -> Iterator[list[Any]]:
+    """Ask in a thread, which has ended after this with the answer."""
+    answers: list[Any] = []
+    asker = threading.Thread(target=lambda: answers.append(ask(path, verb)))
+    asker.start()
+    yield answers
+    asker.join(WAIT)
+    assert not asker.is_alive()
+
+
+def test_what_takes_long_holds_up_nobody_who_asks_for_what_is_at_hand(tmp_path: Path) -> None:
+    """As a trash of thousands of files that is emptied, while somebody presses the button."""
+    begun, go = threading.Event(), threading.Event()
+
+    def empty() -> bool:
+        begun.set()
+        return go.wait(WAIT)
+
+    path = tmp_path / "c.sock"
+    verbs = {"empty": empty, "lock": lambda: "locked", "set": lambda: "set"}
+    with ControlServer(path, lambda: verbs, at_once=("empty", "lock")):
+        with asking(path, "empty") as emptied:
+            assert begun.wait(WAIT)
+            assert [ask(path, "lock"), ask(path, "set")] == ["locked", "set"]
+            assert emptied == []
+            go.set()
+        assert emptied == [True]
+
+
+def test_what_changes_the_same_is_done_one_after_the_other(tmp_path: Path) -> None:
+    begun, go = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def first() -> None:
+        begun.set()
+        go.wait(WAIT)
+        order.append("first")
+
+    path = tmp_path / "c.sock"
+    verbs = {"first": first, "second": lambda: order.append("second"), "look": lambda: None}
+    with (
+        ControlServer(path, lambda: verbs, at_once=("look",)),
+        asking(path, "first"),
+    ):
+        assert begun.wait(WAIT)
+        with asking(path, "second"):
+            ask(path, "look")
+            go.set()
+    assert order == ["first", "second"]
+
+
+def test_who_ask_for_ever_end_neither_the_service_nor_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_socket, "_PATIENCE", 0.5)
+    path = tmp_path / "c.sock"
+    with ExitStack() as stack:
+        with ControlServer(path, lambda: {"look": lambda: 1}, at_once=("look",)):
+            for _ in range(3 * control_socket._MOST):
+                client = stack.enter_context(socket.socket(socket.AF_UNIX))
+                client.connect(str(path))
+            assert ask(path, "look") == 1
+        with pytest.raises(ApplianceError, match="no appliance listens"):
+            ask(path, "look")
 
 
 def test_nobody_listens(tmp_path: Path) -> None:

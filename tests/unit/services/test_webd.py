@@ -384,6 +384,49 @@ def test_one_address_does_not_take_all_connections(listener: socket.socket) -> N
         assert b"200 OK" in held[0].recv(1 << 16)
 
 
+def test_who_takes_all_of_one_road_is_not_in_the_way_at_the_other(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a Wi-Fi somebody has as many addresses as they like; the owner sits at the cable."""
+    with socket.create_server(("127.0.0.1", 0)) as cable, ExitStack() as stack:
+        monkeypatch.setattr(page_server, "_KEPT", 1000)
+        server = PageServer(answer_ok, [cable, listener], limit=lambda *_: 1000)
+        stack.enter_context(turning(server))
+        where = listener.getsockname()
+        for number in range(48):
+            address = (f"127.0.0.{2 + number // 12}", 0)
+            held = socket.create_connection(where, timeout=WAIT, source_address=address)
+            stack.enter_context(held)
+            with suppress(ConnectionError):  # it is let go at once
+                held.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                held.recv(1 << 16)
+        assert get(port_of(cable)) == 200
+
+
+def test_who_is_long_at_one_road_keeps_nobody_waiting_at_the_other(
+    listener: socket.socket,
+) -> None:
+    """A password that is checked takes a second, and of these there may be many."""
+    begun, go = threading.Semaphore(0), threading.Event()
+
+    def answer(environ: Any, respond: Callable[..., object]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/long":
+            begun.release()
+            assert go.wait(2 * WAIT)
+        return answer_ok({**environ, "PATH_INFO": ""}, respond)
+
+    with socket.create_server(("127.0.0.1", 0)) as cable, ExitStack() as stack:
+        server = PageServer(answer, [cable, listener], limit=lambda *_: 1000)
+        stack.enter_context(turning(server))
+        stack.callback(go.set)
+        for _ in range(10):
+            client = stack.enter_context(socket.create_connection(listener.getsockname()))
+            client.sendall(b"GET /long HTTP/1.1\r\n\r\n")
+        for _ in range(page_server._THREADS):
+            assert begun.acquire(timeout=WAIT)
+        assert get(port_of(cable)) == 200
+
+
 def test_sockets_for_another_process_are_left_alone() -> None:
     for environment in (
         {},

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from appliance.settings import examples, store
-from appliance.settings.boot import take_over_boot_file
+from appliance.settings.boot import separate_secrets, take_over_boot_file
 from appliance.settings.passwords import hash_password, verify_password
 from appliance.settings.schema import Settings
 from appliance.settings.store import SettingsFile
+from tests.unit.settings.test_files import obstacles
 
 
 class Card:
@@ -27,11 +28,12 @@ class Card:
         self.errors = self.boot / "mtp-appliance-errors.txt"
         self.settings_path = root / "etc/settings.toml"
         self.state = root / "state"
+        self.marks = root / "marks"
         self.refusals: list[str] = []
 
     def start(self) -> bool:
         refuse = self.refusals.append
-        return take_over_boot_file(self.file, self.settings_path, self.state, refuse)
+        return take_over_boot_file(self.file, self.settings_path, self.state, self.marks, refuse)
 
     @property
     def text(self) -> str:
@@ -180,6 +182,23 @@ def test_a_forgotten_password(card: Card) -> None:
     assert not (card.boot / "reset-password").exists()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["reset-password.txt", "Reset-Password.TXT", "reset-password.rtf", "reset-password .txt"],
+)
+def test_a_wish_as_an_editor_or_a_file_manager_names_it(card: Card, name: str) -> None:
+    card.start()
+    file = SettingsFile(card.settings_path, card.state)
+    file.set({"web.password": hash_password("forgotten")})
+    (card.boot / "reset-passwords-later.txt").touch()
+    assert not card.start()
+    for each in (name, "reset-password"):
+        (card.boot / each).touch()
+    assert card.start()
+    assert card.settings.web_password == ""
+    assert [each.name for each in card.boot.iterdir()] == ["reset-passwords-later.txt"]
+
+
 def test_a_wish_that_cannot_be_removed_is_heeded_once(card: Card) -> None:
     card.start()
     file = SettingsFile(card.settings_path, card.state)
@@ -228,27 +247,51 @@ def test_broken_settings_are_repaired_by_it(card: Card, broken: bytes) -> None:
     assert card.settings.name == "x"
 
 
-def test_a_ring_of_links_in_the_place_of_the_settings_keeps_nothing_from_starting(
-    card: Card,
+@obstacles
+def test_what_is_no_file_in_the_place_of_the_settings_is_replaced_by_it(
+    card: Card, obstacle: Callable[[Path], None]
 ) -> None:
     card.start()
     card.settings_path.unlink()
-    card.settings_path.symlink_to(card.settings_path.name)
+    obstacle(card.settings_path)
     card.file.write_text('name = "x"')
-    assert not SettingsFile(card.settings_path, card.state).is_broken()
-    assert not card.start()
-    card.settings_path.unlink()
     assert card.start()
     assert card.settings.name == "x"
 
 
-def test_what_is_no_file_in_the_place_of_the_settings_is_replaced_by_it(card: Card) -> None:
+@obstacles
+@pytest.mark.parametrize(
+    "name", ["boot.digest", "reset-password.done", "settings.good.toml", "settings.before.toml"]
+)
+def test_what_the_responder_left_in_its_own_folder_keeps_nothing_from_starting(
+    card: Card, obstacle: Callable[[Path], None], name: str
+) -> None:
+    """It may have been somebody's for a while."""
+    card.file.write_text('name = "x"')
     card.start()
-    card.settings_path.unlink()
-    os.mkfifo(card.settings_path)
-    card.file.write_text('name = "x"')
+    SettingsFile(card.settings_path, card.state).set({"web.password": hash_password("forgotten")})
+    (card.state / name).unlink(missing_ok=True)
+    obstacle(card.state / name)
+    separate_secrets(card.settings_path, card.state)
+    (card.boot / "reset-password").touch()
     assert card.start()
-    assert card.settings.name == "x"
+    assert (card.settings.name, card.settings.web_password) == ("x", "")
+    card.file.write_text('name = "y"')
+    assert card.start()
+    assert card.settings.name == "y"
+
+
+@pytest.mark.parametrize("where", ["state", "marks"])
+def test_what_an_older_version_took_over_is_not_taken_over_again(card: Card, where: str) -> None:
+    card.file.write_text('name = "x"')
+    card.start()
+    SettingsFile(card.settings_path, card.state).set({"name": "Mine"})
+    card.state.mkdir(exist_ok=True)
+    (card.marks / "boot.digest").rename(getattr(card, where) / "boot.digest")
+    for _ in range(2):
+        assert not card.start()
+        assert card.settings.name == "Mine"
+        (card.state / "boot.digest").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +316,7 @@ def test_a_card_that_fails_costs_no_settings(
         assert not card.start()
     assert card.text == before
     assert os.strerror(number) in card.errors.read_text()
-    assert not (card.state / "boot.digest").exists()
+    assert not (card.marks / "boot.digest").exists()
     assert card.start()
     assert (card.settings.name, card.settings.trash_days) == ("x", 3)
     assert not card.errors.exists()
@@ -306,6 +349,7 @@ def test_it_needs_no_tomlkit_where_there_is_nothing_to_take_over(card: Card) -> 
     program = (
         "import sys; from pathlib import Path; from appliance.settings.boot import *;"
         f"take_over_boot_file(Path({str(card.file)!r}), Path({str(card.settings_path)!r}),"
-        f"Path({str(card.state)!r})); sys.exit('tomlkit' in sys.modules)"
+        f"Path({str(card.state)!r}), Path({str(card.marks)!r}));"
+        "sys.exit('tomlkit' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

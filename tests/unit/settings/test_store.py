@@ -204,9 +204,9 @@ def test_what_is_nested_too_deeply_is_not_taken_over(
 
 def test_what_could_not_be_read_again_is_not_written(file: SettingsFile, path: Path) -> None:
     long = TEXT + f"# {'x' * 80}\n" * 4000
-    with pytest.raises(ApplianceError, match="longer than 262144 bytes"):
+    with pytest.raises(ApplianceError, match="longer than 65536 bytes"):
         file.replace(long)
-    with pytest.raises(ApplianceError, match="longer than 262144 bytes"):
+    with pytest.raises(ApplianceError, match="longer than 65536 bytes"):
         file.edit(lambda _: long)
     assert path.read_text() == TEXT
 

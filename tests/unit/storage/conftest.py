@@ -60,6 +60,17 @@ def both(root: Path, second: Path) -> Iterator[Catalogue]:
 
 
 @pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    if not mount("-t", "tmpfs", "-o", "size=4m", "none", str(place)):
+        pytest.skip("nothing can be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture
 def canary(tmp_path: Path) -> Iterator[Path]:
     """A folder outside the storage; it must not be read, listed or changed."""
     folder = tmp_path / "outside"

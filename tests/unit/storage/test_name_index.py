@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,3 +34,18 @@ def test_a_row_that_is_not_there_is_removed_without_harm() -> None:
     index = NameIndex([0, 2], names.__getitem__)
     index.remove(1)
     assert (index.find(b"a"), index.find(b"b"), index.find(b"c")) == (0, None, 2)
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_of_rows_that_have_one_name_for_a_moment_the_very_one_is_removed(which: int) -> None:
+    names = [b"b", b"b", b"b", b"a", b"c"]
+    index = NameIndex(range(5), names.__getitem__)
+    index.remove(which)
+    names[which] = b"d"
+    index.add(which)
+    for row in {0, 1, 2} - {which}:
+        index.remove(row)
+        names[row] = b"e%d" % row
+        index.add(row)
+    assert [index.find(name) for name in names] == [0, 1, 2, 3, 4]
+    assert index.find(b"b") is None

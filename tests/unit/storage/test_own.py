@@ -10,6 +10,12 @@ from appliance.storage.own import OwnChanges
 class _Edit:
     handle = 5
 
+    def __init__(self, file: Path) -> None:
+        self._file = file.stat()
+
+    def is_of(self, status: os.stat_result) -> bool:
+        return os.path.samestat(self._file, status)
+
 
 def test_a_note_is_for_what_it_says(tmp_path: Path) -> None:
     file = tmp_path / "file"
@@ -68,13 +74,18 @@ def test_notes_are_few_and_do_not_last(tmp_path: Path) -> None:
 
 def test_edits(tmp_path: Path) -> None:
     own = OwnChanges()
-    edit = _Edit()
+    edit = _Edit(tmp_path)
     own.begin_edit(edit)
     assert own.is_own(5, tmp_path.stat())
+    assert not own.is_own(5, Path(__file__).stat())  # another one has taken its place
     own.end_edit(edit, Path(__file__).stat())
     assert not own.is_own(5, tmp_path.stat())
     assert own.is_own(5, Path(__file__).stat())
-    forgotten = _Edit()
+    lost = _Edit(tmp_path)
+    own.begin_edit(lost)
+    own.end_edit(lost, None)
+    assert not own.is_own(5, tmp_path.stat())
+    forgotten = _Edit(tmp_path)
     own.begin_edit(forgotten)
     del forgotten
     assert not own.is_own(5, tmp_path.stat())
@@ -84,7 +95,7 @@ def test_what_is_done_by_another_handle_of_the_object(tmp_path: Path) -> None:
     own = OwnChanges(current=lambda handle: 7 if handle == 5 else handle)
     own.note(5, tmp_path.stat())
     assert own.is_own(7, tmp_path.stat())
-    edit = _Edit()
+    edit = _Edit(Path(__file__))
     own.begin_edit(edit)
     assert own.is_own(7, Path(__file__).stat())
 

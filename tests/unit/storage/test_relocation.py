@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import errno
+import itertools
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -295,6 +298,87 @@ def test_a_tree_goes_to_another_file_system(far: Catalogue, tree: Path, second: 
     assert find(far, "tree/a/two", storage=SECOND) == inner
     assert content(far, inner) == b"a/two"
     assert leftovers(tree.parent) == leftovers(second) == []
+
+
+class _Renumbered:
+    """What a file looks like, or an entry of a folder, with an inode number that it never had."""
+
+    numbers = itertools.count(1 << 40)
+
+    def __init__(self, seen: Any) -> None:
+        self._seen = seen
+
+    def __getattr__(self, name: str) -> Any:
+        return next(self.numbers) if name == "st_ino" else getattr(self._seen, name)
+
+    def stat(self, **named: Any) -> Any:
+        return _Renumbered(self._seen.stat(**named))
+
+
+@pytest.fixture(params=["FAT", "exFAT"])
+def renumbering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget each file as soon as it was looked at, as FAT does with little memory."""
+    look, scandir = os.stat, os.scandir
+
+    @contextmanager
+    def renumbered(fd: int) -> Iterator[Iterator[_Renumbered]]:
+        with scandir(fd) as entries:
+            yield map(_Renumbered, entries)
+
+    def scanning(place: Any) -> Any:
+        return renumbered(place) if isinstance(place, int) else scandir(place)
+
+    monkeypatch.setattr(os, "stat", lambda *args, **named: _Renumbered(look(*args, **named)))
+    monkeypatch.setattr(os, "scandir", scanning)
+    magic = {"FAT": 0x4D44, "exFAT": 0x2011BAB0}[request.param]
+    monkeypatch.setattr(syscalls, "_file_system_magic", lambda _: magic, raising=False)
+
+
+@pytest.mark.parametrize("name", ["tree", "tree/a/two"])
+@pytest.mark.usefixtures("renumbering")
+def test_inode_numbers_that_do_not_last_keep_nothing_back(
+    far: Catalogue, tree: Path, second: Path, name: str
+) -> None:
+    handle = find(far, name)
+    far.move(handle, SECOND, 0)
+    assert not (tree.parent / name).exists()
+    assert (second / Path(name).name).exists()
+    assert names(far, storage=SECOND) == [Path(name).name]
+    assert leftovers(tree.parent) == leftovers(second) == []
+
+
+@pytest.mark.usefixtures("renumbering")
+def test_what_changes_in_a_tree_is_kept_where_inode_numbers_do_not_last(
+    far: Catalogue, tree: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = trees.copy
+
+    def changing(*arguments: Any) -> None:
+        copy(*arguments)
+        (tree / "a" / "two").write_text("newer")
+
+    monkeypatch.setattr(trees, "copy", changing)
+    far.move(find(far, "tree"), SECOND, 0)
+    assert (tree / "a" / "two").read_text() == "newer"
+    assert (second / "tree" / "a" / "two").read_text() == "a/two"
+
+
+def test_a_file_that_is_replaced_by_one_that_looks_the_same_is_kept(
+    far: Catalogue, tree: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As what changes a photo's data and leaves its size and date does it."""
+    copy, file = trees.copy, tree / "a" / "two"
+
+    def changing(*arguments: Any) -> None:
+        copy(*arguments)
+        before = file.stat()
+        (tree / "a" / "next").write_text("A/TWO")
+        os.utime(tree / "a" / "next", ns=(before.st_atime_ns, before.st_mtime_ns))
+        (tree / "a" / "next").rename(file)
+
+    monkeypatch.setattr(trees, "copy", changing)
+    far.move(find(far, "tree"), SECOND, 0)
+    assert file.read_text() == "A/TWO"
 
 
 def test_a_file_that_changes_while_it_goes_to_another_file_system(

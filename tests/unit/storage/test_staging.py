@@ -12,6 +12,7 @@ import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
 from appliance.storage import Catalogue, Folder, staging
+from appliance.storage.removal import Allowance
 from tests.unit.storage.helpers import FIRST, WORKPLACE, begin, leftovers, names, put, refused
 
 PROJECT = Path(__file__).parents[3]
@@ -149,7 +150,7 @@ def test_a_process_that_starts_takes_our_new_place_for_left(
         if not cleaned:
             cleaned.append(fd)
             root_fd = os.open(root, os.O_RDONLY)
-            staging.clean(root_fd)
+            staging.clean(root_fd, staging.left(root_fd), Allowance())
             os.close(root_fd)
         return lock(fd)
 
@@ -183,7 +184,7 @@ def test_a_file_system_without_locks(
     put(store, "file")
     (root / WORKPLACE / "1-gone").mkdir()
     fd = os.open(root, os.O_RDONLY)
-    staging.clean(fd)
+    staging.clean(fd, staging.left(fd), Allowance())
     os.close(fd)
     assert not (root / WORKPLACE / "1-gone").exists()
 

@@ -5,6 +5,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.unit.storage.helpers import (
     SECOND,
     WORKPLACE,
     begin,
+    content,
     find,
     mount,
     names,
@@ -490,3 +492,73 @@ def test_a_disk_that_is_torn_out(root: Path, stick: Path, watched_or_not: bool) 
 @pytest.fixture(params=[False, True], ids=["unwatched", "watched"])
 def watched_or_not(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
+
+
+# What has begun when a storage becomes read-only
+
+
+def test_an_edit_ends_when_the_storage_becomes_read_only(shelf: Catalogue, root: Path) -> None:
+    edit = shelf.edit(put(shelf, "file", b"0000"))
+    edit.write(0, memoryview(b"11"))
+    shelf.set_read_only(FIRST, read_only=True)
+    with refused(Code.STORE_READ_ONLY):
+        edit.write(2, memoryview(b"22"))
+    with refused(Code.STORE_READ_ONLY):
+        edit.truncate(1)
+    edit.commit()
+    assert (root / "file").read_bytes() == b"1100"
+    shelf.set_read_only(FIRST, read_only=False)
+    again = shelf.edit(find(shelf, "file"))
+    again.write(2, memoryview(b"22"))
+    again.commit()
+    assert (root / "file").read_bytes() == b"1122"
+
+
+def test_an_upload_ends_when_the_storage_becomes_read_only(shelf: Catalogue, root: Path) -> None:
+    upload, announced = begin(shelf, "file", b"1"), begin(shelf, "other")
+    shelf.set_read_only(FIRST, read_only=True)
+    with refused(Code.STORE_READ_ONLY):
+        upload.write(memoryview(b"2"))
+    with refused(Code.STORE_READ_ONLY):
+        announced.commit()
+    assert list(root.glob(f"{WORKPLACE}/*/*")) == []
+    assert names(shelf) == []
+
+
+@pytest.mark.parametrize("act", ["copy", "move"])
+def test_a_copy_does_not_come_into_a_storage_that_became_read_only(
+    far: Catalogue, second: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    _become_read_only(far, SECOND, monkeypatch)
+    file = put(far, "file", b"1")
+    with refused(Code.STORE_READ_ONLY):
+        getattr(far, act)(file, SECOND, 0)
+    assert [each.name for each in second.iterdir() if each.name != WORKPLACE] == []
+    assert list(second.glob(f"{WORKPLACE}/*/*")) == []
+    assert content(far, file) == b"1"
+
+
+def test_nothing_is_moved_out_of_a_storage_that_became_read_only(
+    far: Catalogue, root: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _become_read_only(far, FIRST, monkeypatch)
+    file = put(far, "file", b"1")
+    with refused(Code.STORE_READ_ONLY):
+        far.move(file, SECOND, 0)
+    assert (root / "file").read_bytes() == b"1"
+    assert [each.name for each in second.iterdir() if each.name != WORKPLACE] == []
+
+
+def _become_read_only(store: Catalogue, storage: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a person do that while something is copied."""
+    copy = trees.copy
+
+    def slow(*how: Any) -> None:
+        copy(*how)
+        person = threading.Thread(
+            target=store.set_read_only, args=(storage,), kwargs={"read_only": True}
+        )
+        person.start()
+        person.join()
+
+    monkeypatch.setattr(trees, "copy", slow)

@@ -4,7 +4,6 @@
 import errno
 import json
 import os
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -30,7 +29,9 @@ from appliance.storage import (
     trees,
 )
 from appliance.storage import trash as trash_module
+from appliance.storage.staging import StagedFile
 from tests.unit.storage.conftest import Mount
+from tests.unit.storage.ear import Ear
 from tests.unit.storage.helpers import (
     FIRST,
     SECOND,
@@ -40,7 +41,6 @@ from tests.unit.storage.helpers import (
     content,
     find,
     leftovers,
-    mount,
     names,
     open_descriptors,
     put,
@@ -68,23 +68,17 @@ def tree(root: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if not mount("-t", "tmpfs", "-o", "size=4m", "none", str(place)):
-        pytest.skip("nothing can be mounted here")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 def trash(root: Path, *below: str) -> Path:
     return root.joinpath(WORKPLACE, "trash", *below)
 
 
 def listed(store: Catalogue) -> list[tuple[str, str]]:
     return [(item.name, item.path) for item in store.trash_list()]
+
+
+def uploads(root: Path) -> list[str]:
+    """What lies in the workplace of an upload that is under way, or was."""
+    return [each.name for each in (root / WORKPLACE).glob("*-*/*")]
 
 
 def plant(root: Path, name: str, data: bytes = b"planted", *, note: str | None = None) -> Path:
@@ -327,11 +321,27 @@ def test_another_file_system_has_no_trash(far: Catalogue, second: Path) -> None:
     assert [item.storage_id for item in far.trash_list()] == [SECOND]
 
 
-def test_an_object_larger_than_the_trash_pushes_nothing_out(root: Path) -> None:
+def delete_a_folder(store: Catalogue) -> None:
+    folder = store.make_folder(FIRST, 0, "large", modified=None).handle
+    put(store, "file", b"1" * 5000, parent=folder)
+    store.delete(folder)
+
+
+def replace_a_file(store: Catalogue) -> None:
+    put(store, "large", b"1" * 5000)
+    put(store, "large", b"2")
+
+
+@pytest.mark.parametrize("act", [delete_a_folder, replace_a_file])
+def test_what_is_larger_than_the_trash_pushes_nothing_out_and_that_is_told(
+    root: Path, act: Callable[[Catalogue], None], caplog: pytest.LogCaptureFixture
+) -> None:
     with Catalogue([Folder(root, "Card")], trash=TrashPolicy(share=1e-12)) as store:
-        store.delete(put(store, "file", b"1" * 5000))
+        act(store)
         assert store.trash_list() == []
-        assert names(store) == []
+    (told,) = (each.getMessage() for each in caplog.records if each.levelname == "WARNING")
+    assert "'large'" in told
+    assert "gone for good" in told
 
 
 # Replaced
@@ -361,24 +371,128 @@ def test_what_is_not_worth_it_is_replaced(
     assert (root / "file").read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("fault", [errno.EINVAL, errno.ENOENT, errno.ENOSYS])
-def test_a_file_system_that_cannot_exchange(
-    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+@pytest.fixture(params=["links", "no links"])
+def without_exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the file system exchange no names, as exFAT does not; some have links all the same."""
+    rename = syscalls._renameat2
+
+    def renameat2(*arguments: Any) -> int:
+        return errno.EINVAL if len(arguments) == 5 else rename(*arguments)
+
+    def link(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(syscalls, "_renameat2", renameat2)
+    if request.param == "no links":
+        monkeypatch.setattr(os, "link", link)
+
+
+@pytest.mark.usefixtures("without_exchange")
+def test_a_file_system_that_cannot_exchange(root: Path) -> None:
+    with Catalogue([Folder(root, "Card")], trash=KEPT, watch=True) as store:
+        put(store, "file", b"old")
+        store.children(FIRST, 0)
+        ear = Ear(store, root)
+        handle = put(store, "file", b"new")
+        assert content(store, handle) == b"new"
+        assert names(store) == ["file"]
+        assert ear.all() == []
+        assert [path for _, path in listed(store)] == ["file"]
+        assert uploads(root) == []
+        store.trash_restore(FIRST, "file")
+        assert (root / "file (2)").read_bytes() == b"old"
+
+
+@pytest.mark.usefixtures("without_exchange")
+def test_what_cannot_be_replaced_there_is_as_it_was(
+    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = put(keeping, "file", b"old")
+    upload = begin(keeping, "file", b"new")
+
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "bad sector")
+
+    with monkeypatch.context() as patch, refused(Code.GENERAL_ERROR):
+        patch.setattr(StagedFile, "rename", failing)
+        upload.commit()
+    assert content(keeping, handle) == b"old"
+    assert names(keeping) == ["file"]
+    assert keeping.trash_list() == []
+    assert uploads(root) == []
+    assert list(trash(root, "info").iterdir()) == []
+
+
+@pytest.mark.usefixtures("without_exchange")
+def test_where_the_trash_does_not_work_either_it_is_replaced(
+    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(keeping, "file", b"old")
-    rename = syscalls._renameat2
-    monkeypatch.setattr(
-        syscalls,
-        "_renameat2",
-        lambda *arguments: fault if len(arguments) == 5 else rename(*arguments),
-    )
+
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "bad sector")
+
+    monkeypatch.setattr(trash_module.Trash, "put", failing)
     put(keeping, "file", b"new")
     assert (root / "file").read_bytes() == b"new"
     assert keeping.trash_list() == []
     assert list(trash(root, "info").iterdir()) == []
 
 
+@pytest.mark.usefixtures("without_exchange")
+def test_a_power_cut_while_replacing_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever has come of it, the older file is there or can be had back, whole."""
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        put(store, "file", b"old")
+        upload = begin(store, "file", b"new")
+
+        def cut(*_: object) -> None:
+            raise PowerCutError
+
+        with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+            patch.setattr(StagedFile, "rename", cut)
+            upload.commit()
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        for name, _ in listed(store):
+            store.trash_restore(FIRST, name)
+        assert names(store) == ["file"]
+        assert (root / "file").read_bytes() == b"old"
+    assert list(trash(root).glob("*/*")) == []
+
+
+@pytest.mark.usefixtures("without_exchange")
+def test_a_file_that_is_gone_when_it_is_replaced(
+    keeping: Catalogue, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(keeping, "file", b"old")
+    upload = begin(keeping, "file", b"new")
+    reserve = keeping._arrivals._replacing.reserve
+
+    def late(*arguments: object) -> object:
+        slot = reserve(*arguments)  # type: ignore[arg-type]
+        (root / "file").unlink()
+        return slot
+
+    keeping._arrivals._replacing.reserve = late  # type: ignore[method-assign, assignment]
+    upload.commit()
+    assert (root / "file").read_bytes() == b"new"
+    assert keeping.trash_list() == []
+    assert list(trash(root, "info").iterdir()) == []
+    assert not [each for each in caplog.records if each.levelname == "WARNING"]
+
+
+@pytest.mark.usefixtures("without_exchange")
+def test_a_folder_that_took_the_name_meanwhile_stays_there_too(
+    keeping: Catalogue, root: Path
+) -> None:
+    let_a_folder_take_the_name(keeping, root)
+
+
 def test_a_folder_that_took_the_name_meanwhile_stays(keeping: Catalogue, root: Path) -> None:
+    let_a_folder_take_the_name(keeping, root)
+
+
+def let_a_folder_take_the_name(keeping: Catalogue, root: Path) -> None:
     put(keeping, "file", b"old")
     upload = begin(keeping, "file", b"new")
     rename = keeping._arrivals._replacing.reserve

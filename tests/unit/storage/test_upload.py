@@ -7,6 +7,7 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from appliance.mtp.codes import ResponseCode as Code
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import MadeFolder
-from appliance.storage import Catalogue, Folder, directories
+from appliance.storage import Catalogue, Folder, TrashPolicy, WriteSafety, directories, syscalls
 from appliance.storage import upload as uploads
 from tests.unit.storage.helpers import (
     FIRST,
@@ -73,7 +74,7 @@ def test_an_upload_is_discarded(store: Catalogue, root: Path) -> None:
     assert (root / "file").read_bytes() == b"as it was"
     assert leftovers(root) == []
     assert open_descriptors() - descriptors < 4  # directories may stay open
-    for act in (upload.commit, lambda: upload.write(memoryview(b"1"))):
+    for act in (partial(upload.commit), partial(upload.write, memoryview(b"1"))):
         with refused(Code.INCOMPLETE_TRANSFER):
             act()
 
@@ -123,6 +124,60 @@ def test_a_protected_file_is_not_replaced(store: Catalogue, root: Path) -> None:
     (root / "file").touch(0o444)
     with refused(Code.OBJECT_WRITE_PROTECTED):
         begin(store, "file")
+
+
+@pytest.mark.parametrize("trash", [TrashPolicy(), None])
+@pytest.mark.parametrize("safety", WriteSafety)
+def test_a_file_that_is_protected_since_is_not_replaced(
+    root: Path, trash: TrashPolicy | None, safety: WriteSafety
+) -> None:
+    with Catalogue([Folder(root, "Card")], trash=trash, write_safety=safety) as store:
+        handle = put(store, "file", b"as it was")
+        upload = begin(store, "file", b"newer")
+        fresh = begin(store, "new", b"1")
+        put(store, "new", b"came between")
+        for each in (handle, find(store, "new")):
+            store.set_protected(each, protected=True)
+        for late in (upload, fresh):
+            with refused(Code.OBJECT_WRITE_PROTECTED):
+                late.commit()
+        assert content(store, handle) == b"as it was"
+        assert content(store, find(store, "new")) == b"came between"
+        assert not list(root.glob(f"{WORKPLACE}/*/*/*"))  # no note in the trash, either
+
+
+@pytest.mark.parametrize("safety", WriteSafety)
+@pytest.mark.parametrize("settles", [True, False])
+def test_an_empty_file_that_was_not_sent_replaces_nothing(
+    root: Path, safety: WriteSafety, settles: bool
+) -> None:
+    with Catalogue([Folder(root, "Card")], write_safety=safety) as store:
+        announced, empty = begin(store, "file"), begin(store, "empty")
+        handle = put(store, "file", b"came between")
+        if settles:
+            store.settle()
+        with refused(Code.ACCESS_DENIED):
+            announced.commit(over=False)
+        empty.commit(over=False)
+        assert content(store, handle) == b"came between"
+        assert sorted(names(store)) == ["empty", "file"]
+        store.settle()
+        assert (root / "file").read_bytes() == b"came between"
+        assert leftovers(root) == []
+
+
+def test_an_empty_file_that_was_not_sent_replaces_nothing_on_its_way_to_the_disk(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Catalogue([Folder(root, "Card")], write_safety=WriteSafety.FAST) as store:
+        announced = begin(store, "file")
+        announced.commit(over=False)
+        assert not (root / "file").exists()
+        (root / "file").write_bytes(b"came between")
+        store.settle()
+        assert content(store, find(store, "file")) == b"came between"
+        with refused(Code.INVALID_OBJECT_HANDLE):
+            store.entry(announced.handle)
 
 
 @pytest.mark.parametrize("modified", [1_000_000_000.25, 0.0, None])
@@ -294,6 +349,7 @@ def test_content_is_on_the_disk_before_the_name_and_the_name_before_ok(
     upload = begin(store, "file", b"1")
     for call in ("fsync", "fdatasync", "rename", "utime"):
         monkeypatch.setattr(os, call, noting(call, getattr(os, call)))
+    monkeypatch.setattr(syscalls, "rename_new", noting("rename", syscalls.rename_new))
     monkeypatch.setattr(uploads, "sync", noting("sync folder", directories.sync))
     upload.commit()
     assert done == ["fdatasync", "rename", "sync folder", "fsync"]

@@ -19,7 +19,16 @@ from appliance.storage.changes import Changes
 from appliance.storage.watch import Watch
 from appliance.storage.watching import Watching
 from tests.unit.storage.ear import Ear
-from tests.unit.storage.helpers import FIRST, SECOND, WORKPLACE, find, names, put, refused
+from tests.unit.storage.helpers import (
+    FIRST,
+    SECOND,
+    WORKPLACE,
+    content,
+    find,
+    names,
+    put,
+    refused,
+)
 
 ADDED, REMOVED = ChangeKind.ADDED, ChangeKind.REMOVED
 CONTENT, PLACE = ChangeKind.CONTENT, ChangeKind.PLACE
@@ -117,6 +126,30 @@ def test_names_that_change_places(watched: Catalogue, root: Path, ear: Ear) -> N
     assert {each for _, each in told} == {a, b}
     assert {kind for kind, _ in told} == {PLACE}
     assert (find(watched, "a"), find(watched, "b")) == (b, a)
+
+
+@pytest.mark.parametrize("by", [1, 2, 3])
+@pytest.mark.parametrize("renew", [False, True])
+@pytest.mark.usefixtures("long_moments")
+def test_files_that_are_renumbered_among_themselves(root: Path, *, renew: bool, by: int) -> None:
+    """As what sorts photos does: by names in between, within a moment; there are no others."""
+    count = 4
+    for number in range(count):
+        (root / f"{number}.jpg").write_text(f"{number}")
+    with Catalogue([Folder(root, "Card")], watch=True, renew=renew) as store:
+        before = [find(store, f"{number}.jpg") for number in range(count)]
+        ear = Ear(store, root)
+        for number in range(count):
+            (root / f"{number}.jpg").rename(root / f"between {number}")
+        for number in range(count):
+            (root / f"between {number}").rename(root / f"{(number + by) % count}.jpg")
+        told = ear.all()
+        assert sorted(told, key=str) == sorted(((PLACE, each) for each in before), key=str)
+        after = [find(store, f"{number}.jpg") for number in range(count)]
+        assert ear.all() == []
+        origins = [(number - by) % count for number in range(count)]
+        assert [store.current(before[each]) for each in origins] == after
+        assert [content(store, each) for each in after] == [b"%d" % each for each in origins]
 
 
 def test_folders_that_change_over_and_under(watched: Catalogue, root: Path, ear: Ear) -> None:

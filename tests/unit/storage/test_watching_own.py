@@ -11,7 +11,7 @@ import pytest
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.ports import ChangeKind
 from appliance.storage import Catalogue, Folder, syscalls
-from appliance.storage.trash import TrashPolicy
+from appliance.storage.trash_days import TrashPolicy
 from tests.unit.storage.ear import Ear
 from tests.unit.storage.helpers import FIRST, SECOND, begin, find, put, refused
 from tests.unit.storage.test_watching import listed

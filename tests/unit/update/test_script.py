@@ -172,9 +172,14 @@ def test_on_another_image_the_choice_counts_not(machine: Machine) -> None:
     assert machine.start() == IMAGE
 
 
-def test_the_owner_can_demand_the_image_by_a_file_on_the_boot_partition(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    "name", ["use-image-version", "use-image-version.txt", "Use-Image-Version.rtf"]
+)
+def test_the_owner_can_demand_the_image_by_a_file_on_the_boot_partition(
+    machine: Machine, name: str
+) -> None:
     machine.choose(Choice(NEW, RELEASE))
-    boot = machine.root / "boot/firmware/use-image-version"
+    boot = machine.root / "boot/firmware" / name
     boot.parent.mkdir(parents=True)
     boot.touch()
     assert machine.start() == IMAGE

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renaming: in one step, over nothing that is there, or not at all."""
+
+import os
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+
+from appliance.mtp.codes import ResponseCode
+from appliance.mtp.errors import MtpError
+from appliance.mtp.ports import ChangeKind
+from appliance.storage import syscalls
+from appliance.storage.directories import is_same, keep, sync
+from appliance.storage.errors import reporting
+from appliance.storage.lookup import Lookup
+from appliance.storage.room import with_room
+
+
+class Renaming:
+    """Gives objects other names in their folders."""
+
+    def __init__(self, lookup: Lookup, lock: AbstractContextManager[object]) -> None:
+        self._lookup = lookup
+        self._table = lookup.table
+        self._lock = lock
+
+    def rename(self, handle: int, name: str) -> None:
+        """Give an object another name in its folder; never that of another one."""
+        with self._lock:
+            trash = self._lookup.volume_of(handle).trash
+        with_room(trash.expunge_oldest, partial(self._give_name, handle, name))
+
+    def _give_name(self, handle: int, name: str) -> None:
+        refusal = ResponseCode.INVALID_OBJECT_PROP_VALUE
+        with ExitStack() as held, reporting(bad_name=refusal):
+            with self._lock:
+                volume = self._lookup.volume_of(handle)
+                volume.require_writable()
+                raw = volume.name_to_disk(name, refusal=refusal)
+                self._lookup.require_unprotected(handle)
+                folder, old = self._table.parent(handle), self._table.name(handle)
+                raw = self._lookup.known_as(folder, raw)
+                if raw == old:
+                    return
+                fd = keep(self._lookup.fd(folder), held)
+                self._rename(handle, fd, raw)
+            sync(fd)
+
+    def _rename(self, handle: int, fd: int, name: bytes) -> None:
+        folder = self._table.parent(handle)
+        with self._lookup.own_change(folder, fd):
+            try:
+                _rename_in_place(fd, self._table.name(handle), name)
+            except FileExistsError:
+                refusal = ResponseCode.INVALID_OBJECT_PROP_VALUE
+                raise MtpError(refusal, "the name is taken") from None
+        if gone := self._lookup.forget_twin(folder, name):
+            self._lookup.announcements.tell(ChangeKind.REMOVED, gone)
+        self._table.rename(handle, name)
+        self._lookup.note_own(handle, fd)
+
+
+def _rename_in_place(fd: int, old: bytes, new: bytes) -> None:
+    """Rename in a folder; also to a name that for the file system is the same one (`a`, `A`)."""
+    try:
+        syscalls.rename_new(fd, old, fd, new)
+    except FileExistsError:
+        if not is_same(fd, old, new):
+            raise
+        between = b"%s~%s" % (new[:200], os.urandom(4).hex().encode())
+        syscalls.rename_new(fd, old, fd, between)
+        try:
+            syscalls.rename_new(fd, between, fd, new)
+        except OSError:
+            syscalls.rename_new(fd, between, fd, old)
+            raise

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page where something behind it is slow, full or refuses."""
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.fakes.ptpip_client import PATIENCE
+from tests.web.appliance import FakeAppliance, Visitor, visitor
+
+WAIT = 4 * PATIENCE
+
+
+@dataclass
+class Held:
+    """A deed: when it is asked for, and when it is over."""
+
+    begun: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def held(fake: FakeAppliance, verb: str) -> Iterator[Held]:
+    """Let a verb take as long as this."""
+    deed, go = Held(), threading.Event()
+
+    def answer(**_: object) -> int:
+        deed.begun.set()
+        go.wait(WAIT)
+        deed.over.set()
+        return 0
+
+    fake.answers[verb] = answer
+    yield deed
+    go.set()
+
+
+def test_a_trash_that_is_emptied_for_minutes_holds_up_no_other_page(
+    owner: Visitor, fake: FakeAppliance
+) -> None:
+    with held(fake, "trash empty") as deed:
+        emptying = threading.Thread(target=owner.post, args=("/storage/trash/empty",))
+        emptying.start()
+        assert deed.begun.wait(WAIT)
+        other = visitor(fake)
+        other.log_in()
+        shown = [other.get(path).status_code for path in ("/", "/live", "/storage")]
+        ejected = other.post("/eject").status_code
+        assert (shown, ejected, deed.over.is_set()) == ([200, 200, 200], 303, False)
+    emptying.join(WAIT)
+
+
+def test_home_is_shown_without_a_chart_that_does_not_come(
+    owner: Visitor, fake: FakeAppliance
+) -> None:
+    with held(fake, "history") as deed:
+        assert [owner.get(path).status_code for path in ("/", "/live")] == [200, 200]
+        assert not deed.over.is_set()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_card_that_takes_nothing_has_a_page_all_the_same(
+    fake: FakeAppliance, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A page that starts after a reset, when no key and no directory is there yet."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    fake.claim()
+    with monkeypatch.context() as context:
+        context.setattr("os.mkdir", refuse)
+        for module in ("security", "sessions", "attempts"):
+            context.setattr(f"webui.{module}.write_atomically", refuse)
+        context.setattr("tempfile.NamedTemporaryFile", refuse)
+        who = visitor(fake)
+        who.log_in()
+        assert [who.get(path).status_code for path in ("/", "/storage")] == [200, 200]
+    assert not fake.config().state.exists()
+
+
+@pytest.mark.parametrize("damage", ["a directory", "short", "a link to itself"])
+def test_a_key_that_cannot_be_read_is_made_anew(fake: FakeAppliance, damage: str) -> None:
+    fake.claim()
+    key = fake.config().state / "session.key"
+    visitor(fake)
+    key.unlink()
+    if damage == "a directory":
+        key.mkdir()
+    elif damage == "short":
+        key.write_bytes(b"x")
+    else:
+        key.symlink_to(key)
+    who = visitor(fake)
+    who.log_in()
+    assert who.get("/settings").status_code == 200
