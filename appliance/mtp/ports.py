@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from appliance.enums import Enum, auto
-from appliance.mtp.transaction import FileSource
+from appliance.mtp.transaction import FileSource, Look, unattended
 from appliance.values import dataclass
 
 
@@ -124,8 +124,8 @@ class Upload(Protocol):
         """Append `data`."""
         ...
 
-    def commit(self, *, over: bool = True) -> None:
-        """Make the object durable, then visible. On an error nothing remains.
+    def commit(self, *, over: bool = True, heed: Look = unattended) -> None:
+        """Make it durable, ask `heed`, then make it visible. On an error nothing remains.
 
         What has the name by then is replaced; AccessDenied where it must not be: `over` False.
         """
@@ -164,7 +164,7 @@ class ObjectStore(Protocol):
 
     What does not exist raises InvalidStorageID, InvalidObjectHandle or, also for a parent that is
     a file, InvalidParentObject. `parent` 0 is the storage's root. Methods may be called from
-    several threads.
+    several threads. What may take long asks `look` now and then; whatever that raises ends it.
     """
 
     def storage_ids(self) -> Sequence[int]:
@@ -179,7 +179,7 @@ class ObjectStore(Protocol):
         """Handles of what lies in one folder, in a stable order (array of u32)."""
         ...
 
-    def tree(self, storage_id: int) -> Sequence[int]:
+    def tree(self, storage_id: int, *, look: Look = unattended) -> Sequence[int]:
         """Handles of all objects of a storage, folders before what lies in them (array of u32)."""
         ...
 
@@ -226,15 +226,21 @@ class ObjectStore(Protocol):
         """Make a folder, or find the one of that name."""
         ...
 
-    def delete(self, handle: int) -> None:
-        """Delete an object with all in it. PartialDeletion where only a part could be."""
+    def delete(self, handle: int, *, look: Look = unattended) -> None:
+        """Delete an object with all in it. PartialDeletion where only a part could be.
+
+        What `look` ends has deleted a part, or nothing.
+        """
         ...
 
-    def move(self, handle: int, storage_id: int, parent: int) -> None:
-        """Move an object with all in it; handles stay."""
+    def move(self, handle: int, storage_id: int, parent: int, *, look: Look = unattended) -> None:
+        """Move an object with all in it, in one step: what `look` ends has moved nothing.
+
+        Handles stay.
+        """
         ...
 
-    def copy(self, handle: int, storage_id: int, parent: int) -> int:
+    def copy(self, handle: int, storage_id: int, parent: int, *, look: Look = unattended) -> int:
         """Copy an object with all in it, invisible until all is there; the copy's handle."""
         ...
 
@@ -283,7 +289,7 @@ class ObjectStore(Protocol):
         """Whether `format` is allowed."""
         ...
 
-    def format(self, storage_id: int) -> None:
+    def format(self, storage_id: int, *, look: Look = unattended) -> None:
         """Empty a storage of everything that is shown in it."""
         ...
 

@@ -21,9 +21,8 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from appliance.mtp.codes import DataType, ResponseCode
+from appliance.mtp.codes import DataType
 from appliance.mtp.errors import MtpError
-from appliance.mtp.formats import format_of
 from appliance.mtp.ports import Entry, ObjectRecord, ObjectStore
 from appliance.mtp.properties import GROUP_IDENTITY, ObjectProperty, needs_full_record
 from appliance.mtp.wire import (
@@ -110,10 +109,6 @@ class Subjects:
         """Names in order."""
         return self._names
 
-    def format(self, index: int) -> int:
-        """Object format of the subject of that number."""
-        return format_of(self._names[index], is_folder=bool(self._folders[index]))
-
     def record(self, index: int, record: ObjectRecord | None) -> ObjectRecord:
         """Give a record the name that was promised; make one up for what is gone meanwhile."""
         name = self._names[index]
@@ -137,7 +132,6 @@ class _Column:
     """One property, prepared for many objects; `nothing`: what cannot be found out any more."""
 
     def __init__(self, item: ObjectProperty) -> None:
-        self.item = item
         self.head = _HEAD.pack(item.code, item.data_type)
         self.get = item.get
         self.is_name = item.data_type is DataType.STRING and item.group == GROUP_IDENTITY
@@ -156,20 +150,19 @@ def _encode_date(value: Value) -> bytes:
 
 
 class PropListSource:
-    """The list of some properties of many objects, made while it is sent."""
+    """The list of some properties of many objects, made while it is sent.
+
+    Of properties that all objects have, which are all but the slow ones.
+    """
 
     def __init__(
         self, store: ObjectStore, subjects: Subjects, items: Sequence[ObjectProperty]
     ) -> None:
-        if any(item.data_type is DataType.AUINT8 for item in items):
-            refusal = ResponseCode.SPECIFICATION_BY_DEPTH_UNSUPPORTED
-            raise MtpError(refusal, "samples of one object at a time only")
         self._store = store
         self._subjects = subjects
         self._columns = [_Column(item) for item in items]
         self._asks_disk = any(item.group != GROUP_IDENTITY for item in items)
         self._in_full = needs_full_record(item.code for item in items)
-        self._some_images_only = any(item.images_only for item in items)
         self._count, self._length = self._measure()
         self._pieces = self._make()
         self._rest = memoryview(b"")
@@ -180,18 +173,13 @@ class PropListSource:
         return self._length
 
     def read_into(self, buffer: memoryview) -> int:
-        """Make and copy as much as fits into `buffer`."""
-        filled = 0
-        while filled < len(buffer):
-            if not self._rest:
-                self._rest = memoryview(next(self._pieces, b""))
-                if not self._rest:
-                    break
-            part = self._rest[: len(buffer) - filled]
-            buffer[filled : filled + len(part)] = part
-            filled += len(part)
-            self._rest = self._rest[len(part) :]
-        return filled
+        """Copy what of the next piece fits into `buffer`, and no more: the disk may be slow."""
+        if not self._rest:
+            self._rest = memoryview(next(self._pieces, b""))
+        part = self._rest[: len(buffer)]
+        buffer[: len(part)] = part
+        self._rest = self._rest[len(part) :]
+        return len(part)
 
     def close(self) -> None:
         """Make no more."""
@@ -200,28 +188,20 @@ class PropListSource:
 
     def _measure(self) -> tuple[int, int]:
         """Count elements, and their bytes with the number before them."""
-        count, length = 0, _HANDLE.size
-        for columns in map(self._columns_of, range(len(self._subjects))):
-            count += len(columns)
-            length += sum(column.size for column in columns)
+        objects, columns = len(self._subjects), self._columns
+        sizes = objects * sum(column.size for column in columns)
         names = sum(len(encode_string(name)) for name in self._subjects.names())
-        return count, length + names * self._name_columns
+        return objects * len(columns), _HANDLE.size + sizes + names * self._name_columns
 
     @property
     def _name_columns(self) -> int:
         return sum(column.is_name for column in self._columns)
 
-    def _columns_of(self, index: int) -> list[_Column]:
-        if not self._some_images_only:
-            return self._columns
-        form = self._subjects.format(index)
-        return [column for column in self._columns if column.item.applies_to(form)]
-
     def _make(self) -> Iterator[bytes]:
         yield _HANDLE.pack(self._count)
         parts: list[bytes] = []
         for index, record in enumerate(self._records()):
-            self._append(parts, index, self._subjects.record(index, record))
+            self._append(parts, self._subjects.record(index, record))
             if index % _BATCH == _BATCH - 1:
                 yield b"".join(parts)
                 parts.clear()
@@ -233,10 +213,10 @@ class PropListSource:
             return self._store.records(self._subjects.handles, in_full=self._in_full)
         return (None for _ in range(len(self._subjects)))
 
-    def _append(self, parts: list[bytes], index: int, record: ObjectRecord) -> None:
+    def _append(self, parts: list[bytes], record: ObjectRecord) -> None:
         handle, name = _HANDLE.pack(record.handle), encode_string(record.name)
         store = self._store
-        for column in self._columns_of(index):
+        for column in self._columns:
             if column.is_name:
                 value = name
             else:

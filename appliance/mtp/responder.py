@@ -14,8 +14,8 @@ from appliance.mtp.errors import MtpError
 from appliance.mtp.monitor import NOBODY, Monitor, Visit
 from appliance.mtp.operations import OPERATIONS, Context
 from appliance.mtp.ports import Change, ObjectStore
-from appliance.mtp.session import Phase, Session, Step
-from appliance.mtp.transaction import Event, Reply, Request, Sink
+from appliance.mtp.session import MAX_OWED, Phase, Session, Step
+from appliance.mtp.transaction import Event, Look, Reply, Request, Sink
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,16 @@ class Connection:
         else:
             self._context.audience.join(self._session, handler)
 
+    def attend(self, look: Look, heed: Look) -> None:
+        """Let operations look after the initiator while they work, so that nothing is deaf.
+
+        Both raise what ends the transaction, an error of the transport's, which then calls
+        `abandon`. `look`: also because the initiator is gone, or is another one. `heed`: only
+        because it has said so; asked before the last step of what is whole and may as well be kept.
+        Neither is asked where data of the transaction is still to come.
+        """
+        self._session.look, self._session.heed = look, heed
+
     def listing_anew(self) -> list[Event]:
         """Give the events by which the initiator lists all storages anew; from any thread."""
         return listing_anew(self._context.store.storage_ids())
@@ -91,6 +101,7 @@ class Connection:
         no word for that, then the operation's code decides.
         """
         self._session.advance(Step.REQUEST)
+        self._session.owed.clear()
         if sends_data is None:
             sends_data = request.code in SENDS_DATA
         answer = self._run(request, sends_data=sends_data)
@@ -109,17 +120,26 @@ class Connection:
         self._session.advance(Step.ANSWERED)
 
     def abandon(self) -> None:
-        """Give up the transaction under way, if any: cancelled, or its initiator is gone."""
+        """Give up the transaction under way, if any: cancelled, or its initiator is gone.
+
+        What it has done all the same its initiator is told, which will have no response to say so.
+        """
+        self._give_up()
+        events, self._session.owed = self._session.owed, []
+        for event in events if len(events) <= MAX_OWED else self.listing_anew():
+            self._context.audience.tell_one(self._session, event)
+
+    def close(self) -> None:
+        """Give up the transaction under way and close the session; harmless when repeated."""
+        self._give_up()
+        self._session.close()
+        self._tell()
+
+    def _give_up(self) -> None:
         if self._sink is not None:
             self._sink.abort()
         self._visit.drop()
         self._session.advance(Step.ABANDON)
-
-    def close(self) -> None:
-        """Give up the transaction under way and close the session; harmless when repeated."""
-        self.abandon()
-        self._session.close()
-        self._tell()
 
     def _tell(self) -> None:
         self._visit.update(is_open=self._session.is_open, name=self._session.client)
@@ -215,6 +235,9 @@ class GuardedSink:
             except MtpError as error:
                 sink.abort()
                 self._fail(error)
+            except BaseException:  # the transaction was ended, or it is a defect
+                sink.abort()
+                raise
         reply = self._reply or Reply(ResponseCode.GENERAL_ERROR)
         self._connection._received(self._request, reply)
         return reply

@@ -10,6 +10,7 @@ there, whole or not, as in any file that is changed in place. It is of one file,
 handle comes to mean. Where that is another one or none by then, whoever did it, nothing is written
 any more and the end says so, if anything was written before: InvalidObjectHandle. Who begins anew
 has given up the old edit.
+Rule 5: what a transaction has done is told to its initiator by the response, or else by events.
 
 Spec: MTP 1.1 sections 4.2 (sessions), 4.3 (transactions).
 """
@@ -21,6 +22,7 @@ from appliance.enums import IntEnum
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Edit, Upload
+from appliance.mtp.transaction import Event, Look, unattended
 from appliance.values import dataclass
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 #: Edits that one session may have begun and not ended. Each holds a descriptor, and all sessions
 #: that the transports let in are to get by together with the 1,024 that a process commonly has.
 MAX_EDITS = 16
+#: Events that a transaction's own initiator may be owed; of more it is told to list all anew.
+MAX_OWED = 1024
 
 
 class Phase(IntEnum):
@@ -83,9 +87,9 @@ class AnnouncedUpload:
     arrived: Callable[[], None] = lambda: None
     name: str = ""
 
-    def commit(self, *, over: bool = True) -> None:
-        """Make the object visible, and do what is to be done then; `over`: as for the upload."""
-        self.upload.commit(over=over)
+    def commit(self, *, over: bool = True, heed: Look = unattended) -> None:
+        """Make the object visible, and do what is to be done then; `over`, `heed`: as for it."""
+        self.upload.commit(over=over, heed=heed)
         self.arrived()
 
     def matches(self, received: int) -> bool:
@@ -118,6 +122,11 @@ class Session:
         self.session_id = 0
         #: What the initiator says that it is, in this session.
         self.client = ""
+        #: What long work asks; see `Connection.attend`.
+        self.look: Look = unattended
+        self.heed: Look = unattended
+        #: What the transaction under way has told the others, and one more where it is too much.
+        self.owed: list[Event] = []
         self._upload: AnnouncedUpload | None = None
         self._edits: dict[int, Edit] = {}
 
@@ -125,6 +134,11 @@ class Session:
     def is_open(self) -> bool:
         """Whether OpenSession was answered with OK."""
         return self.session_id != 0
+
+    def owe(self, event: Event) -> None:
+        """Keep an event for this initiator, which is told of it if it gets no response."""
+        if len(self.owed) <= MAX_OWED:
+            self.owed.append(event)
 
     def advance(self, step: Step) -> None:
         """Go on to the next phase."""

@@ -5,6 +5,7 @@ The core speaks in these values. A transport moves a `Source` to the initiator, 
 initiator sends into a `Sink`, by the fastest way it has; it never looks at the content.
 """
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from appliance.mtp.codes import EventCode, OperationCode, ResponseCode
@@ -22,6 +23,14 @@ class Request:
     def parameter(self, index: int) -> int:
         """Parameter `index`, counted from 0 (u32)."""
         return self.parameters[index] if index < len(self.parameters) else 0
+
+
+#: Asked now and then by what takes long: raises what ends the transaction, if that has come.
+Look = Callable[[], None]
+
+
+def unattended() -> None:
+    """See nobody who could end a transaction."""
 
 
 #: What an event that belongs to no transaction carries (MTP 1.1 section 4.3.3).

@@ -57,7 +57,7 @@ class Arrivals:
                 replaces=replaces,
                 release=partial(self._release, handle),
                 publish=lambda upload: with_room(make_room, partial(publish, upload)),
-                defer=partial(self._defer, folder=folder, raw=raw),
+                defer=partial(self._defer, volume=volume, folder=folder, raw=raw),
                 make_room=make_room,
                 stay=volume.stay(to_change=True),
             )
@@ -137,13 +137,18 @@ class Arrivals:
         handle = self._lookup.enter(folder, name, is_folder=True)
         return MadeFolder(handle, is_new=handle != known)
 
-    def _defer(self, upload: StagedUpload, *, folder: int, raw: bytes) -> bool:
-        """Enter a file whose content still has to reach the disk; False where it has to first."""
+    def _defer(self, upload: StagedUpload, *, volume: Volume, folder: int, raw: bytes) -> bool:
+        """Enter a file whose content still has to reach the disk; False where it has to first.
+
+        So it has to where the folder is in another storage by now, which may be another disk.
+        """
         self._flusher.make_room(upload.size)
         with self._lock, creating():
             if not self._flusher.may_wait(upload.size) or self._lookup.is_waiting(folder, raw):
                 return False
-            self._lookup.volume_above(folder).require_writable()
+            if self._lookup.volume_above(folder) is not volume:
+                return False
+            volume.require_writable()
             if self._lookup.replaces(folder, raw):
                 _require_over(upload)
             self._flusher.put(upload, self._lookup.fd(folder), raw)
@@ -156,10 +161,11 @@ class Arrivals:
         self, upload: StagedUpload, *, volume: Volume, folder: int, raw: bytes
     ) -> list[int]:
         """Rename a staged file to its name; descriptors of the folders that are to be synced."""
-        if upload.home is not None:
-            with self._lock:
+        with self._lock, creating():
+            if upload.home is not None:
                 self._lookup.watcher.catch_up()  # its folder may have been moved
                 folder = self._folder_now(upload, folder)
+            volume = self._volume_now(upload, volume, folder)
         with ExitStack() as held:
             slot = None
             if upload.may_replace:
@@ -200,6 +206,19 @@ class Arrivals:
             raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, "a newer one has come meanwhile")
         alive = self._table.is_alive(upload.handle)
         return self._table.parent(upload.handle) if alive else 0
+
+    def _volume_now(self, upload: StagedUpload, volume: Volume, folder: int) -> Volume:
+        """Find the storage of a file's folder, which may have left that of the announcement.
+
+        Its trash keeps what is replaced. Raises OSError; MtpError where it is on another disk.
+        """
+        now = self._lookup.volume_above(folder) if folder else volume
+        if now is not volume:
+            place, staged = os.fstat(self._lookup.fd(folder)), os.fstat(upload.staged.fd)
+            if place.st_dev != staged.st_dev:
+                detail = "its folder has gone to another disk"
+                raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, detail)
+        return now
 
     def _lend(self, upload: StagedUpload, volume: Volume, folder: int) -> int:
         """Lend the descriptor of the folder that a file belongs into. Raises OSError, MtpError.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Change, Entry, MadeFolder, ObjectRecord, Picture
+from appliance.mtp.transaction import Look, unattended
 from appliance.storage.arrival import Arrivals
 from appliance.storage.browsing import Listed, browse
 from appliance.storage.describing import Describing
@@ -109,12 +110,12 @@ class Catalogue(Storages):
         self._lookup.announcements.deliver()
         return listed
 
-    def tree(self, storage_id: int) -> Sequence[int]:
+    def tree(self, storage_id: int, *, look: Look = unattended) -> Sequence[int]:
         """List a storage with all folders in it; a folder that cannot be read is as if empty."""
         found = array("I", self.children(storage_id, 0))
         position = 0
         while position < len(found):
-            found.extend(self._below(storage_id, found[position]))
+            found.extend(self._below(storage_id, found[position], look))
             position += 1
         return found
 
@@ -176,26 +177,26 @@ class Catalogue(Storages):
         """Make a folder, or find the one that has the name already."""
         return self._arrivals.make_folder(storage_id, parent, name, modified=modified)
 
-    def copy(self, handle: int, storage_id: int, parent: int) -> int:
+    def copy(self, handle: int, storage_id: int, parent: int, *, look: Look = unattended) -> int:
         """Copy an object in the workplace, then give it its name."""
         with self._flusher.settled():
-            return self._on_demand.relocation.copy(handle, storage_id, parent)
+            return self._on_demand.relocation.copy(handle, storage_id, parent, look=look)
 
     def rename(self, handle: int, name: str) -> None:
         """Give an object another name in its folder; never that of another one."""
         with self._flusher.settled():
             self._on_demand.renaming.rename(handle, name)
 
-    def move(self, handle: int, storage_id: int, parent: int) -> None:
+    def move(self, handle: int, storage_id: int, parent: int, *, look: Look = unattended) -> None:
         """Move an object into another folder; all handles stay."""
         with self._flusher.settled():
-            self._on_demand.relocation.move(handle, storage_id, parent)
+            self._on_demand.relocation.move(handle, storage_id, parent, look=look)
             self._on_demand.editing.follow()
 
-    def delete(self, handle: int) -> None:
+    def delete(self, handle: int, *, look: Look = unattended) -> None:
         """Delete an object with all in it, shown or not; what has no write bit stays."""
         with self._flusher.settled():
-            self._on_demand.deletion.delete(handle)
+            self._on_demand.deletion.delete(handle, look=look)
 
     def edit(self, handle: int) -> "InPlaceEdit":
         """Begin to change a file in place."""
@@ -212,14 +213,14 @@ class Catalogue(Storages):
         with self._flusher.settled():
             self._on_demand.editing.set_protected(handle, protected=protected)
 
-    def format(self, storage_id: int) -> None:
+    def format(self, storage_id: int, *, look: Look = unattended) -> None:
         """Delete everything that is shown in a storage, as far as it can be."""
         with self._lock:
             self._lookup.volume(storage_id)
         if not self.may_format:
             raise MtpError(ResponseCode.ACCESS_DENIED, "formatting is not allowed")
         with self._flusher.settled():
-            self._on_demand.format(storage_id)
+            self._on_demand.format(storage_id, look)
 
     # References
 
@@ -273,10 +274,11 @@ class Catalogue(Storages):
 
     # The pieces
 
-    def _below(self, storage_id: int, handle: int) -> Sequence[int]:
+    def _below(self, storage_id: int, handle: int, look: Look) -> Sequence[int]:
         with self._lock:
             if not self._table.is_alive(handle) or not self._table.is_folder(handle):
                 return ()
+        look()
         try:
             return self.children(storage_id, handle)
         except MtpError as error:

@@ -8,10 +8,12 @@ Whenever the trash does not work, the object is deleted for good.
 
 import logging
 import os
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.mtp.transaction import Look, unattended
 from appliance.storage import trees
 from appliance.storage.directories import Names, keep, sync
 from appliance.storage.errors import reporting, translate
@@ -52,16 +54,17 @@ class Deletion:
         self._table = lookup.table
         self._lock = lock
 
-    def delete(self, handle: int, *, for_good: bool = False) -> None:
-        """Delete an object with all in it, shown or not."""
+    def delete(self, handle: int, *, for_good: bool = False, look: Look = unattended) -> None:
+        """Delete an object with all in it, shown or not; a part of it where `look` ends it."""
         with ExitStack() as held:
             with self._lock, reporting():
                 victim = self._find(handle, held)
                 leaving = held.enter_context(ExitStack())
                 leaving.enter_context(self._lookup.own.leaving(handle))
-            removal = None if for_good else self._throw_away(victim, held)
+            removal = None if for_good else self._throw_away(victim, look, held)
             if removal is None:
-                removal = self._remove(victim)
+                with self._true_at_its_end(victim, leaving):
+                    removal = self._remove(victim, look)
             with reporting():
                 sync(victim.folder_fd)
             with self._lock:
@@ -79,11 +82,26 @@ class Deletion:
         path = (*self._table.place(folder)[1], self._table.name(handle))
         return Victim(handle, volume, folder, fd, path, self._table.is_folder(handle))
 
+    @contextmanager
+    def _true_at_its_end(self, victim: Victim, leaving: ExitStack) -> Iterator[None]:
+        """Tell what has gone where the block is ended in the middle."""
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                leaving.close()
+                self._lookup.watcher.look_again(victim.folder, victim.name)
+                if self._table.is_alive(victim.handle):
+                    self._lookup.refresh_below(victim.handle)
+            raise
+
     # For good
 
-    def _remove(self, victim: Victim) -> Removal:
+    def _remove(self, victim: Victim, look: Look) -> Removal:
         with reporting():
-            removal = empty(victim.folder_fd, victim.name) if victim.is_folder else Removal()
+            removal = Removal()
+            if victim.is_folder:
+                removal = empty(victim.folder_fd, victim.name, look)
         if removal.error is None:
             with self._lock, self._lookup.own_change(victim.folder, victim.folder_fd):
                 removal.attempt(victim.name, victim.folder_fd, is_folder=victim.is_folder)
@@ -91,13 +109,13 @@ class Deletion:
 
     # Into the trash
 
-    def _throw_away(self, victim: Victim, held: ExitStack) -> Removal | None:
+    def _throw_away(self, victim: Victim, look: Look, held: ExitStack) -> Removal | None:
         """Put an object, or what of it can go, into the trash; None where that cannot be."""
         trash = victim.volume.trash
         if trash.policy is None:
             return None
         try:
-            seen = look_over(victim.folder_fd, victim.name)
+            seen = look_over(victim.folder_fd, victim.name, look)
             if (victim.name,) in seen.stays:
                 return Removal(error=seen.error)
             if seen.size > trash.limit:

@@ -167,7 +167,7 @@ class Directories:
         self._open: OrderedDict[Names, int] = OrderedDict()
         self._device = 0
         self._inode = 0
-        self._mounts_below: set[bytes] | None = None
+        self._mounts_below: set[bytes] = set()
         self.is_shut = False
 
     def get(self, names: Names = ()) -> int:
@@ -197,7 +197,10 @@ class Directories:
         return (status.st_dev, status.st_ino) != (self._device, self._inode)
 
     def reach_anew(self, places: Collection[bytes]) -> bool:
-        """Close all, after something was mounted or unmounted; whether any of it concerns us."""
+        """Close all, for what is mounted where has changed; whether any of that concerns us.
+
+        `places`: all of them, as `Mounts` says them.
+        """
         start = _as_kernel_writes(self._root.rstrip(b"/") + b"/")
         below = {place for place in places if place.startswith(start)}
         before, self._mounts_below = self._mounts_below, below

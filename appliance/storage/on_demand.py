@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from appliance.mtp.transaction import Look
 from appliance.storage.lookup import Lookup
 from appliance.storage.source import FileContent
 
@@ -73,11 +74,11 @@ class OnDemand:
 
         return self._made(Deletion)
 
-    def format(self, storage_id: int) -> None:
+    def format(self, storage_id: int, look: Look) -> None:
         """Delete all that is shown in a storage."""
         from appliance.storage import formatting  # noqa: PLC0415
 
-        formatting.empty(self._lookup, self._lock, self.deletion, storage_id)
+        formatting.empty(self._lookup, self._lock, self.deletion, storage_id, look)
 
     @property
     def restoring(self) -> "Restoring":

@@ -11,6 +11,7 @@ from functools import partial
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.mtp.transaction import Look, unattended
 from appliance.storage import removal, survey, syscalls, trees
 from appliance.storage.directories import keep, sync
 from appliance.storage.editing import Editing
@@ -37,6 +38,7 @@ class _Journey:
     target: int
     volume: Volume
     held: ExitStack
+    look: Look
 
 
 class Relocation:
@@ -50,11 +52,11 @@ class Relocation:
         self._lock = lock
         self._editing = editing
 
-    def copy(self, handle: int, storage_id: int, parent: int) -> int:
-        """Copy an object; the copy's handle."""
+    def copy(self, handle: int, storage_id: int, parent: int, *, look: Look = unattended) -> int:
+        """Copy an object; the copy's handle. Nothing remains where `look` ends it."""
         with ExitStack() as held:
             with self._lock:
-                journey = self._begin(handle, storage_id, parent, held)
+                journey = self._begin(handle, storage_id, parent, held, look)
                 is_folder = self._table.is_folder(handle)
             seen = _look_ahead(journey)
             with self._staged(journey, seen) as (workplace, staged), ExitStack() as locked:
@@ -65,12 +67,12 @@ class Relocation:
                 sync(fd)
             return copied
 
-    def move(self, handle: int, storage_id: int, parent: int) -> None:
-        """Move an object into another folder; all handles stay."""
+    def move(self, handle: int, storage_id: int, parent: int, *, look: Look = unattended) -> None:
+        """Move an object into another folder; all handles stay. Or nothing, if `look` ends it."""
         with self._lock:
             volume = self._lookup.volume(storage_id)
         with ExitStack() as held:
-            begin = partial(self._begin_move, handle, storage_id, parent, held)
+            begin = partial(self._begin_move, handle, storage_id, parent, held, look)
             begun = with_room(volume.trash.expunge_oldest, begin)
             if begun is None:
                 return
@@ -83,7 +85,7 @@ class Relocation:
                     sync(fd)
 
     def _begin_move(
-        self, handle: int, storage_id: int, parent: int, held: ExitStack
+        self, handle: int, storage_id: int, parent: int, held: ExitStack, look: Look
     ) -> tuple[_Journey, tuple[int, ...]] | None:
         """Move in one step, if that can be; None where the object is there already."""
         with self._lock:
@@ -92,10 +94,12 @@ class Relocation:
             folder, _ = self._lookup.writable_folder(storage_id, parent)
             if folder == self._table.parent(handle):
                 return None
-            journey = self._begin(handle, storage_id, parent, held)
+            journey = self._begin(handle, storage_id, parent, held, look)
             return journey, self._move_by_rename(journey)
 
-    def _begin(self, handle: int, storage_id: int, parent: int, held: ExitStack) -> _Journey:
+    def _begin(
+        self, handle: int, storage_id: int, parent: int, held: ExitStack, look: Look
+    ) -> _Journey:
         """Refuse what cannot be, before any work; the rename at the end decides."""
         status = self._lookup.status(handle)
         name = self._table.name(handle)
@@ -106,7 +110,7 @@ class Relocation:
         with reporting():
             origin_fd = keep(self._lookup.parent_fd(handle), held)
         origin = self._table.parent(handle)
-        return _Journey(handle, name, status, origin, origin_fd, target, volume, held)
+        return _Journey(handle, name, status, origin, origin_fd, target, volume, held, look)
 
     def _move_by_rename(self, journey: _Journey) -> tuple[int, ...]:
         """Move in one step; the descriptors that are to be synced, none on another file system."""
@@ -191,7 +195,9 @@ class Relocation:
         try:
             with reporting():
                 make_room = journey.volume.trash.expunge_oldest
-                trees.copy(journey.origin_fd, journey.name, workplace, staged, make_room)
+                origin, copied = (journey.origin_fd, journey.name), (workplace, staged)
+                trees.copy(origin, copied, make_room, journey.look)
+            journey.look()  # syncing may have taken a while, and nobody has seen anything yet
             yield workplace, staged
         except MtpError:
             stay()  # where the storage has gone away, that is why
@@ -271,7 +277,8 @@ class Relocation:
 def _look_ahead(journey: _Journey) -> Survey:
     """Look at what is to be copied; for a tree that takes a while, and no lock."""
     with reporting():
-        return survey.look_ahead(journey.origin_fd, journey.name, block=journey.volume.block)
+        place, block = (journey.origin_fd, journey.name), journey.volume.block
+        return survey.look_ahead(*place, block=block, look=journey.look)
 
 
 def _part(journey: _Journey, seen: Survey, workplace: int, leftover: bytes) -> None:

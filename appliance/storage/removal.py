@@ -10,28 +10,36 @@ import os
 import stat
 from contextlib import suppress
 
+from appliance.mtp.transaction import Look, unattended
 from appliance.storage.directories import Names, entries, opened
 from appliance.values import dataclass
 
 _WRITE_BITS = 0o222
 #: Names that are removed while somebody waits; what else there is goes later.
 AT_ONCE = 200
+#: Names between two looks.
+_FEW = 64
 
 
 class Allowance:
     """How many names may be removed, None for all.
 
     `remains`: whether something is left that there was no allowance for. For one thread, but for
-    `is_over`: any may set it, and nothing more is removed.
+    `is_over`: any may set it, and nothing more is removed. `look` is asked every few names.
     """
 
-    def __init__(self, names: int | None = None) -> None:
+    def __init__(self, names: int | None = None, look: Look = unattended) -> None:
         self.left = names
         self.is_over = False
         self.remains = False
+        self._look = look
+        self._asked = 0
 
     def goes_on(self) -> bool:
         """Whether there is any left; to be asked where there is more to remove."""
+        self._asked += 1
+        if self._asked % _FEW == 0:
+            self._look()
         is_any = self.left != 0 and not self.is_over
         self.remains = self.remains or not is_any
         return is_any
@@ -86,12 +94,13 @@ def is_protected(status: os.stat_result) -> bool:
     return not status.st_mode & _WRITE_BITS
 
 
-def empty(parent_fd: int, name: bytes) -> Removal:
+def empty(parent_fd: int, name: bytes, look: Look = unattended) -> Removal:
     """Remove what is in a directory, as much as can be; the directory itself stays.
 
-    What has no write bit stays too.
+    What has no write bit stays too. Every few names `look` is asked; what that raises leaves the
+    rest.
     """
-    return _Emptying(parent_fd, by_force=False, allowance=Allowance()).run((name,))
+    return _Emptying(parent_fd, by_force=False, allowance=Allowance(look=look)).run((name,))
 
 
 def clear_away(parent_fd: int, name: bytes, allowance: Allowance | None = None) -> int:

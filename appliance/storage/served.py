@@ -43,7 +43,9 @@ class Served:
         """Open a folder that is to be a storage; for any thread."""
         with self._lock:
             number, root = self.volumes.new_id(), self.table.add_root()
-        return Volume(number, folder, root, lock=self._lock, policy=self._policy)
+        volume = Volume(number, folder, root, lock=self._lock, policy=self._policy)
+        volume.directories.reach_anew(self.mounts.places())
+        return volume
 
     def set_trash(self, policy: TrashPolicy | None) -> None:
         """Keep what is deleted by other rules, in storages to come too."""
@@ -68,7 +70,6 @@ class Served:
     def _doubt_all(self, volume: Volume) -> None:
         """Have all folders of a storage scanned anew, which may be other directories now."""
         for folder in self.table.scanned_below(volume.root):
-            self.watcher.unfollow(folder)
             self.doubt(folder)
             self.watcher.look_over(folder)
         self.watcher.touch(volume.storage_id)

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 
+from appliance.mtp.transaction import Look, unattended
 from appliance.storage import syscalls
 from appliance.storage.directories import Names, opened
 from appliance.storage.names import STAGING
@@ -54,16 +55,17 @@ class Survey:
         return number, status.st_mtime_ns, status.st_size
 
 
-def look_over(parent_fd: int, name: bytes) -> Survey:
+def look_over(parent_fd: int, name: bytes, look: Look = unattended) -> Survey:
     """Look at what is to be deleted, and count bytes on the disk that nobody else has.
 
-    Raises OSError where it is not there.
+    Before each folder `look` is asked. Raises OSError where it is not there.
     """
     seen = Survey()
     status = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
     seen.weigh(status)
     pending: list[Names] = [(name,)] if stat.S_ISDIR(status.st_mode) else []
     while pending:
+        look()
         path = pending.pop()
         try:
             with opened(parent_fd, path) as fd:
@@ -101,14 +103,15 @@ def _look_into(fd: int, path: Names, seen: Survey) -> list[Names]:
     return folders
 
 
-def look_ahead(parent_fd: int, name: bytes, *, block: int = 1) -> Survey:
+def look_ahead(parent_fd: int, name: bytes, *, block: int = 1, look: Look = unattended) -> Survey:
     """Look at what is to be copied, and count bytes where a disk gives them out in blocks.
 
-    Raises OSError where it is not there.
+    Before each folder `look` is asked. Raises OSError where it is not there.
     """
     seen = Survey(by_number=syscalls.keeps_inode_numbers(parent_fd))
     pending = _foresee((name,), os.stat(name, dir_fd=parent_fd, follow_symlinks=False), seen, block)
     while pending:
+        look()
         path = pending.pop()
         try:
             with opened(parent_fd, path) as fd, os.scandir(fd) as found:

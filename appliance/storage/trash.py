@@ -244,13 +244,8 @@ class Trash:
             if self.policy is None:
                 return []
             self._refresh()
-            size, count, limit = self._size, len(self._kept), self.limit
-            names = []
-            for name, kept in self._kept.items():
-                if size > limit or count > self.policy.count or name in too_old:
-                    names.append(name)
-                    size, count = size - kept.size, count - 1
-            return names
+            kept = [(name, each.size) for name, each in self._kept.items()]
+            return self.policy.excess(kept, self.limit, too_old)
 
     # What is known
 

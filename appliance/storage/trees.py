@@ -13,12 +13,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from appliance.mtp.transaction import Look, unattended
 from appliance.storage import syscalls
 from appliance.storage.directories import Names, descend, entries, open_directory, opened, sync
 from appliance.storage.names import STAGING
 from appliance.storage.removal import is_folder
 from appliance.storage.room import with_room
 from appliance.values import dataclass
+
+#: A name in an open directory.
+Place = tuple[int, bytes]
 
 _PIECE = 8 << 20
 _READ_PIECE = 1 << 20
@@ -30,18 +34,22 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def copy(
-    source_fd: int, source: bytes, target_fd: int, target: bytes, make_room: Callable[[], bool]
+    source: Place, target: Place, make_room: Callable[[], bool], look: Look = unattended
 ) -> None:
     """Copy a file, or a directory with all files and directories in it, onto the disk.
 
     Dates and permissions are kept; folders stay writable for their owner. Where the disk gets full,
-    `make_room` is asked to make some, and says whether there was any. Raises OSError.
+    `make_room` is asked to make some, and says whether there was any. After each piece `look` is
+    asked; what that raises leaves a part behind. Raises OSError.
     """
-    if is_folder(source, source_fd):
-        done = _TreeCopy(source_fd, target_fd, make_room).run((source,), (target,))
+    (source_fd, name), (target_fd, made) = source, target
+    if is_folder(name, source_fd):
+        manner = _Manner(make_room, _nothing, look)
+        done = _TreeCopy(source_fd, target_fd, manner).run((name,), (made,))
         sync_all(target_fd)
     else:
-        done = _copy_file(source, source_fd, target, target_fd, _Manner(make_room, os.fsync))
+        manner = _Manner(make_room, os.fsync, look)
+        done = _copy_file(name, source_fd, made, target_fd, manner)
     if not done:
         raise FileNotFoundError(errno.ENOENT, "gone meanwhile")
 
@@ -57,25 +65,27 @@ def sync_all(fd: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Manner:
-    """How files are copied: where room comes from, and what is done at the end to each, open."""
+    """How files are copied: where room comes from, what is done to each at its end, who looks."""
 
     make_room: Callable[[], bool]
     finish: Callable[[int], None]
+    look: Look
 
 
 class _TreeCopy:
     """The work on one tree: from below one directory's descriptor to below another's."""
 
-    def __init__(self, source_fd: int, target_fd: int, make_room: Callable[[], bool]) -> None:
+    def __init__(self, source_fd: int, target_fd: int, manner: _Manner) -> None:
         self._source_fd = source_fd
         self._target_fd = target_fd
-        self._manner = _Manner(make_room, _nothing)
+        self._manner = manner
 
     def run(self, source: Names, target: Names) -> bool:
         """Copy; False where there was nothing."""
         copied: list[tuple[Names, os.stat_result]] = []
         pending = [(source, target)]
         while pending:
+            self._manner.look()
             original, made = pending.pop()
             origin = self._open(original)
             if origin is None:
@@ -152,7 +162,7 @@ def _copy_content(
     made = with_room(manner.make_room, make)
     try:
         while _copy_piece(origin, made, manner.make_room):
-            pass
+            manner.look()
         _keep_status(status, made)
         manner.finish(made)
     finally:

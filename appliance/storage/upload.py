@@ -13,6 +13,7 @@ from functools import partial
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.mtp.transaction import Look, unattended
 from appliance.storage import syscalls
 from appliance.storage.directories import sync
 from appliance.storage.errors import reporting
@@ -86,12 +87,13 @@ class StagedUpload:
                 self.discard()
                 raise
 
-    def commit(self, *, over: bool = True) -> None:
+    def commit(self, *, over: bool = True, heed: Look = unattended) -> None:
         """Bring the content to the disk, give it its name, and bring the name to the disk.
 
         Where writes are fast, all of that may come later. On an error nothing remains; but if it is
         the last step that fails, which only a failing disk does, the whole file is there under its
-        name. `over`: whether a file that has the name by then is replaced.
+        name. `over`: whether a file that has the name by then is replaced. `heed` is asked before
+        the file gets its name, for the sync may have taken seconds.
         """
         self.may_replace = over
         with self._at_work, reporting():
@@ -102,6 +104,7 @@ class StagedUpload:
                     self._is_open = False
                     return
                 self.sync()
+                heed()
                 folders = self.publish()
             except BaseException:
                 self.discard()

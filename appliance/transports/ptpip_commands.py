@@ -27,7 +27,7 @@ from appliance.mtp.ptpip_packets import (
 from appliance.mtp.responder import Connection
 from appliance.mtp.transaction import Reply, Request, Sink, Source
 from appliance.transports.ptpip_cancel import Cancellation, CancelledError
-from appliance.transports.ptpip_channel import Channel, Head
+from appliance.transports.ptpip_channel import Channel, Head, PeerGoneError
 from appliance.transports.ptpip_data import SMALL, choose_outlet
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class CommandConnection:
         self._poll = select.poll()
         self._poll.register(channel, select.POLLIN)
         self._poll.register(cancellation, select.POLLIN)
+        connection.attend(self._look_aside, cancellation.check)
 
     def serve(self) -> None:
         """Serve."""
@@ -120,6 +121,10 @@ class CommandConnection:
             return _refuse(operation, ResponseCode.INVALID_PARAMETER)
         try:
             return self._connection.execute(request, sends_data=operation.sends_data)
+        except CancelledError:
+            return self._abandon(request, ResponseCode.TRANSACTION_CANCELLED, "cancelled")
+        except (PeerGoneError, PacketError):
+            raise
         except Exception:
             log.exception("DEFECT %s %s", peer, request.code.name)
             self._connection.abandon()
@@ -150,7 +155,7 @@ class CommandConnection:
         self._channel.put(encode_start_data(request, source.length))
         if source.length > SMALL:
             self._channel.flush()
-        outlet = choose_outlet(source, self._channel)
+        outlet = choose_outlet(source, self._channel, self._look_aside)
         rest, whole, last = source.length, True, False
         while whole and not last:
             if rest > SMALL:
@@ -183,17 +188,19 @@ class CommandConnection:
 
     def _take(self, request: Request, sink: Sink) -> Reply:
         """Receive the data phase; the reply to it."""
+        is_over = False
         try:
             whole = self._receive(request, sink)
-            self._cancellation.check(data_over=True)
+            is_over = True
+            self._cancellation.check()
+            if whole:
+                return sink.finish()
         except CancelledError as cancelled:
             reply = self._abandon(request, ResponseCode.TRANSACTION_CANCELLED, "cancelled")
-            if not cancelled.data_over:
+            if not (is_over or cancelled.data_over):
                 self._drain()
             return reply
-        if not whole:
-            return self._abandon(request, ResponseCode.INCOMPLETE_TRANSFER, "ended early")
-        return sink.finish()
+        return self._abandon(request, ResponseCode.INCOMPLETE_TRANSFER, "ended early")
 
     def _receive(self, request: Request, sink: Sink) -> bool:
         """Move the data into the sink; whether all of it came."""

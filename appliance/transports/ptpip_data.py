@@ -8,7 +8,7 @@ from typing import Protocol
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.transaction import FileSource, Reply, Source
+from appliance.mtp.transaction import FileSource, Look, Reply, Source
 from appliance.transports.ptpip_channel import PIECE_SIZE, Channel
 
 #: Bytes up to which data is sent together with what stands before and after it.
@@ -34,11 +34,11 @@ class Outlet(Protocol):
         ...
 
 
-def choose_outlet(source: Source, channel: Channel) -> Outlet:
-    """Find the fastest way for a source."""
+def choose_outlet(source: Source, channel: Channel, look: Look) -> Outlet:
+    """Find the fastest way for a source; `look` is asked where it is a slow one."""
     if source.length > SMALL and isinstance(source, FileSource):
         return FileOutlet(source, channel)
-    return BufferOutlet(source, channel)
+    return BufferOutlet(source, channel, look)
 
 
 class BufferOutlet:
@@ -46,14 +46,15 @@ class BufferOutlet:
 
     piece_size = PIECE_SIZE
 
-    def __init__(self, source: Source, channel: Channel) -> None:
+    def __init__(self, source: Source, channel: Channel, look: Look) -> None:
         self.failure = Reply(ResponseCode.INCOMPLETE_TRANSFER)
         self._source = source
         self._channel = channel
+        self._look = look
         self._buffer = memoryview(bytearray(min(source.length, PIECE_SIZE)))
 
     def prepare(self, wanted: int) -> int:
-        """Fill the buffer."""
+        """Fill the buffer; a look at the initiator after each part that was not enough."""
         filled = 0
         try:
             while filled < wanted and (count := self._read(filled, wanted)):
@@ -63,6 +64,8 @@ class BufferOutlet:
         return filled
 
     def _read(self, filled: int, wanted: int) -> int:
+        if filled:
+            self._look()
         return self._source.read_into(self._buffer[filled:wanted])
 
     def send(self, count: int) -> bool:

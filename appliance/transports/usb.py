@@ -12,6 +12,7 @@ Spec: USB Still Image Capture Device 1.0 section 7, MTP 1.1 appendix H.
 """
 
 import logging
+from contextlib import suppress
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.containers import (
@@ -45,6 +46,7 @@ class Conversation:
         self._pipes = pipes
         self._connection = connection
         self._commands = Commands(pipes, connection)
+        connection.attend(self._look, self._heed)
 
     def run(self) -> None:
         """Serve; the body of the worker thread."""
@@ -91,6 +93,16 @@ class Conversation:
         self._connection.abandon()
         self._pipes.flush()
         self._commands.listen()
+
+    def _look(self) -> None:
+        """Raise what has come from the host while something takes long."""
+        self._pipes.check()
+        self._commands.look_up()
+
+    def _heed(self) -> None:
+        """Raise what the host has said on endpoint 0; that it is unplugged, it has not said."""
+        with suppress(Disconnected):
+            self._pipes.check()
 
     # Transactions
 
@@ -148,7 +160,7 @@ class Conversation:
         buffer[:HEADER_SIZE] = encode_data_header(request, source.length)
         filled, total, rest = HEADER_SIZE, 0, source.length
         while True:
-            count, failure = fill(source, buffer[filled : filled + rest])
+            count, failure = fill(source, buffer[filled : filled + rest], self._look)
             filled += count
             total += filled
             rest -= count

@@ -4,7 +4,7 @@
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.containers import DataPhase, Progress
 from appliance.mtp.errors import MtpError
-from appliance.mtp.transaction import Reply, Sink, Source
+from appliance.mtp.transaction import Look, Reply, Sink, Source
 from appliance.transports.usb_pipes import BulkPipes
 
 #: Seconds of silence after which data that may be whole is whole, although no short packet came.
@@ -19,6 +19,7 @@ def receive(pipes: BulkPipes, phase: DataPhase, sink: Sink) -> Progress:
     progress = Progress.MORE
     while progress in {Progress.MORE, Progress.PAUSED}:
         _read_ahead(pipes, phase)
+        pipes.check()  # where the disk is slower than the host nothing is waited for
         transfer = pipes.take()
         if transfer is not None:
             payload, progress = phase.feed(transfer.data, transfer.asked)
@@ -40,11 +41,16 @@ def _read_ahead(pipes: BulkPipes, phase: DataPhase) -> None:
         pipes.post(size)
 
 
-def fill(source: Source, view: memoryview) -> tuple[int, Reply | None]:
-    """Fill `view` from a source; how many bytes came, and what to reply where not all did."""
+def fill(source: Source, view: memoryview, look: Look) -> tuple[int, Reply | None]:
+    """Fill `view` from a source; how many bytes came, and what to reply where not all did.
+
+    A source that gives little at a time may be slow: after each little `look` is asked.
+    """
     filled = 0
     try:
         while filled < len(view):
+            if filled:
+                look()
             count = source.read_into(view[filled:])
             if not count:
                 return filled, Reply(ResponseCode.INCOMPLETE_TRANSFER)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from appliance.mtp.codes import OperationCode, ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.session import Phase, Session, Step
-from appliance.mtp.transaction import BytesSource, Reply, Request, Sink
+from appliance.mtp.transaction import BytesSource, Look, Reply, Request, Sink, unattended
 
 Operation = Callable[[Request], Reply | Sink]
 
@@ -68,12 +68,17 @@ class FakeConnection:
         self._session = Session()
         self._sink: Sink | None = None
         self.session_open = False
+        self.look: Look = unattended
+        self.heed: Look = unattended
         self.requests: list[Request] = []
         self.calls: list[str] = []
 
     @property
     def busy(self) -> bool:
         return self._session.phase is not Phase.IDLE
+
+    def attend(self, look: Look, heed: Look) -> None:
+        self.look, self.heed = look, heed
 
     def execute(self, request: Request) -> Reply | Sink:
         self.requests.append(request)

@@ -32,11 +32,15 @@ class Context:
     def tell_others(self, kind: ChangeKind, number: int) -> None:
         """Tell the other initiators what this one has done to an object, by whatever handle."""
         for event in events_of(Change(kind, self.store.current(number))):
-            self.audience.tell(event, except_for=self.session)
+            self._tell(event)
 
     def tell_others_of(self, code: EventCode, *parameters: int) -> None:
         """Tell the other initiators by an event that stands for no change of objects."""
-        self.audience.tell(Event(code, parameters), except_for=self.session)
+        self._tell(Event(code, parameters))
+
+    def _tell(self, event: Event) -> None:
+        self.audience.tell(event, except_for=self.session)
+        self.session.owe(event)
 
     def tell_all_of(self, code: EventCode, *parameters: int) -> None:
         """Tell every initiator, this one too."""

@@ -73,10 +73,13 @@ def _delete(context: Context, handle: int) -> None:
     """Delete; of what goes only in part, the others look again."""
     handle = context.store.current(handle)  # what is gone has no other one
     try:
-        context.store.delete(handle)
+        context.store.delete(handle, look=context.session.look)
     except MtpError as error:
         if error.code is ResponseCode.PARTIAL_DELETION:
             context.tell_others(ChangeKind.PLACE, handle)
+        raise
+    except Exception:  # nobody waits for it any longer
+        context.tell_others(ChangeKind.PLACE, handle)
         raise
     context.tell_others(ChangeKind.REMOVED, handle)
 
@@ -103,7 +106,7 @@ def move_object(context: Context, request: Request) -> Reply:
     handle = request.parameter(0)
     storage_id, parent = _destination(context, request, handle)
     with context.telling_if_full(storage_id):
-        context.store.move(handle, storage_id, parent)
+        context.store.move(handle, storage_id, parent, look=context.session.look)
     context.tell_others(ChangeKind.PLACE, handle)
     return Reply()
 
@@ -113,7 +116,8 @@ def copy_object(context: Context, request: Request) -> Reply:
     handle = request.parameter(0)
     storage_id, parent = _destination(context, request, handle)
     with context.telling_if_full(storage_id):
-        copied = context.store.copy(handle, storage_id, parent)
+        look = context.session.look
+        copied = context.store.copy(handle, storage_id, parent, look=look)
     context.tell_others(ChangeKind.ADDED, copied)
     return Reply(parameters=(copied,))
 
@@ -141,7 +145,9 @@ def _scope(context: Context, storage_id: int, parent: int) -> Sequence[int]:
         storage_id, parent = destination(context, storage_id, parent)
         return store.children(storage_id, parent)
     if storage_id != ALL:
-        return store.tree(storage_id) if parent == 0 else store.children(storage_id, 0)
+        if parent == 0:
+            return store.tree(storage_id, look=context.session.look)
+        return store.children(storage_id, 0)
     handles = array("I")
     for each in store.storage_ids():
         handles.extend(_available(context, each, parent))
@@ -184,6 +190,7 @@ def _delete_all(context: Context, form: int) -> None:
     deleted, failure = 0, None
     parent = ALL if form == 0 else 0
     for handle in _scope(context, ALL, parent):
+        context.session.look()
         if form != 0 and not _is_of(context, handle, form):
             continue
         try:

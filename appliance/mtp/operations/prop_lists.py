@@ -52,6 +52,7 @@ def get_object_prop_list(context: Context, request: Request) -> Reply:
     items = _selected(code, group)
     if handle not in (0, ALL) and depth == 0:
         return _of_one(context, handle, form, items)
+    _require_quick(items)
     found = _below(context, handle, ALL if handle == ALL else depth)
     subjects = Subjects(each for each in found if _is_wanted(each, form))
     return Reply(source=PropListSource(context.store, subjects, items))
@@ -67,6 +68,16 @@ def _selected(code: int, group: int) -> Sequence[ObjectProperty]:
     if group not in GROUPS:
         raise MtpError(ResponseCode.GROUP_NOT_SUPPORTED, f"group {group:X}")
     return [item for item in OBJECT_PROPERTIES.values() if item.group == group]
+
+
+def _require_quick(items: Sequence[ObjectProperty]) -> None:
+    """Refuse slow properties of many objects: nobody waits for thousands of images to be looked at.
+
+    Asked of one object at a time, which the refusal leads to, each is answered soon.
+    """
+    if any(item.group == GROUP_SLOW for item in items):
+        refusal = ResponseCode.SPECIFICATION_BY_DEPTH_UNSUPPORTED
+        raise MtpError(refusal, "what takes long of one object at a time only")
 
 
 def _of_one(context: Context, handle: int, form: int, items: Sequence[ObjectProperty]) -> Reply:
@@ -108,6 +119,7 @@ def _levels(context: Context, storage_id: int, parent: int, depth: int) -> Itera
 
 def _children(context: Context, storage_id: int, folder: int) -> Iterator[Entry]:
     """List one of several folders; what cannot be read does not hide the others."""
+    context.session.look()
     try:
         handles = context.store.children(storage_id, folder)
     except MtpError as error:

@@ -40,10 +40,13 @@ def format_store(context: Context, request: Request) -> Reply:
     """Empty the storage in parameter 1; its file system (parameter 2) stays what it is."""
     storage_id = request.parameter(0)
     try:
-        context.store.format(storage_id)
+        context.store.format(storage_id, look=context.session.look)
     except MtpError as error:
         if error.code is ResponseCode.PARTIAL_DELETION:
             _tell_to_look_again(context, storage_id)
+        raise
+    except Exception:  # nobody waits for it any longer
+        _tell_to_look_again(context, storage_id)
         raise
     _tell_to_look_again(context, storage_id)
     return Reply()

@@ -13,7 +13,7 @@ from appliance.mtp.monitor import Direction, Movement
 from appliance.mtp.operations.context import Context, DatasetSink, destination
 from appliance.mtp.ports import ChangeKind, Upload
 from appliance.mtp.session import AnnouncedUpload
-from appliance.mtp.transaction import FileSource, Reply, Request, Sink
+from appliance.mtp.transaction import FileSource, Look, Reply, Request, Sink, unattended
 from appliance.mtp.wire import WireError
 from appliance.values import dataclass
 
@@ -130,7 +130,7 @@ class _FolderContent:
         """Refuse content."""
         raise MtpError(ResponseCode.INVALID_DATASET, "content for a folder")
 
-    def commit(self, *, over: bool = True) -> None:
+    def commit(self, *, over: bool = True, heed: Look = unattended) -> None:
         """Keep the folder, which is there already."""
 
     def discard(self) -> None:
@@ -171,7 +171,7 @@ class ObjectSink:
             self._upload.discard()
             raise MtpError(ResponseCode.INCOMPLETE_TRANSFER, f"{received} of {announced} bytes")
         with self._context.telling_if_full(self._announced.storage_id):
-            self._announced.commit()
+            self._announced.commit(heed=self._context.session.heed)
         self._context.visit.end(self._movement, whole=True)
         return Reply()
 

@@ -15,6 +15,7 @@ from appliance.mtp.session import (
     Session,
     Step,
 )
+from appliance.mtp.transaction import Look, unattended
 
 
 class FakeUpload:
@@ -29,7 +30,7 @@ class FakeUpload:
     def write(self, data: memoryview) -> None:
         self.calls.append("write")
 
-    def commit(self, *, over: bool = True) -> None:
+    def commit(self, *, over: bool = True, heed: Look = unattended) -> None:
         self.calls.append("commit" if over else "commit over nothing")
         if self.full:
             raise MtpError(ResponseCode.STORE_FULL)

@@ -18,6 +18,7 @@ from appliance.storage.replacing import Replacing
 from tests.unit.storage.ear import PATIENCE, Ear
 from tests.unit.storage.helpers import (
     FIRST,
+    SECOND,
     at_rest,
     begin,
     content,
@@ -433,3 +434,43 @@ def test_several_sessions_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -
     found = {path.name for path in root.iterdir()}
     assert len(found) == 4 * 30
     assert {"0-0", "3-37-renamed", "2-39"} <= found
+
+
+# A folder that leaves for another storage while a file for it comes
+
+
+@pytest.mark.parametrize("safety", WriteSafety)
+def test_a_file_whose_folder_left_its_disk_is_refused_before_the_ok(
+    far: Catalogue, root: Path, second: Path, slow: None, safety: WriteSafety
+) -> None:
+    far.set_write_safety(safety)
+    folder = far.make_folder(FIRST, 0, "folder", modified=None).handle
+    upload = begin(far, "file", b"12345", parent=folder)
+    far.move(folder, SECOND, 0)
+    with refused(Code.INVALID_PARENT_OBJECT):
+        upload.commit()
+    far.settle()
+    assert names(far, folder, storage=SECOND) == []
+    assert leftovers(root) == leftovers(second) == []
+
+
+@pytest.mark.parametrize("safety", WriteSafety)
+def test_what_a_file_replaces_is_kept_by_the_storage_where_its_folder_lies_now(
+    root: Path, second: Path, slow: None, safety: WriteSafety
+) -> None:
+    (root / "folder").mkdir()
+    (root / "folder" / "file").write_bytes(b"older")
+    folders = [Folder(root, "Card"), Folder(second, "Stick")]
+    with Catalogue(folders, trash=TrashPolicy(), write_safety=safety) as store:
+        folder = find(store, "folder")
+        upload = begin(store, "file", b"new", parent=folder)
+        store.move(folder, SECOND, 0)
+        upload.commit()
+        store.settle()
+        assert (second / "folder" / "file").read_bytes() == b"new"
+        (kept,) = store.trash_list()
+        assert kept.storage_id == SECOND
+        store.delete(upload.handle)
+        store.trash_restore(SECOND, kept.name)
+    assert (second / "folder" / "file").read_bytes() == b"older"
+    assert not (root / "folder").exists()

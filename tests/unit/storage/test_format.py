@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
+from appliance.mtp.transaction import Look
 from appliance.storage import Catalogue, Folder, TrashPolicy
 from appliance.storage.deletion import Deletion
 from tests.unit.storage.helpers import FIRST, SECOND, WORKPLACE, begin, names, put, refused
@@ -82,9 +83,9 @@ def test_what_goes_meanwhile_is_as_good_as_deleted(
 ) -> None:
     delete = Deletion.delete
 
-    def late(deletion: Deletion, handle: int) -> None:
+    def late(deletion: Deletion, handle: int, *, look: Look) -> None:
         (filled / "file").unlink(missing_ok=True)
-        delete(deletion, handle)
+        delete(deletion, handle, look=look)
 
     monkeypatch.setattr(Deletion, "delete", late)
     formattable.format(FIRST)

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Cancelling over PTP/IP."""
 
+import time
+
 import pytest
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.transaction import BytesSource, Reply, Request
 from appliance.transports import ptpip_commands
 from appliance.transports.ptpip_cancel import Cancellation, CancelledError
-from tests.fakes.ptpip_client import DATA, PONG, PROBE, START_DATA, PtpIpClient, Wire
+from appliance.transports.ptpip_channel import PIECE_SIZE
+from tests.fakes.ptpip_client import DATA, PATIENCE, PONG, PROBE, START_DATA, PtpIpClient, Wire
 from tests.fakes.responder import PatternSource, RecordingSink, ScriptedResponder
 
 GET, PUT = 0x1009, 0x100D
@@ -98,6 +101,68 @@ def test_a_cancel_with_the_last_data(client: PtpIpClient, responder: ScriptedRes
     client.data(b"data", last=True)
     assert client.response() == CANCELLED
     assert sink.end == "aborted"
+
+
+def test_a_cancel_while_it_is_finished(client: PtpIpClient, responder: ScriptedResponder) -> None:
+    class Finishing(RecordingSink):
+        def finish(self) -> Reply:
+            client.cancel(client.event)
+            client.event.send(PROBE)
+            client.event.expect(PONG)
+            responder.connections[0]._session.heed()
+            return super().finish()
+
+    sink = Finishing()
+    responder.operations[PUT] = lambda _: sink
+    client.request(PUT, phase=2)
+    client.start_data(4)
+    client.data(b"data", last=True)
+    assert client.response() == CANCELLED
+    assert sink.end == "aborted"
+    client.request(PUT + 1)
+    assert client.response() == (ResponseCode.OPERATION_NOT_SUPPORTED, ())
+
+
+def test_a_slow_source_is_cancelled(client: PtpIpClient, responder: ScriptedResponder) -> None:
+    class Trickle(PatternSource):
+        reads = 0
+
+        def read_into(self, buffer: memoryview) -> int:
+            self.reads += 1
+            if self.reads == 3:
+                client.cancel(client.command)
+            return super().read_into(buffer[:1])
+
+    source = Trickle(ENDLESS)
+    responder.operations[GET] = lambda _: Reply(source=source)
+    client.request(GET)
+    assert client.received() == (ENDLESS, b"")
+    assert client.response() == CANCELLED
+    assert source.reads < PIECE_SIZE  # it ended before a buffer was full
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_an_operation_that_takes_long_sees_that_nobody_waits_for_it(
+    client: PtpIpClient, responder: ScriptedResponder, *, is_gone: bool
+) -> None:
+    def slow(_: Request) -> Reply:
+        look = responder.connections[0]._session.look
+        look()
+        if is_gone:
+            client.close()
+        else:
+            client.cancel(client.command)
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up:  # it may be on its way for a moment
+            look()
+        return Reply()
+
+    responder.operations[GET] = slow
+    client.request(GET)
+    if is_gone:
+        assert responder.connections[0].closed.wait(PATIENCE / 2)
+    else:
+        assert client.response() == CANCELLED
 
 
 def test_a_cancel_before_the_data_phase(client: PtpIpClient, responder: ScriptedResponder) -> None:

@@ -10,7 +10,7 @@ from appliance.mtp.codes import OperationCode, ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.transaction import BytesSource, Reply, Request, Sink
 from appliance.transports.usb import Conversation
-from appliance.transports.usb_pipes import Cancelled, Disconnected, Reset
+from appliance.transports.usb_pipes import Cancelled, Disconnected, Interrupt, Reset
 from tests.fakes.usb import SILENCE, Action, FakePipes
 from tests.fakes.usb_connection import FailingSource, FakeConnection, RecordingSink
 
@@ -432,6 +432,89 @@ def test_cancel_in_every_phase(before: tuple[bytes, ...], interrupt: Cancelled |
     assert heard(stage) == [response(OK, 8)]
     assert all(state == "aborted" for state in stage.states)
     assert ("close" in stage.connection.calls[:-1]) == isinstance(interrupt, Reset)
+
+
+INTERRUPTS: list[Action] = [
+    Cancelled(7),
+    Reset(),
+    Disconnected(),
+    lambda p: p.deliver(command(OPEN, 0, 1)),
+]
+NAMES = ["cancel", "reset", "unplugged", "another client"]
+
+
+def break_in(stage: Stage, interrupt: Action) -> None:
+    if isinstance(interrupt, Interrupt):
+        stage.pipes.interrupt = interrupt
+    elif callable(interrupt):
+        interrupt(stage.pipes)
+
+
+class Trickle(BytesSource):
+    """Gives a byte at a time, as a source on a slow disk may; the host breaks in at the third."""
+
+    def __init__(self, stage: Stage, interrupt: Action) -> None:
+        super().__init__(pattern(50_000))
+        self.reads = 0
+        self._stage, self._interrupt = stage, interrupt
+
+    def read_into(self, buffer: memoryview) -> int:
+        self.reads += 1
+        if self.reads == 3:
+            break_in(self._stage, self._interrupt)
+        return super().read_into(buffer[:1])
+
+
+@pytest.mark.parametrize("interrupt", INTERRUPTS, ids=NAMES)
+def test_a_slow_source_does_not_make_the_device_deaf(interrupt: Action) -> None:
+    stage = Stage(command(GET, 7), command(PLAIN, 8))
+    source = Trickle(stage, interrupt)
+    stage.connection._operations |= {GET: lambda _: Reply(source=source), OPEN: lambda _: Reply()}
+    stage.run()
+    assert source.reads == 3
+
+
+@pytest.mark.parametrize("interrupt", INTERRUPTS, ids=NAMES)
+def test_an_operation_that_takes_long_can_see_that_nobody_waits_for_it(interrupt: Action) -> None:
+    stage = Stage(command(PLAIN, 7), command(GET, 8))
+    looks = 0
+
+    def slow(_: Request) -> Reply:
+        nonlocal looks
+        for looks in range(10):
+            if looks == 3:
+                break_in(stage, interrupt)
+            stage.connection.look()
+        return Reply()
+
+    stage.connection._operations |= {PLAIN: slow, OPEN: lambda _: Reply()}
+    answers = heard(stage)
+    assert looks == 3
+    assert response(OK, 7) not in answers
+    if not isinstance(interrupt, Disconnected):
+        assert answers[-1] == response(OK, 8)
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "state"),
+    [(Cancelled(7), "aborted"), (Reset(), "aborted"), (Disconnected(), "finished")],
+    ids=NAMES[:3],
+)
+def test_what_is_whole_is_given_up_only_where_the_host_says_so(
+    interrupt: Interrupt, state: str
+) -> None:
+    stage = Stage(command(SEND, 7), data(SEND, b"123", 7), command(PLAIN, 8))
+
+    class Sink(RecordingSink):
+        def finish(self) -> Reply:
+            stage.pipes.interrupt = interrupt
+            stage.connection.heed()
+            return super().finish()
+
+    sink = Sink(3)
+    stage.connection._operations[SEND] = lambda _: sink
+    stage.run()
+    assert sink.state == state
 
 
 @pytest.mark.parametrize("kept", [OperationCode.OPEN_SESSION, OperationCode.GET_DEVICE_INFO])
