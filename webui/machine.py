@@ -4,6 +4,7 @@
 Files are read again only where they look different, for a page that is open asks every second.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,8 +16,9 @@ from flask import current_app
 from appliance import status as contract
 from appliance.control import LONG, ask
 from appliance.errors import ApplianceError
-from appliance.settings.files import looks_of
+from appliance.settings.files import looks_of, read_regular
 from appliance.settings.schema import Settings
+from appliance.settings.secret_files import HIDDEN
 from appliance.settings.store import Reading, SettingsFile
 from appliance.status import Status
 from webui.config import Config
@@ -29,11 +31,17 @@ T = TypeVar("T")
 
 
 class _Kept(Generic[T]):
-    """What was read from files, until they look different."""
+    """What was read from files, until they look different; what does not last is read anew."""
 
-    def __init__(self, look: Callable[[], object], read: Callable[[], T]) -> None:
+    def __init__(
+        self,
+        look: Callable[[], object],
+        read: Callable[[], T],
+        lasts: Callable[[T], bool] = lambda _: True,
+    ) -> None:
         self._look = look
         self._read = read
+        self._lasts = lasts
         self._lock = threading.Lock()
         self._seen: object = self
         self._value: T
@@ -42,7 +50,8 @@ class _Kept(Generic[T]):
         with self._lock:
             looks = self._look()
             if looks != self._seen:
-                self._value, self._seen = self._read(), looks
+                self._value = self._read()
+                self._seen = looks if self._lasts(self._value) else self
             return self._value
 
 
@@ -52,7 +61,9 @@ class Machine:
     def __init__(self, config: Config) -> None:
         self.config = config
         self._file = SettingsFile(config.settings, config.state)
-        self._settings = _Kept(self._file.looks, self._file.read)
+        self._settings = _Kept(
+            self._file.looks, self._file.read, lambda found: found.settings.web_password != HIDDEN
+        )
         self._status = _Kept(
             lambda: looks_of(config.status), lambda: contract.decode(_load(config.status))
         )
@@ -122,8 +133,7 @@ class Machine:
 
 
 def _load(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(1 << 18)
+    return read_regular(path, contract.MAX_SIZE, os.O_NOFOLLOW)
 
 
 def install(app: Any, config: Config) -> None:

@@ -9,7 +9,6 @@ moved out of the storage meanwhile, or replaced, is not reached through an old d
 import errno
 import os
 import select
-import stat
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,6 +18,7 @@ from pathlib import Path
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.storage.errors import reporting
+from appliance.storage.names import STAGING
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT_OPEN = 24
@@ -89,18 +89,6 @@ def entries(fd: int, most: int | None = None) -> list[tuple[bytes, bool]]:
     with os.scandir(fd) as found:
         some = islice(found, most)
         return [(os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in some]
-
-
-def is_same(fd: int, one: bytes, other: bytes) -> bool:
-    """Whether two names in a directory are one and the same, rather than two links to a file.
-
-    Where one of them is gone they are not.
-    """
-    try:
-        seen, also = (os.stat(each, dir_fd=fd, follow_symlinks=False) for each in (one, other))
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(seen, also) and (seen.st_nlink == 1 or stat.S_ISDIR(seen.st_mode))
 
 
 def sync(fd: int) -> None:
@@ -211,6 +199,14 @@ class Directories:
         """Whether a directory below the root belongs to it, and not to a disk mounted there."""
         return status.st_dev == self._device
 
+    def is_workplace(self, status: os.stat_result) -> bool:
+        """Whether a directory in the root is the workplace, by whatever name it was reached."""
+        root_fd = self._open.get((), -1)
+        with suppress(OSError):
+            workplace = os.stat(STAGING, dir_fd=root_fd, follow_symlinks=False)
+            return os.path.samestat(workplace, status)
+        return False
+
     def is_at(self, fd: int, names: Names) -> bool:
         """Ask the kernel whether a descriptor's directory lies at a path below the root."""
         expected = b"/".join((self._root.rstrip(b"/"), *names)) or b"/"
@@ -235,15 +231,22 @@ class Directories:
             os.close(self._open.popitem()[1])
 
     def _find(self, names: Names) -> int:
-        parent = self._open.get(names[:-1])
+        parent = self._open.get(names[:-1]) if len(names) > 1 else None
         try:
             if parent is not None and self.is_at(parent, names[:-1]):
                 return descend(parent, names[-1:])
-            return descend(self.get(), names)
+            return self._descend(names)
         except OSError as error:
             if error.errno == errno.EBUSY:  # what is below the disk can be reached by nobody
                 raise FileNotFoundError(errno.ENOENT, error.strerror) from None
             raise
+
+    def _descend(self, names: Names) -> int:
+        """Open a directory from the root down; the workplace by its own name only."""
+        with opened(self.get(), names[:1]) as top:
+            if names[0] != STAGING and self.is_workplace(os.fstat(top)):
+                raise FileNotFoundError(errno.ENOENT, "a second name of the workplace")
+            return descend(top, names[1:])
 
     def _find_root(self) -> int:
         with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
