@@ -131,9 +131,7 @@ ACTS = {
     "back from the trash": Act(
         lambda store: store.trash_restore(FIRST, "old"), BEFORE, first=delete_old
     ),
-    "empty the trash": Act(
-        lambda store: store.trash_empty(), WITHOUT_OLD, first=delete_old
-    ),
+    "empty the trash": Act(lambda store: store.trash_empty(), WITHOUT_OLD, first=delete_old),
     "list and read": Act(lambda store: content(store, find(store, "folder/kept")), BEFORE, KEPT),
 }
 
