@@ -21,11 +21,12 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from appliance.enums import StrEnum
 from appliance.errors import ApplianceError, ExitStatus
+from appliance.settings.files import in_words, open_regular, read_regular
 from appliance.values import dataclass, field, fields, is_dataclass
 
 FILE_NAME = "status.json"
 LOCK_NAME = "status.lock"
-_MAX_SIZE = 1 << 18
+MAX_SIZE = 1 << 18
 
 #: Under which bytes, or part of its capacity but no more bytes, a storage is full.
 _LEAST, _LEAST_PART, _LEAST_AT_MOST = 16 << 20, 0.01, 256 << 20
@@ -220,12 +221,11 @@ def read(path: Path) -> Status:
 def load(path: Path) -> bytes:
     """Read the file as it is; ApplianceError as `read`."""
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_SIZE)
+        data = read_regular(path, MAX_SIZE, os.O_NOFOLLOW)
     except FileNotFoundError:
         raise _not_running() from None
-    except OSError as error:
-        raise ApplianceError(f"{path} cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise ApplianceError(f"{path} cannot be read: {in_words(error)}") from None
     if not is_kept(path):
         raise _not_running()
     return data
@@ -234,7 +234,7 @@ def load(path: Path) -> bytes:
 def is_kept(path: Path) -> bool:
     """Whether the writer of the file lives: it holds the lock beside it."""
     try:
-        fd = os.open(path.with_name(LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_regular(path.with_name(LOCK_NAME), os.O_NOFOLLOW)
     except OSError:
         return False
     try:

@@ -53,7 +53,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "appliance.log": ("appliance.errors",),
     "appliance.places": (),
     "appliance.sockets": (),
-    "appliance.status": ("appliance.errors",),
+    "appliance.status": ("appliance.errors", "appliance.settings.files"),
     "appliance.thumbnailer": (),
     "appliance.values": (),
     "appliance.mtp": (),

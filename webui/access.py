@@ -6,6 +6,7 @@
 | not claimed yet          | home, help                     | claiming it             |
 | that, seen from the Wi-Fi| help                           | nothing                 |
 | claimed                  | help                           | logging in              |
+| claimed, by a password that cannot be read | help         | nothing                 |
 | in doubt: settings broken, nothing to fall back on | home, help | nothing          |
 
 The page comes to the Wi-Fi once it is somebody's. When its password is forgotten it is still there
@@ -22,6 +23,7 @@ from flask import Flask, abort, current_app, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
 from appliance.settings import passwords
+from appliance.settings.secret_files import HIDDEN
 from webui import languages
 from webui.attempts import Attempts
 from webui.config import OVER_WIFI
@@ -45,6 +47,7 @@ class Claim(Enum):
     NOBODYS = "nobody's"
     OUT_OF_REACH = "nobody's, and not to be claimed from here"
     SOMEBODYS = "somebody's"
+    UNREADABLE = "somebody's, by a password that cannot be read"
     IN_DOUBT = "in doubt"
 
 
@@ -72,8 +75,9 @@ open_to_all = open_to(*Claim)
 def claim() -> Claim:
     """Whose the appliance is. Settings that cannot be read never make it nobody's."""
     reading = machine().reading
-    if reading.settings.web_password:
-        return Claim.SOMEBODYS
+    password = reading.settings.web_password
+    if password:
+        return Claim.UNREADABLE if password == HIDDEN else Claim.SOMEBODYS
     if reading.findings.errors:
         return Claim.IN_DOUBT
     return Claim.OUT_OF_REACH if request.environ.get(OVER_WIFI) else Claim.NOBODYS

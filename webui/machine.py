@@ -4,6 +4,7 @@
 Files are read again only where they look different, for a page that is open asks every second.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,25 +16,33 @@ from flask import current_app
 from appliance import status as contract
 from appliance.control import LONG, ask
 from appliance.errors import ApplianceError
-from appliance.settings.files import looks_of
+from appliance.settings.files import looks_of, read_regular
 from appliance.settings.schema import Settings
+from appliance.settings.secret_files import HIDDEN
 from appliance.settings.store import Reading, SettingsFile
-from appliance.status import Status
+from appliance.status import Status, Warning
 from webui.config import Config
 
 _EXTENSION = "machine"
 #: Seconds that the status is waited for, which is told some times a second at most.
 PATIENCE = 2.0
 _PAUSE = 0.1
+_LINE = 300
 T = TypeVar("T")
 
 
 class _Kept(Generic[T]):
-    """What was read from files, until they look different."""
+    """What was read from files, until they look different; what does not last is read anew."""
 
-    def __init__(self, look: Callable[[], object], read: Callable[[], T]) -> None:
+    def __init__(
+        self,
+        look: Callable[[], object],
+        read: Callable[[], T],
+        lasts: Callable[[T], bool] = lambda _: True,
+    ) -> None:
         self._look = look
         self._read = read
+        self._lasts = lasts
         self._lock = threading.Lock()
         self._seen: object = self
         self._value: T
@@ -42,7 +51,8 @@ class _Kept(Generic[T]):
         with self._lock:
             looks = self._look()
             if looks != self._seen:
-                self._value, self._seen = self._read(), looks
+                self._value = self._read()
+                self._seen = looks if self._lasts(self._value) else self
             return self._value
 
 
@@ -52,7 +62,9 @@ class Machine:
     def __init__(self, config: Config) -> None:
         self.config = config
         self._file = SettingsFile(config.settings, config.state)
-        self._settings = _Kept(self._file.looks, self._file.read)
+        self._settings = _Kept(
+            self._file.looks, self._file.read, lambda found: found.settings.web_password != HIDDEN
+        )
         self._status = _Kept(
             lambda: looks_of(config.status), lambda: contract.decode(_load(config.status))
         )
@@ -77,6 +89,16 @@ class Machine:
         except (OSError, ValueError):
             return None
 
+    @property
+    def failures(self) -> tuple[Warning, ...]:
+        """What has failed, as its unit has left it: where nothing serves, nobody else tells it."""
+        folder = self.config.failures
+        try:
+            paths = sorted(folder.iterdir()) if folder else []
+            return tuple(_failure(each) for each in paths if each.name[:1] != ".")
+        except OSError:
+            return ()
+
     def wait_for(self, shown: Callable[[Status], bool]) -> None:
         """Wait a moment until the status shows what was done, so that the next page does too."""
         deadline = time.monotonic() + PATIENCE
@@ -88,7 +110,8 @@ class Machine:
     def looks(self) -> object:
         """Tell one state of what is shown from another, cheaply."""
         kept = contract.is_kept(self.config.status)
-        return looks_of(self.config.status), self._file.looks(), kept
+        failures = self.config.failures and looks_of(self.config.failures)
+        return looks_of(self.config.status), self._file.looks(), kept, failures
 
     @property
     def has_broken_settings(self) -> bool:
@@ -121,9 +144,18 @@ class Machine:
         return ask(self.config.helper, verb, **arguments)
 
 
-def _load(path: Path) -> bytes:
+def _failure(path: Path) -> Warning:
+    """Read a line that a unit has left: why it ended; or of the card, with what to do."""
     with path.open("rb") as file:
-        return file.read(1 << 18)
+        line = file.readline(_LINE).decode(errors="replace").strip()
+    if path.name.startswith("card-"):
+        text, _, hint = line.partition(" | ")
+        return Warning(path.name, text, hint)
+    return Warning("unit-failed", f"{path.name} has failed: {line}")
+
+
+def _load(path: Path) -> bytes:
+    return read_regular(path, contract.MAX_SIZE, os.O_NOFOLLOW)
 
 
 def install(app: Any, config: Config) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from appliance.control import connect, encode, receive_line
 from appliance.errors import ApplianceError, ExitStatus
+from appliance.settings.files import make_way
 from appliance.sockets import connections, process_and_user
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ class ControlServer:
             if _answers(self._path):
                 raise ApplianceError(f"another appliance listens at {self._path}")
             self._path.unlink()
+        make_way(self._path)
         # Who is listened to is decided by who it is, which the kernel knows.
         before = os.umask(0o111 if self._is_shared else 0o177)
         try:

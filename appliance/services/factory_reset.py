@@ -9,6 +9,7 @@ from pathlib import Path
 from appliance import places
 from appliance.errors import ApplianceError
 from appliance.settings import examples, state
+from appliance.settings.files import remove
 from appliance.settings.store import SettingsFile
 
 log = logging.getLogger(__name__)
@@ -27,10 +28,12 @@ def factory_reset(root: Path = Path("/")) -> None:
     )
     log.warning("RESET   to the settings of a new appliance")
     file = SettingsFile(settings, kept, keeps=False, secrets=secrets)
+    if not settings.is_file():
+        remove(settings)
     file.replace(examples.shipped())
     file.forget_secrets()
     file.forget()
-    (kept / state.FILE_NAME).unlink(missing_ok=True)
+    remove(kept / state.FILE_NAME)
     _empty(page)
 
 

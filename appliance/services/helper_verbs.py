@@ -58,9 +58,18 @@ def verbs(run: Run = run) -> Mapping[str, Verb]:
         run(["systemctl", "--no-block", "poweroff"])
 
     def reset() -> None:
-        """Return to a new appliance, and let the services begin as one."""
-        factory_reset()
-        run(["systemctl", "--no-block", "restart", RESPONDER])
+        """Return to a new appliance, and let the responder begin as one.
+
+        Meanwhile it is out of the way: somebody may have taken it over.
+        """
+        try:
+            run(["systemctl", "stop", RESPONDER])
+        except ApplianceError as error:
+            log.warning("RESET   beside a responder that runs: %s", error)
+        try:
+            factory_reset()
+        finally:
+            run(["systemctl", "--no-block", "restart", RESPONDER])
 
     return {
         "restart": restart,

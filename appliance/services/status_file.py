@@ -4,20 +4,23 @@
 import fcntl
 import logging
 import os
+import sys
 import time
 from contextlib import suppress
 from errno import ENOSPC
 from pathlib import Path
 from typing import Self
 
-from appliance import places
+from appliance import __version__, places
 from appliance.control import socket_path
+from appliance.settings.files import make_way, open_own
 from appliance.status import FILE_NAME, LOCK_NAME, Status, encode, is_kept
 
 log = logging.getLogger(__name__)
 
 #: A reader that asks whether the writer lives holds the lock for a moment.
 _TRIES, _NAP = 10, 0.02
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def status_path(state_directory: Path | None = None) -> Path:
@@ -28,6 +31,12 @@ def status_path(state_directory: Path | None = None) -> Path:
 def find_status() -> Path:
     """Find the status of the service that runs here: this user's, or else the appliance's."""
     return next(filter(is_kept, (status_path(), places.STATUS)), places.STATUS)
+
+
+def versions() -> dict[str, str]:
+    """Name what writes it, by the versions of all below it."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"appliance": __version__, "python": python, "kernel": os.uname().release}
 
 
 class StatusFile:
@@ -43,7 +52,7 @@ class StatusFile:
         """Become the one who writes; None where another one does, or nobody can."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = _open(path.with_name(LOCK_NAME))
+            lock = _for_all(open_own(path.with_name(LOCK_NAME), os.O_WRONLY))
         except OSError as error:
             log.debug("STATUS  is not written: %s", error)
             return None
@@ -51,12 +60,16 @@ class StatusFile:
             log.debug("STATUS  is written by another process: %s", path)
             os.close(lock)
             return None
-        return cls(path, lock)
+        file = cls(path, lock)
+        for each in (path, file._new):
+            with suppress(OSError):
+                make_way(each)
+        return file
 
     def write(self, status: Status) -> None:
         """Replace the content; where that fails, the old one stays."""
         try:
-            with os.fdopen(_open(self._new, os.O_TRUNC), "wb", buffering=0) as file:
+            with os.fdopen(_for_all(os.open(self._new, _WRITE, 0o644)), "wb", buffering=0) as file:
                 data = encode(status)
                 if file.write(data) < len(data):
                     raise OSError(ENOSPC, os.strerror(ENOSPC))
@@ -71,9 +84,8 @@ class StatusFile:
         os.close(self._lock)
 
 
-def _open(path: Path, flags: int = 0) -> int:
-    """Open for writing what everyone may read, whatever the umask says."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o644)
+def _for_all(fd: int) -> int:
+    """Let everyone read a file, whatever the umask says."""
     with suppress(OSError):  # somebody else's
         os.fchmod(fd, 0o644)
     return fd

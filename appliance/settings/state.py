@@ -15,7 +15,7 @@ from typing import Any
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.settings.files import write_atomically
+from appliance.settings.files import in_words, read_regular, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -100,18 +100,13 @@ def load(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        log.warning("cannot read %s, starting without it: %s", path, why)
+        log.warning("cannot read %s, starting without it: %s", path, in_words(error))
         _put_aside(path)
         return {}
 
 
 def _read(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        data = file.read(_MAX_SIZE + 1)
-    if len(data) > _MAX_SIZE:
-        raise ValueError(f"it is longer than {_MAX_SIZE} bytes")
-    values = json.loads(data)
+    values = json.loads(read_regular(path, _MAX_SIZE))
     if not isinstance(values, dict):
         raise ValueError("it is no JSON object")
     json.dumps(values, ensure_ascii=False).encode()  # raises for what is no Unicode

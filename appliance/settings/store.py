@@ -19,6 +19,7 @@ from appliance.settings.files import (
     locked,
     looks_of,
     read_regular,
+    remove,
     write_atomically,
 )
 from appliance.settings.interpretation import LARGEST, Findings, interpret, read_toml
@@ -113,7 +114,7 @@ class SettingsFile:
     def forget(self) -> None:
         """Forget what was in force before, so that nobody returns to another owner's settings."""
         for copy in (self._good_copy, self._before):
-            copy.unlink(missing_ok=True)
+            remove(copy)
 
     # Edits: what they do not change stays as it was
 
@@ -154,7 +155,7 @@ class SettingsFile:
         said = {key: getattr(reading.settings, item.name) for key, (item, _) in SECRETS.items()}
         self.set_secrets({key: said[key] for key in self._secrets.missing()})
         for path in (self.path, self._good_copy, self._before):
-            with suppress(FileNotFoundError, ValueError):
+            with suppress(FileNotFoundError, IrregularFileError, ValueError):
                 self._strip(path)
 
     def looks(self) -> object:

@@ -8,7 +8,7 @@ from functools import partial
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import MadeFolder
+from appliance.mtp.ports import ChangeKind, MadeFolder
 from appliance.storage.directories import keep
 from appliance.storage.errors import is_gone, reporting
 from appliance.storage.flushing import Flusher
@@ -44,7 +44,7 @@ class Arrivals:
                     raw = self._lookup.listed_as(folder, raw)
         volume.require_space(size, largest=size)
         make_room = volume.trash.expunge_oldest
-        staged = with_room(make_room, partial(self._stage, volume))
+        staged = with_room(make_room, partial(self._stage, volume, raw))
         with self._lock, ExitStack() as on_error:
             on_error.callback(staged.remove)
             handle = self._table.reserve()
@@ -65,11 +65,12 @@ class Arrivals:
             on_error.pop_all()
         return upload
 
-    def _stage(self, volume: Volume) -> StagedFile:
-        """Make an empty file in the workplace."""
+    def _stage(self, volume: Volume, name: bytes) -> StagedFile:
+        """Make an empty file in the workplace, if the disk can hold the name that it is to have."""
         with self._lock:
             self._lookup.workplace(volume)
-            with reporting(gone=ResponseCode.ACCESS_DENIED):
+            with reporting(gone=ResponseCode.ACCESS_DENIED, bad_name=ResponseCode.INVALID_DATASET):
+                volume.staging.try_name(name)
                 return volume.staging.create()
 
     def _release(self, handle: int) -> None:
@@ -92,6 +93,8 @@ class Arrivals:
         with ExitStack() as held, creating():
             with self._lock:
                 folder, _, raw = self._target(storage_id, parent, name)
+            self._settle_alike(folder, raw)
+            with self._lock:
                 if self._table.find(folder, raw) is not None:  # it may just have gone from there
                     self._lookup.watcher.catch_up()
                     folder, _, raw = self._target(storage_id, parent, name)
@@ -114,6 +117,16 @@ class Arrivals:
         with self._lock:
             folder, _, raw = self._target(storage_id, parent, name)
             waits = self._lookup.is_waiting(folder, raw)
+        if waits:
+            self._flusher.settle()
+
+    def _settle_alike(self, folder: int, raw: bytes) -> None:
+        """Do so with a file whose name in other letters is the same for the disk."""
+        if not self._lookup.waiting:
+            return
+        with self._lock:
+            knows_case = not self._lookup.volume_above(folder).staging.knows_no_case
+            waits = not knows_case and self._lookup.is_alike_waiting(folder, raw)
         if waits:
             self._flusher.settle()
 
@@ -143,13 +156,15 @@ class Arrivals:
         So it has to where the folder is in another storage by now, which may be another disk.
         """
         self._flusher.make_room(upload.size)
+        self._settle_alike(folder, raw)
         with self._lock, creating():
             if not self._flusher.may_wait(upload.size) or self._lookup.is_waiting(folder, raw):
                 return False
             if self._lookup.volume_above(folder) is not volume:
                 return False
             volume.require_writable()
-            if self._lookup.replaces(folder, raw):
+            raw = self._name_now(upload, folder, raw)
+            if upload.replaces:
                 _require_over(upload)
             self._flusher.put(upload, self._lookup.fd(folder), raw)
             upload.replaced = self._lookup.forget_twin(folder, raw)
@@ -161,8 +176,11 @@ class Arrivals:
         self, upload: StagedUpload, *, volume: Volume, folder: int, raw: bytes
     ) -> list[int]:
         """Rename a staged file to its name; descriptors of the folders that are to be synced."""
+        if upload.home is None:
+            self._settle_alike(folder, raw)
         with self._lock, creating():
             if upload.home is not None:
+                raw = upload.home.name
                 self._lookup.watcher.catch_up()  # its folder may have been moved
                 folder = self._folder_now(upload, folder)
             volume = self._volume_now(upload, volume, folder)
@@ -175,9 +193,9 @@ class Arrivals:
                 fd = keep(self._lend(upload, volume, folder), on_error)
                 if upload.home is None and self._lookup.is_waiting(folder, raw):
                     _require_over(upload)
-                allow = partial(self._allow, upload, folder, raw)
+                allow = partial(self._allow, upload, folder, raw, fd)
                 with self._lookup.own_change(folder, fd) if folder else nullcontext():
-                    put_in_place(upload.staged, raw, fd, volume.trash, slot, allow=allow)
+                    raw = put_in_place(upload.staged, raw, fd, volume.trash, slot, allow=allow)
                 if upload.home is None:
                     upload.replaced = self._lookup.forget_twin(folder, raw)
                     self._table.enter(upload.handle, folder, raw, is_folder=False)
@@ -189,14 +207,14 @@ class Arrivals:
             volume.trash.keep_within_policy()
         return [*into_trash, fd]
 
-    def _allow(self, upload: StagedUpload, folder: int, raw: bytes) -> None:
-        """Refuse to replace what has come or was protected since the file was announced.
+    def _allow(self, upload: StagedUpload, folder: int, raw: bytes, fd: int) -> bytes:
+        """Find by what name that is listed which a file is to replace. Raises OSError, MtpError.
 
-        Not where the PC has been told OK already, but for an empty file that was never sent.
+        What has come or was protected since the file was announced is not replaced; but it is where
+        the PC has been told OK already, unless by an empty file that was never sent.
         """
         _require_over(upload)
-        if upload.home is None:
-            self._lookup.replaces(folder, raw)
+        return self._name_now(upload, folder, raw, fd)
 
     def _folder_now(self, upload: StagedUpload, folder: int) -> int:
         """Find the row of a file's folder; 0 where it has waited, and the table has lost it."""
@@ -206,6 +224,24 @@ class Arrivals:
             raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, "a newer one has come meanwhile")
         alive = self._table.is_alive(upload.handle)
         return self._table.parent(upload.handle) if alive else 0
+
+    def _name_now(self, upload: StagedUpload, folder: int, name: bytes, fd: int = -1) -> bytes:
+        """Find the name that a file is to get: that by which what it replaces is listed.
+
+        What has waited replaces what has come meanwhile by the same name in other letters, too;
+        then `fd` is the folder, open. Raises OSError, MtpError.
+        """
+        if upload.home is None:
+            upload.replaces = self._lookup.replaces(folder, name)
+            return self._lookup.listed_as(folder, name) if upload.replaces else name
+        twin = 0 if upload.replaces or not folder else self._lookup.twin(folder, name, fd)
+        if not twin or self._table.is_folder(twin):
+            return name
+        listed = self._table.name(twin)
+        self._lookup.forget_twin(folder, listed)
+        self._lookup.announcements.tell(ChangeKind.REMOVED, twin)
+        self._table.rename(upload.handle, listed)
+        return listed
 
     def _volume_now(self, upload: StagedUpload, volume: Volume, folder: int) -> Volume:
         """Find the storage of a file's folder, which may have left that of the announcement.

@@ -9,7 +9,6 @@ moved out of the storage meanwhile, or replaced, is not reached through an old d
 import errno
 import os
 import select
-import stat
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,6 +18,7 @@ from pathlib import Path
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.storage.errors import reporting
+from appliance.storage.names import STAGING
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT_OPEN = 24
@@ -91,18 +91,6 @@ def entries(fd: int, most: int | None = None) -> list[tuple[bytes, bool]]:
         return [(os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in some]
 
 
-def is_same(fd: int, one: bytes, other: bytes) -> bool:
-    """Whether two names in a directory are one and the same, rather than two links to a file.
-
-    Where one of them is gone they are not.
-    """
-    try:
-        seen, also = (os.stat(each, dir_fd=fd, follow_symlinks=False) for each in (one, other))
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(seen, also) and (seen.st_nlink == 1 or stat.S_ISDIR(seen.st_mode))
-
-
 def sync(fd: int) -> None:
     """Bring a directory's names to the disk, where the file system can. Raises OSError."""
     try:
@@ -167,7 +155,7 @@ class Directories:
         self._open: OrderedDict[Names, int] = OrderedDict()
         self._device = 0
         self._inode = 0
-        self._mounts_below: set[bytes] | None = None
+        self._mounts_below: set[bytes] = set()
         self.is_shut = False
 
     def get(self, names: Names = ()) -> int:
@@ -197,7 +185,10 @@ class Directories:
         return (status.st_dev, status.st_ino) != (self._device, self._inode)
 
     def reach_anew(self, places: Collection[bytes]) -> bool:
-        """Close all, after something was mounted or unmounted; whether any of it concerns us."""
+        """Close all, for what is mounted where has changed; whether any of that concerns us.
+
+        `places`: all of them, as `Mounts` says them.
+        """
         start = _as_kernel_writes(self._root.rstrip(b"/") + b"/")
         below = {place for place in places if place.startswith(start)}
         before, self._mounts_below = self._mounts_below, below
@@ -207,6 +198,14 @@ class Directories:
     def is_here(self, status: os.stat_result) -> bool:
         """Whether a directory below the root belongs to it, and not to a disk mounted there."""
         return status.st_dev == self._device
+
+    def is_workplace(self, status: os.stat_result) -> bool:
+        """Whether a directory in the root is the workplace, by whatever name it was reached."""
+        root_fd = self._open.get((), -1)
+        with suppress(OSError):
+            workplace = os.stat(STAGING, dir_fd=root_fd, follow_symlinks=False)
+            return os.path.samestat(workplace, status)
+        return False
 
     def is_at(self, fd: int, names: Names) -> bool:
         """Ask the kernel whether a descriptor's directory lies at a path below the root."""
@@ -232,15 +231,22 @@ class Directories:
             os.close(self._open.popitem()[1])
 
     def _find(self, names: Names) -> int:
-        parent = self._open.get(names[:-1])
+        parent = self._open.get(names[:-1]) if len(names) > 1 else None
         try:
             if parent is not None and self.is_at(parent, names[:-1]):
                 return descend(parent, names[-1:])
-            return descend(self.get(), names)
+            return self._descend(names)
         except OSError as error:
             if error.errno == errno.EBUSY:  # what is below the disk can be reached by nobody
                 raise FileNotFoundError(errno.ENOENT, error.strerror) from None
             raise
+
+    def _descend(self, names: Names) -> int:
+        """Open a directory from the root down; the workplace by its own name only."""
+        with opened(self.get(), names[:1]) as top:
+            if names[0] != STAGING and self.is_workplace(os.fstat(top)):
+                raise FileNotFoundError(errno.ENOENT, "a second name of the workplace")
+            return descend(top, names[1:])
 
     def _find_root(self) -> int:
         with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):

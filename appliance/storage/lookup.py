@@ -12,7 +12,6 @@ from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind, Entry
 from appliance.storage.announcing import Announcements
-from appliance.storage.directories import is_same
 from appliance.storage.errors import forgetting, reporting
 from appliance.storage.names import may_be_made_up, to_pc
 from appliance.storage.own import OwnChanges
@@ -73,20 +72,6 @@ class Lookup(Served):
             self.check_kind(handle, status)
             return status, place
 
-    def check_kind(self, handle: int, status: os.stat_result) -> None:
-        """Refuse an object that has become something else on the disk."""
-        if self.table.is_folder(handle):
-            is_same = self.is_folder_of(handle, status)
-        else:
-            is_same = stat.S_ISREG(status.st_mode)
-        if not is_same:
-            raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, "became something else")
-
-    def is_folder_of(self, folder: int, status: os.stat_result) -> bool:
-        """Whether what lies in a folder is a folder too, of the same storage."""
-        volume = self.volume_above(folder)
-        return stat.S_ISDIR(status.st_mode) and volume.directories.is_here(status)
-
     def watching(self, handle: int) -> forgetting:
         """Forget an object that turns out to be gone, and tell errors in the protocol's words."""
         return forgetting(self._forget, handle)
@@ -141,23 +126,13 @@ class Lookup(Served):
         for name in unseen:
             if (known := self.table.find(folder, name)) is not None:
                 found[name] = self.table.is_folder(known)
-        found |= {self.table.name(each): False for each in self._waiting_in(folder)}
+        found |= {self.table.name(each): False for each in self.waiting_in(folder)}
         gone, added = self.table.merge(folder, found)
         self.table.marks[folder] = mark.doubted() if unseen else mark
         if was_known:
             removals = ((ChangeKind.REMOVED, each) for each in gone)
             additions = ((ChangeKind.ADDED, each) for each in added)
             self._tell_unless_leaving(folder, (*removals, *additions))
-
-    def _waiting_in(self, folder: int) -> Iterator[int]:
-        """Find the rows of files that are still to be given their names in a folder."""
-        for handle in self.waiting:
-            if self.table.is_alive(handle) and self.table.parent(handle) == folder:
-                yield handle
-
-    def is_waiting(self, folder: int, name: bytes) -> bool:
-        """Whether a file of that name is still to be given it."""
-        return bool(self.waiting) and self.table.find(folder, name) in self.waiting
 
     def _tell_unless_leaving(self, folder: int, told: Iterable[tuple[ChangeKind, int]]) -> None:
         """Tell of changes in a folder, but for what we are deleting ourselves."""
@@ -202,8 +177,9 @@ class Lookup(Served):
 
     def workplace(self, volume: Volume) -> int:
         """Lend the descriptor of our place in a storage's workplace; made if need be."""
-        if volume.staging.is_ready:
-            return volume.staging.lend()
+        ready = volume.staging.ready()
+        if ready >= 0:
+            return ready
         root_fd = volume.directories.get()
         with reporting(gone=ResponseCode.ACCESS_DENIED), self.own_change(volume.root, root_fd):
             return volume.staging.lend()
@@ -231,16 +207,26 @@ class Lookup(Served):
     def listed_as(self, folder: int, name: bytes) -> bytes:
         """Find the name by which a folder lists what is there by a name. Raises OSError, MtpError.
 
-        It is another one where the file system takes both for the same: `dcim`, `DCIM`.
+        It is another one where the file system takes both for the same: `dcim`, `DCIM`. What is
+        not listed at all (`MTP-AP~1`, by which FAT knows the workplace) is not to be had by it.
         """
-        if self.table.find(folder, name) is None:
-            self.refresh(folder)
-        if self.table.find(folder, name) is None:
-            fd = self.fd(folder)
-            for each in map(self.table.name, self.table.children(folder)):
-                if is_same(fd, each, name):
+        for look in (self.refresh, self.scan_anew):
+            if self.table.find(folder, name) is None:
+                look(folder)
+            if self.table.find(folder, name) is not None:
+                return name
+            if twin := self.twin(folder, name, self.fd(folder)):
+                return self.table.name(twin)
+        raise MtpError(ResponseCode.ACCESS_DENIED, "the name is taken")
+
+    def twin(self, folder: int, name: bytes, fd: int) -> int:
+        """Find the row of what is there by a name, if that is another name's; 0 for none."""
+        with suppress(FileNotFoundError):
+            os.stat(name, dir_fd=fd, follow_symlinks=False)
+            for each in self.table.children(folder):
+                if self.table.name(each) != name and is_same(fd, self.table.name(each), name):
                     return each
-        return name
+        return 0
 
     def replaces(self, folder: int, name: bytes) -> bool:
         """Whether a file of that name is there; what is no file is not replaced."""
@@ -282,3 +268,15 @@ class Lookup(Served):
             return known
         self.forget_twin(folder, name)
         return self.table.add(folder, name, is_folder=is_folder)
+
+
+def is_same(fd: int, one: bytes, other: bytes) -> bool:
+    """Whether two names in a directory are one and the same, rather than two links to a file.
+
+    Where one of them is gone they are not.
+    """
+    try:
+        seen, also = (os.stat(each, dir_fd=fd, follow_symlinks=False) for each in (one, other))
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(seen, also) and (seen.st_nlink == 1 or stat.S_ISDIR(seen.st_mode))

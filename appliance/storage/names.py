@@ -18,6 +18,8 @@ The digits come from the name's bytes, so that such a name is unique and stays t
 A name from the PC is one component: no `/`, no NUL, not `.` or `..`, at most 255 bytes of UTF-8.
 The workplace's name (`STAGING`) is neither shown nor accepted, in any folder; nor are names that a
 FAT or exFAT file system takes for it, which knows no case and drops dots and spaces at the end.
+File systems have more names for a file than they list, FAT `MTP-AP~1` for the workplace: what is
+there by a name that is not listed is nothing to be had by it (`Lookup.listed_as`, `Directories`).
 """
 
 import re
@@ -38,6 +40,9 @@ MAX_UNITS = 254
 MAX_BYTES = 255
 _MAX_EXTENSION = 16
 _DIGITS = re.compile(r"~[0-9a-f]{8}(\.|$)")
+_PLAIN = re.compile(
+    rb"(?!con|prn|aux|nul|com|lpt)[a-z0-9_()+=@ .-]{0,99}[a-z0-9_()]", re.IGNORECASE
+)
 
 
 class BadNameError(ValueError):
@@ -84,6 +89,16 @@ def may_be_made_up(name: str) -> bool:
     return _DIGITS.search(name) is not None
 
 
+def is_plain(raw: bytes) -> bool:
+    """Whether every file system can hold a name: short, of letters and digits, and no device's."""
+    return _PLAIN.fullmatch(raw) is not None
+
+
+def are_alike(one: bytes, other: bytes) -> bool:
+    """Whether a file system that knows no case may take two names for one."""
+    return _folded(one) == _folded(other)
+
+
 def is_hidden(raw: bytes) -> bool:
     """Whether a name is hidden by the custom of Unix."""
     return raw.startswith(b".")
@@ -96,6 +111,10 @@ def is_component(raw: bytes) -> bool:
 
 def _means_staging(raw: bytes) -> bool:
     return raw.rstrip(b". ").lower() == STAGING
+
+
+def _folded(raw: bytes) -> str:
+    return raw.rstrip(b". ").decode("utf-8", "replace").casefold()
 
 
 def _substitute(raw: bytes) -> str:

@@ -72,6 +72,11 @@ class Mark:
 Book = dict[Mark, tuple[Mark, ...]]
 
 
+def count(book: Book) -> int:
+    """Count the marks in it."""
+    return sum(1 + len(targets) for targets in book.values())
+
+
 def stamp(root_fd: int) -> Stamp:
     """See whether the file is another one than before. Raises OSError, but not for no file."""
     try:

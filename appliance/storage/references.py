@@ -19,7 +19,7 @@ from appliance.storage.describing import number_within
 from appliance.storage.directories import keep
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup
-from appliance.storage.reference_file import MAX_MARKS, NO_FILE, Book, Mark, Stamp
+from appliance.storage.reference_file import MAX_MARKS, NO_FILE, Book, Mark, Stamp, count
 from appliance.storage.reference_search import find_inodes
 from appliance.storage.volume import Volume
 from appliance.values import dataclass, field, replace
@@ -89,7 +89,7 @@ class References:
                 page.handles[source] = handle
                 page.handles.update(zip(targets, references, strict=True))
             _require_room(page)
-            self._write(pages)
+            self._write(pages, volume)
 
     def close(self) -> None:
         """Write down what has been renamed and moved since it was written."""
@@ -231,12 +231,8 @@ class References:
 
     def _search(self, home: Volume, volume: Volume, page: _Page) -> None:
         """Look through a whole storage, once, for all that is not known to be anywhere."""
-        marks = [mark for targets in page.book.values() for mark in targets]
-        wanted = {
-            mark
-            for mark in marks
-            if mark not in page.handles and self._storage(volume, mark) is home
-        } - page.lost
+        marks = {mark for targets in page.book.values() for mark in targets} - page.handles.keys()
+        wanted = {each for each in marks if self._storage(volume, each) is home} - page.lost
         with ExitStack() as held, suppress(OSError, MtpError):
             with self._lock:
                 root_fd = keep(home.directories.get(), held)
@@ -266,15 +262,20 @@ class References:
         for volume in filter(None, homes - self._pages.keys()):
             self._load(volume)
 
-    def _write(self, pages: dict[Volume, _Page]) -> None:
-        """Write what has changed; from then on it is what is known."""
+    def _write(self, pages: dict[Volume, _Page], asked: Volume | None = None) -> None:
+        """Write what has changed, as far as can be; but what was `asked` for in any case."""
         for volume, page in pages.items():
             before = self._pages.get(volume, _Page())
-            if page.book != before.book:
-                if not volume.is_present:
-                    continue
-                self._write_one(volume, page)
-            self._pages[volume] = page
+            try:
+                if page.book != before.book:
+                    self._write_one(volume, page)
+                self._pages[volume] = page
+            except MtpError as error:
+                if volume is asked:
+                    raise
+                log.debug("KEPT    references in %s are as before: %s", volume.name, error)
+                for moved in before.book.keys() - page.book.keys():
+                    before.handles.pop(moved, None)  # another page has it now
 
     def _write_one(self, volume: Volume, page: _Page) -> None:
         with ExitStack() as held, reporting(gone=ResponseCode.ACCESS_DENIED):
@@ -289,11 +290,7 @@ class References:
 
 def _require_room(page: _Page) -> None:
     """Refuse more than is kept; first what is gone is given up."""
-    if _count(page) > MAX_MARKS:
+    if count(page.book) > MAX_MARKS:
         page.book = {mark: page.book[mark] for mark in page.book if mark in page.handles}
-    if _count(page) > MAX_MARKS:
+    if count(page.book) > MAX_MARKS:
         raise MtpError(ResponseCode.STORE_FULL, f"more than {MAX_MARKS} references")
-
-
-def _count(page: _Page) -> int:
-    return sum(1 + len(targets) for targets in page.book.values())

@@ -187,6 +187,8 @@ class Relocation:
         journey.volume.require_space(seen.size, largest=seen.largest)
         workplace = self._workplace(journey.volume, journey.held)
         with self._lock:
+            with creating():  # not at the end, if the disk cannot hold the name
+                journey.volume.staging.try_name(journey.name)
             staged = journey.volume.staging.new_name()
             stay = journey.volume.stay(to_change=True)
         try:

@@ -9,9 +9,9 @@ from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind
 from appliance.storage import syscalls
-from appliance.storage.directories import is_same, keep, sync
+from appliance.storage.directories import keep, sync
 from appliance.storage.errors import reporting
-from appliance.storage.lookup import Lookup
+from appliance.storage.lookup import Lookup, is_same
 from appliance.storage.room import with_room
 
 

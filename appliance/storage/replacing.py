@@ -69,22 +69,23 @@ def put_in_place(
     trash: Trash,
     slot: Slot | None,
     *,
-    allow: Callable[[], object],
-) -> None:
-    """Give a staged file its name, and the file that had it the slot. Raises OSError.
+    allow: Callable[[], bytes],
+) -> bytes:
+    """Give a staged file its name, and the file that had it the slot; that name. Raises OSError.
 
-    `allow` is asked where there is such a file; it raises MtpError where that is to stay.
+    `allow` is asked where there is such a file, and says by what name it is listed; it raises
+    MtpError where that is to stay.
     """
     if slot is None:
         try:
             staged.rename_new(name, folder_fd)
         except FileExistsError:
-            allow()
+            name = allow()
             staged.rename(name, folder_fd)
-        return
+        return name
     try:
-        allow()
-    except MtpError:
+        name = allow()
+    except (MtpError, OSError):
         slot.abandon()
         raise
     if old := _change_places(staged, name, folder_fd, slot):
@@ -93,6 +94,7 @@ def put_in_place(
         _come_after(staged, name, folder_fd, trash, slot)
     else:
         staged.rename(name, folder_fd)
+    return name
 
 
 def _is_worth_it(folder_fd: int, name: bytes) -> bool:

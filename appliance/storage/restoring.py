@@ -15,8 +15,9 @@ from appliance.storage import trash_info
 from appliance.storage.directories import Names, keep, open_directory, sync
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, creating
-from appliance.storage.names import MAX_BYTES, cut_bytes, is_component, is_hidden, to_pc
+from appliance.storage.names import MAX_BYTES, cut_bytes, is_component, to_pc
 from appliance.storage.removal import is_folder
+from appliance.storage.scanning import is_shown
 from appliance.storage.trash_place import Place, describe
 from appliance.storage.volume import Volume
 from appliance.values import dataclass, field
@@ -140,16 +141,24 @@ class Restoring:
         except FileExistsError:
             is_new = False
         try:
+            name = name if is_new else self._listed(way, name)
             fd = open_directory(name, way.fd)
-        except OSError as error:
-            log.info("RESTORE not into %a: %s", name, error.strerror)
+        except (OSError, MtpError) as error:
+            log.info("RESTORE not into %a: %s", name, error)
             return False
         way.held.callback(os.close, fd)
-        if not way.volume.directories.is_here(os.fstat(fd)):
+        directories, status = way.volume.directories, os.fstat(fd)
+        if not directories.is_here(status) or directories.is_workplace(status):
             return False
         self._enter(way, name, is_folder=True, is_new=is_new)
         way.fd = fd
         return True
+
+    def _listed(self, way: _Way, name: bytes) -> bytes:
+        """Find the name by which a folder that is shown is listed. Raises OSError, MtpError."""
+        if way.row is None or not is_shown(name, hidden_files=way.volume.hidden_files):
+            return name
+        return self._lookup.listed_as(way.row, name)
 
     def _put_back(self, way: _Way, place: Place, name: bytes, wanted: bytes) -> None:
         """Move an object out of the trash, to a name that is free."""
@@ -167,7 +176,7 @@ class Restoring:
 
     def _enter(self, way: _Way, name: bytes, *, is_folder: bool, is_new: bool) -> None:
         """Know what has been reached, if it is shown."""
-        if way.row is None or (is_hidden(name) and not way.volume.hidden_files):
+        if way.row is None or not is_shown(name, hidden_files=way.volume.hidden_files):
             way.row = None
             return
         way.row = self._lookup.enter(way.row, name, is_folder=is_folder)

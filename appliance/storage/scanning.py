@@ -4,7 +4,8 @@
 A scan is one reading of the directory. Afterwards the directory's own modification time tells
 whether anything came or went. Like git, which calls it "racily clean", that is believed only if the
 directory was at rest for a while when it was scanned: file systems count time in ticks, and a
-second change within the same tick would not show.
+second change within the same tick would not show. Nor would any where there is no
+time: FAT keeps none of its root.
 """
 
 import logging
@@ -41,7 +42,7 @@ class ScanMark:
         stamp = _stamp(fd)
         modified = stamp[1]
         tick = _TICK if modified % _SECOND else _COARSE_TICK
-        return cls(stamp, abs(time.time_ns() - modified) >= tick)
+        return cls(stamp, modified != 0 and abs(time.time_ns() - modified) >= tick)
 
     @classmethod
     def of_new(cls, fd: int) -> Self:

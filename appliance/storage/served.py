@@ -5,13 +5,16 @@ Not for several threads at once.
 """
 
 import errno
-from collections.abc import Sequence
+import os
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.storage.directories import Mounts
 from appliance.storage.handles import HandleTable
+from appliance.storage.names import are_alike
 from appliance.storage.staging import StagedFile
 from appliance.storage.trash_days import TrashPolicy
 from appliance.storage.volume import Folder, Volume
@@ -43,7 +46,9 @@ class Served:
         """Open a folder that is to be a storage; for any thread."""
         with self._lock:
             number, root = self.volumes.new_id(), self.table.add_root()
-        return Volume(number, folder, root, lock=self._lock, policy=self._policy)
+        volume = Volume(number, folder, root, lock=self._lock, policy=self._policy)
+        volume.directories.reach_anew(self.mounts.places())
+        return volume
 
     def set_trash(self, policy: TrashPolicy | None) -> None:
         """Keep what is deleted by other rules, in storages to come too."""
@@ -68,7 +73,6 @@ class Served:
     def _doubt_all(self, volume: Volume) -> None:
         """Have all folders of a storage scanned anew, which may be other directories now."""
         for folder in self.table.scanned_below(volume.root):
-            self.watcher.unfollow(folder)
             self.doubt(folder)
             self.watcher.look_over(folder)
         self.watcher.touch(volume.storage_id)
@@ -125,3 +129,35 @@ class Served:
         if staged is not None:
             return staged.directory_fd, staged.name
         return self.parent_fd(handle), self.table.name(handle)
+
+    def check_kind(self, handle: int, status: os.stat_result) -> None:
+        """Refuse an object that has become something else on the disk."""
+        if self.table.is_folder(handle):
+            is_same = self.is_folder_of(self.table.parent(handle), status)
+        else:
+            is_same = stat.S_ISREG(status.st_mode)
+        if not is_same:
+            raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, "became something else")
+
+    def is_folder_of(self, folder: int, status: os.stat_result) -> bool:
+        """Whether what lies in a folder is a folder of the same storage too, not its workplace."""
+        directories = self.volume_above(folder).directories
+        if not stat.S_ISDIR(status.st_mode) or not directories.is_here(status):
+            return False
+        return not (self.table.is_root(folder) and directories.is_workplace(status))
+
+    # What still waits for its name
+
+    def waiting_in(self, folder: int) -> Iterator[int]:
+        """Find the rows of files that are still to be given their names in a folder."""
+        for handle in self.waiting:
+            if self.table.is_alive(handle) and self.table.parent(handle) == folder:
+                yield handle
+
+    def is_waiting(self, folder: int, name: bytes) -> bool:
+        """Whether a file of that name is still to be given it."""
+        return bool(self.waiting) and self.table.find(folder, name) in self.waiting
+
+    def is_alike_waiting(self, folder: int, name: bytes) -> bool:
+        """Whether a file is still to be given a name that may be the same for the file system."""
+        return any(are_alike(self.table.name(each), name) for each in self.waiting_in(folder))

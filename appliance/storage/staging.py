@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 
 from appliance.mtp.errors import MtpError
 from appliance.storage import removal, syscalls
-from appliance.storage.directories import Directories, entries, open_directory, opened
-from appliance.storage.names import STAGING, STATE, TRASH
+from appliance.storage.directories import Directories, Names, entries, open_directory, opened
+from appliance.storage.names import STAGING, STATE, TRASH, is_plain
 from appliance.storage.removal import Allowance
 from appliance.values import dataclass
 
@@ -67,11 +67,32 @@ class Staging:
         self._fd = -1
         self._name = b""
         self._numbers = itertools.count(1)
+        #: Whether the file system takes names in other letters for the same.
+        self.knows_no_case = False
 
     @property
     def is_ready(self) -> bool:
         """Whether the directory is there, and where it belongs."""
-        return self._fd >= 0 and self._directories.is_at(self._fd, (STAGING, self._name))
+        if self._fd < 0:
+            return False
+        return self._directories.is_at(self._fd, self._path) or self._is_led_to()
+
+    @property
+    def _path(self) -> Names:
+        return STAGING, self._name
+
+    def _is_led_to(self) -> bool:
+        """Whether it is what the way there leads to, whatever the kernel calls that.
+
+        It calls a directory by the second name that FAT has for it, if it was asked for that first.
+        """
+        with suppress(OSError, MtpError), opened(self._directories.get(), self._path) as there:
+            return os.path.samestat(os.fstat(there), os.fstat(self._fd))
+        return False
+
+    def ready(self) -> int:
+        """Lend the descriptor as it is; -1 where the directory is not there, or elsewhere."""
+        return self._fd if self.is_ready else -1
 
     def lend(self) -> int:
         """Lend the descriptor of this process's directory; made if need be. Raises OSError."""
@@ -95,6 +116,13 @@ class Staging:
         except OSError:
             os.close(directory_fd)
             raise
+
+    def try_name(self, name: bytes) -> None:
+        """Have the file system refuse a name that it cannot hold. Raises OSError."""
+        if not is_plain(name):
+            with suppress(FileExistsError):
+                os.close(os.open(name, _CREATE, 0o600, dir_fd=self.lend()))
+                os.unlink(name, dir_fd=self._fd)
 
     def require_fit(self, size: int) -> None:
         """Refuse what is larger (bytes) than any file can be here; nothing is written. OSError.
@@ -142,9 +170,17 @@ class Staging:
             os.mkdir(name, 0o700, dir_fd=workplace)
             self._fd, self._name = open_directory(name, workplace), name
         if lock(self._fd) and self.is_ready:
+            self.knows_no_case = _is_there(STAGING.upper(), root_fd)
             return True
         self._release()
         return False
+
+
+def _is_there(name: bytes, folder_fd: int) -> bool:
+    with suppress(OSError):
+        os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+        return True
+    return False
 
 
 def left(root_fd: int) -> list[bytes]:

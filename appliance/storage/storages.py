@@ -220,6 +220,7 @@ class Storages:
         if was_present:
             for folder in self._lookup.table.scanned_below(volume.root):
                 self._lookup.watcher.unfollow(folder)
+                self._lookup.doubt(folder)  # its disk may be changed elsewhere, or be another one
             volume.close()
             self._tell(ChangeKind.STORAGE_REMOVED, volume)
 

@@ -5,6 +5,7 @@ They are nobody's any more: what the trash has given up, and what a process that
 the workplace. A thread does it, and ends; what it does not come to is for the next start.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -12,8 +13,12 @@ from collections.abc import Sequence
 from appliance.storage import staging, trash_place
 from appliance.storage.removal import Allowance
 
+log = logging.getLogger(__name__)
+
 #: One at a time: a small board has other things to do.
 _TURN = threading.Lock()
+#: Seconds in which who waits for that sees that it is to end.
+_PATIENCE = 0.1
 
 
 class Sweep:
@@ -29,18 +34,35 @@ class Sweep:
         self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin; where the system has no thread for it, it is for the next time."""
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            log.warning("SWEEP   is for the next start: %s", error)
+            os.close(self._root_fd)
 
     def let_go(self) -> None:
         """End before all is done, because the storage goes away."""
         self._allowance.is_over = True
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         try:
-            with _TURN:
-                trash_place.clear_expunged(self._root_fd, self._allowance)
-                staging.clean(self._root_fd, self._left, self._allowance)
+            if self._wait_for_turn():
+                self._work()
         finally:
             os.close(self._root_fd)
+
+    def _wait_for_turn(self) -> bool:
+        while not self._allowance.is_over:
+            if _TURN.acquire(timeout=_PATIENCE):
+                return True
+        return False
+
+    def _work(self) -> None:
+        try:
+            trash_place.clear_expunged(self._root_fd, self._allowance)
+            staging.clean(self._root_fd, self._left, self._allowance)
+        finally:
+            _TURN.release()

@@ -34,9 +34,10 @@ _CLOCK_SET = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An object in the trash: when it came, by the clock that nobody sets, its bytes, and the
-    number of its deletion. `dated` is what we have written into its note in this run; None where
-    that is older.
+    """An object in the trash: when it came, its bytes, and the number of its deletion.
+
+    `dated` is what we have written into its note in this run; then `since` is by the clock that
+    nobody sets. None where the note is older; then `since` is what it says.
     """
 
     since: float
@@ -244,13 +245,8 @@ class Trash:
             if self.policy is None:
                 return []
             self._refresh()
-            size, count, limit = self._size, len(self._kept), self.limit
-            names = []
-            for name, kept in self._kept.items():
-                if size > limit or count > self.policy.count or name in too_old:
-                    names.append(name)
-                    size, count = size - kept.size, count - 1
-            return names
+            kept = [(name, each.size) for name, each in self._kept.items()]
+            return self.policy.excess(kept, self.limit, too_old)
 
     # What is known
 
@@ -284,17 +280,16 @@ class Trash:
             del self._kept[name]
         with ExitStack() as held:
             place = trash_place.open_all(self._directories, held)
-            for name in found.keys() - self._kept.keys():
+            for name in sorted(found.keys() - self._kept.keys()):
                 self._kept[name] = _read_one(place, name)
-        self._kept = dict(sorted(self._kept.items(), key=lambda item: item[1].since))
+        known = self._kept.items()
+        self._kept = dict(sorted(known, key=lambda one: (one[1].dated is not None, one[1].since)))
 
 
 def _read_one(place: Place, name: bytes) -> _Kept:
-    """See since when an object is there, as the clock of today says."""
-    now = time.monotonic()
+    """See since when an object is there, as its note says."""
     try:
         info = describe(place, name)
     except OSError:
-        return _Kept(now, 0, b"")
-    age = max(0.0, time.time() - (info.deleted or 0))
-    return _Kept(now - age, info.size or 0, info.deletion)
+        return _Kept(time.time(), 0, b"")
+    return _Kept(info.deleted or 0, info.size or 0, info.deletion)

@@ -50,6 +50,18 @@ class TrashPolicy:
     count: int = 10_000
     replaced: bool = True
 
+    def excess(
+        self, kept: Collection[tuple[bytes, int]], limit: int, too_old: Collection[bytes]
+    ) -> list[bytes]:
+        """Say what is too old or too much; `kept`: names and bytes, the oldest first."""
+        size, count = sum(each for _, each in kept), len(kept)
+        names = []
+        for name, each in kept:
+            if size > limit or count > self.count or name in too_old:
+                names.append(name)
+                size, count = size - each, count - 1
+        return names
+
 
 @dataclass(frozen=True, slots=True)
 class _Days:

@@ -104,7 +104,7 @@ class Volume:
         with self._lock:
             sweep = Sweep(os.dup(self.directories.get()), left)
             self._uses.add(sweep)
-        sweep.start()
+            sweep.start()
 
     def close(self) -> None:
         """Leave nothing behind, and nothing open; harmless when repeated."""

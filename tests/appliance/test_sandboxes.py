@@ -4,6 +4,7 @@ it should not. The same program without a sandbox, and what each may do, say tha
 """
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -28,6 +29,10 @@ ROOTS_OWN = Path("/srv/share/roots-own")
 _SECRETS = (places.SECRETS / "web.password", places.SECRETS / "wifi.passphrase")
 _SHARE, _STATE, _PAGE = "/srv/share/probed", "/var/lib/mtp-appliance", "/var/lib/mtp-appliance-web"
 
+#: Folders of somebody else's in these places.
+ELSES = tuple(f"{place}/somebody" for place in ("/srv", "/media", "/mnt", "/home"))
+_SOMEBODY = 4711
+
 #: What nobody of them may.
 NEVER = (
     *(f"read:{_SECRETS[1]}", f"make:{places.SECRETS}/x", f"append:{_SECRETS[0]}"),
@@ -37,6 +42,9 @@ NEVER = (
     *(f"make:{places.VERSIONS}/x", f"make:{places.FAILURES}/x", "make:/var/tmp/../x"),
     *("append:/usr/bin/mtp-appliance", "append:/proc/sys/kernel/hostname", "make:/run/x"),
     *("append:/sys/power/state", "make:/etc/systemd/system/x.service"),
+    # Beside the share, where the responder's unit lets it write: permissions alone stand there.
+    *(f"make:{place}/x" for place in ("/srv", "/media", "/mnt", "/home", *ELSES)),
+    *(f"read:{place}/private" for place in ELSES),
     *(f"call:{FAR}:{PORT}", "socket:AF_PACKET", "socket:AF_NETLINK"),
     *("see:1", "signal:1", "become:0", "mount", "namespace", "code"),
 )
@@ -76,6 +84,11 @@ def laid_out() -> Iterator[None]:
     for path in (Path("/root/private"), ROOTS_OWN):
         path.write_text("private")
         path.chmod(0o600)
+    for each in map(Path, ELSES):
+        each.mkdir(parents=True, mode=0o700)
+        (each / "private").write_text("private")
+        for path in (each, each / "private"):
+            os.chown(path, _SOMEBODY, _SOMEBODY)
     places.BOOT_SETTINGS.parent.mkdir(parents=True, exist_ok=True)
     units.run("ip", "address", "add", f"{FAR}/32", "dev", "lo")
     with socket.create_server(("0.0.0.0", PORT)):
@@ -83,6 +96,8 @@ def laid_out() -> Iterator[None]:
     units.run("ip", "address", "delete", f"{FAR}/32", "dev", "lo")
     file.forget_secrets()
     ROOTS_OWN.unlink()
+    for place in ELSES:
+        shutil.rmtree(place)
     shutil.rmtree(PROBE)
 
 

@@ -8,8 +8,8 @@ from appliance.mtp.codes import OperationCode as Op
 from appliance.mtp.datasets import ObjectInfo
 from appliance.mtp.wire import Writer, encode_string
 from appliance.storage.write_safety import WriteSafety
-from tests.protocol.initiator import Initiator
 from tests.torture import model
+from tests.torture.hearing import Hearing
 from tests.torture.model import Node
 from tests.torture.world import DATE, NAME, STORAGES, Edit, World
 
@@ -18,12 +18,12 @@ Act = Callable[[World], None]
 _MANY = 60
 
 
-def _name_list(handle: int, name: str) -> bytes:
+def name_list(handle: int, name: str) -> bytes:
     writer = Writer().u32(1).u32(handle).u16(NAME).u16(DataType.STRING)
     return bytes(writer.raw(encode_string(name)))
 
 
-def _announce(world: World, pc: Initiator, folder: Node, name: str, size: int | None) -> int | None:
+def announce(world: World, pc: Hearing, folder: Node, name: str, size: int | None) -> int | None:
     """Announce a file of a size, or a folder (None); its handle, None where it was refused."""
     expect = model.of_new_folder if size is None else model.of_upload
     expected, (storage, parent) = expect(folder, name), world.where(folder)
@@ -33,7 +33,7 @@ def _announce(world: World, pc: Initiator, folder: Node, name: str, size: int | 
         done = world.do(pc, expected, Op.SEND_OBJECT_INFO, storage, parent, data=info)
     else:
         where = (storage, parent, form, 0, size or 0)
-        data = _name_list(0, name)
+        data = name_list(0, name)
         done = world.do(pc, expected, Op.SEND_OBJECT_PROP_LIST, *where, data=data)
     return None if done is None else done[2]
 
@@ -50,7 +50,7 @@ def _arrived(world: World, folder: Node, name: str, content: bytes, handle: int)
 def upload(world: World) -> None:
     folder, name, content, pc = world.folder(), world.name(), world.content(), world.pc()
     world.look(folder)
-    handle = _announce(world, pc, folder, name, len(content))
+    handle = announce(world, pc, folder, name, len(content))
     if handle is not None:
         if content and world.chance.random() < 0.2:  # it waits
             pc.ask(Op.GET_STORAGE_IDS)
@@ -63,7 +63,7 @@ def torn_upload(world: World) -> None:
     folder, name, content, pc = world.folder(), world.name(), world.content(), world.pc()
     world.look(folder)
     size = len(content) + world.chance.choice((1, 600))
-    if _announce(world, pc, folder, name, size) is not None:
+    if announce(world, pc, folder, name, size) is not None:
         world.ask(pc, R.INCOMPLETE_TRANSFER, Op.SEND_OBJECT, data=content)
 
 
@@ -77,7 +77,7 @@ def upload_that_is_not_sent(world: World) -> None:
         world.compare()
     world.look(folder)
     size = world.chance.choice((0, 1))
-    handle = _announce(world, pc, folder, name, size)
+    handle = announce(world, pc, folder, name, size)
     pc.ask(Op.GET_STORAGE_IDS)
     if handle is not None and size == 0 and name not in folder.children:
         _arrived(world, folder, name, b"", handle)
@@ -86,7 +86,7 @@ def upload_that_is_not_sent(world: World) -> None:
 def new_folder(world: World) -> None:
     folder, name, pc = world.folder(), world.name(), world.pc()
     world.look(folder)
-    handle = _announce(world, pc, folder, name, None)
+    handle = announce(world, pc, folder, name, None)
     there = folder.children.get(name)
     if handle is not None and there is None:
         folder.add(Node(name, handle=handle))
@@ -119,7 +119,7 @@ def rename(world: World) -> None:
         data = encode_string(name)
         done = world.do(pc, expected, Op.SET_OBJECT_PROP_VALUE, node.handle, NAME, data=data)
     else:
-        data = _name_list(node.handle, name)
+        data = name_list(node.handle, name)
         done = world.do(pc, expected, Op.SET_OBJECT_PROP_LIST, data=data)
     if done is not None and node.parent is not None:
         folder = node.parent
@@ -203,6 +203,8 @@ def end_edit(world: World) -> None:
 def edit(world: World) -> None:
     """Write into a file or cut it, be it begun or not; in vain where the device has saved anew."""
     node, number = world.file(), world.chance.randrange(len(world.pcs))
+    if world.chance.random() < 0.7:
+        number, node = world.begun() or (number, node)
     if node is None or node.content is None:
         return
     world.look(node)
@@ -284,7 +286,8 @@ def undo(world: World) -> None:
     top, folder, storage = next(places[each] for each in left if places[each][1] not in left)
     new = [each for each in world.store.trash_list() if (each.storage_id, each.name) not in before]
     assert [(each.storage_id, each.path.split("/")[-1]) for each in new] == [(storage, top.name)]
-    world.store.trash_restore(storage, new[0].name)
+    for change in world.store.trash_restore(storage, new[0].name):
+        world.responder.changed(change)
     assert folder is not None
     folder.add(top)
 

@@ -16,7 +16,7 @@ STORAGES = (0x00010001, 0x00020001)
 NAMES = ("a", "b", "c", "ä", "edit a", "edit b", "with space")
 _NAME, _DATE = 0xDC07, 0xDC09
 _LENGTHS = (0, 20, 20, 500, 5_000, 70_000, 300_000)
-_MOST_HANDLES = 60
+_MOST_HANDLES, _FEW_HANDLES = 60, 12
 #: An answer that says nothing: for what nobody has foreseen.
 _DEFECTS = (ResponseCode.GENERAL_ERROR, ResponseCode.UNDEFINED)
 _KNOWN = frozenset(ResponseCode)
@@ -39,10 +39,13 @@ def is_edited(name: str) -> bool:
 
 
 class Busy:
-    """The client, with an open session. `check` looks at each answer's data."""
+    """The client, with an open session. `check` looks at each answer's data, None without.
+
+    `codes` counts answers, each with its operation.
+    """
 
     def __init__(
-        self, client: Client, chance: random.Random, check: Callable[[bytes], None]
+        self, client: Client, chance: random.Random, check: Callable[[bytes | None], None]
     ) -> None:
         self.codes: Counter[str] = Counter()
         self._client = client
@@ -58,8 +61,8 @@ class Busy:
         self._chance.choice(self._ACTS)(self)
 
     def look_around(self) -> None:
-        """Now and then, and where nothing is known, list a folder."""
-        if not self._names or self._chance.random() < 0.15:
+        """Now and then, and where little is known, list a folder."""
+        if len(self._names) < _FEW_HANDLES or self._chance.random() < 0.15:
             self._list()
 
     def ask(self) -> None:
@@ -84,13 +87,16 @@ class Busy:
 
     def call(self, code: Op, *parameters: int, data: bytes | None = None) -> Answer:
         """Run an operation, whose answer must be one that the specification knows."""
-        answer = self._client.call(code, *parameters, data=data)
+        return self._judged(self._client.call(code, *parameters, data=data), code, *parameters)
+
+    def _judged(self, answer: Answer, code: Op, *parameters: int) -> Answer:
         said = f"{code.name}{parameters}: {answer.code:#x}"
         assert answer.code in _KNOWN, said
-        self.codes[ResponseCode(answer.code).name] += 1
+        self.codes[f"{code.name} {ResponseCode(answer.code).name}"] += 1
         assert answer.code not in _DEFECTS or code is Op.END_EDIT_OBJECT, said
-        if answer.data is not None:
-            self._check(answer.data)
+        self._check(answer.data)
+        if answer.code == ResponseCode.INVALID_OBJECT_HANDLE and parameters:
+            self._names.pop(parameters[0], None)
         return answer
 
     def _some(self) -> int:
@@ -187,7 +193,8 @@ class Busy:
         if not handles:
             return
         handle = self._chance.choice(handles)
-        self.call(Op.BEGIN_EDIT_OBJECT, handle)
+        if not self.call(Op.BEGIN_EDIT_OBJECT, handle).ok:
+            return
         for _ in range(self._chance.randrange(4)):
             offset, data = self._chance.choice((0, 0, 10, 5_000)), b"edited" * 50
             self.call(Op.SEND_PARTIAL_OBJECT, handle, offset, 0, len(data), data=data)

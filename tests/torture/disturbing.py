@@ -1,60 +1,72 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What somebody on the device does to files, folders and roots between two system calls of ours.
 
-Python tells an audit hook of each file system call before it is made: there, between what was
-checked and what is used, something is swapped for a link to the outside, renamed, removed, made
-unreadable, or the disk gets full. Most of it is undone a few calls later.
+`tests/torture/calls.py` tells of each before it is made: there, between what was checked and what
+is used, something is swapped for a link to the outside, renamed, removed, made unreadable, or the
+disk gets full. Mostly it is what the call is about, or a folder on the way there. Most of it is
+undone a few calls later.
 """
 
 import contextlib
 import os
 import random
 import stat
-import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from operator import or_
 from pathlib import Path
 
+from tests.torture.calls import About, tell_of_calls
 from tests.torture.canaries import Place
 
 _MOST_ALTERED = 6
 _ROOM_LEFT = (0, 4096, 65_536)
 _WORKPLACE = ".mtp-appliance"
+#: How often what is swapped is what the call is about, or on the way there; and of these it itself.
+_AIMED, _AT_ITSELF = 0.75, 0.6
 
 
 class Disturber:
-    """Does something at about every `rarity`-th call while it is armed. `done` counts."""
+    """Does something at about every `rarity`-th call while it is armed. `done` counts.
 
-    def __init__(self, place: Place, chance: random.Random, rarity: int) -> None:
+    Where that is often, an operation is refused early; where seldom, something meets its last call.
+    """
+
+    def __init__(self, place: Place, chance: random.Random) -> None:
         self.done: Counter[str] = Counter()
         self.is_armed = False
+        self.rarity = 2
         #: What lies in `gone` since the operation under way began.
         self.moved_out: list[Path] = []
         self._place = place
         self._chance = chance
-        self._rarity = rarity
+        self._aim: Path | None = None
         self._undo: list[Callable[[], object]] = []
         self._is_at_it = threading.Lock()
         self._number = 0
         self._is_root_away = False
         self._tops = [_anchored(place.card), _anchored(place.stick_root)]
         self._devices = {each.stat().st_dev for each in self._tops}
-        sys.addaudithook(self._hook)
+        tell_of_calls(self._before)
 
-    def _hook(self, event: str, _: object) -> None:
-        if not self.is_armed or not (event == "open" or event.startswith("os.")):
-            return
-        if not self._is_at_it.acquire(blocking=False):
+    def _before(self, about: About) -> None:
+        if not self.is_armed or not self._is_at_it.acquire(blocking=False):
             return
         try:
-            if self._chance.randrange(self._rarity) == 0:
+            if self._chance.randrange(self.rarity) == 0:
                 with contextlib.suppress(OSError):
+                    self._aim = self._aimed(about) if self._chance.random() < _AIMED else None
                     self._disturb()
         finally:
             self._is_at_it.release()
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Do nothing inside the block, whatever calls are made."""
+        with self._is_at_it:
+            yield
 
     def _disturb(self) -> None:
         if self._undo and (len(self._undo) >= _MOST_ALTERED or self._chance.random() < 0.4):
@@ -65,12 +77,17 @@ class Disturber:
         act(self)
         self.done[act.__name__.strip("_")] += 1
 
-    def restore(self) -> None:
-        """Undo everything, so that the roots are where they were and can be used."""
+    def put_back(self) -> None:
+        """Undo everything that is to be undone."""
         with self._is_at_it:
             while self._undo:
                 with contextlib.suppress(OSError):
                     self._undo.pop()()
+
+    def restore(self) -> None:
+        """Undo everything, so that the roots are where they were and can be used."""
+        self.put_back()
+        with self._is_at_it:
             for top in self._tops:
                 self.allow(top)
 
@@ -79,7 +96,7 @@ class Disturber:
         pending = [top]
         while pending:
             path = pending.pop()
-            with contextlib.suppress(PermissionError):
+            with contextlib.suppress(OSError):  # another disk's, or gone with an upload
                 is_folder = path.is_dir()
                 self._change_mode(path, partial(or_, 0o700 if is_folder else 0o600))
                 if is_folder:
@@ -102,6 +119,8 @@ class Disturber:
 
     def _some(self, *, folder: bool | None = None) -> Path | None:
         """Choose something below a root, at any depth; through no link, and on no other disk."""
+        if self._aim is not None and (aimed := self._on_the_way(self._aim, folder)):
+            return aimed
         top = self._chance.choice(self._tops)
         device, path, found = top.stat().st_dev, top, None
         while True:
@@ -114,6 +133,33 @@ class Disturber:
             if not is_folder or (found is not None and self._chance.random() < 0.5):
                 return found
             path = path / name
+
+    def _aimed(self, about: About) -> Path | None:
+        """Say what a call is about, if that lies below a root."""
+        place = Path(self._chance.choice(about()))
+        card, stick = self._tops
+        for top, where in (
+            (card, card.readlink()),
+            (stick, stick.readlink()),
+            (stick, self._place.stick),
+        ):
+            if where in place.parents:
+                return top / place.relative_to(where)
+        return None
+
+    def _on_the_way(self, aim: Path, folder: bool | None) -> Path | None:
+        """Choose what a call is about, or a folder on the way to it; None where none fits."""
+        top = next(each for each in self._tops if each in aim.parents)
+        way = [aim, *(each for each in aim.parents if top in each.parents)]
+        fitting = []
+        for path in way:
+            with contextlib.suppress(OSError):
+                mode, device = path.lstat().st_mode, path.lstat().st_dev
+                if device in self._devices and folder in (None, stat.S_ISDIR(mode)):
+                    fitting.append(path)
+        if fitting and fitting[0] is aim and self._chance.random() < _AT_ITSELF:
+            return aim
+        return self._chance.choice(fitting) if fitting else None
 
     def _names(self, folder: Path, device: int) -> list[tuple[str, bool]]:
         """List a folder, unless it is another disk's: names, and whether they are folders."""

@@ -37,6 +37,10 @@ class Node:
         return self.parent is None
 
     @property
+    def parent_is_root(self) -> bool:
+        return self.parent is not None and self.parent.is_root
+
+    @property
     def root(self) -> "Node":
         return self if self.parent is None else self.parent.root
 

@@ -10,11 +10,14 @@ import json
 import logging
 import random
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from appliance.errors import ApplianceError
 from appliance.mtp.codes import ALL
 from appliance.mtp.codes import OperationCode as Op
+from appliance.mtp.errors import MtpError
 from appliance.storage import Catalogue, TrashPolicy
 from appliance.storage.write_safety import WriteSafety
 from tests.fakes import ptpip_client
@@ -22,14 +25,19 @@ from tests.fakes.client import Client, ConnectClient
 from tests.fakes.memory_client import connect_memory
 from tests.fakes.ptpip_client import connect_ptpip
 from tests.protocol.initiator import Initiator
-from tests.torture.busy import NAMES, STORAGES, Busy, is_edited, is_whole
+from tests.torture.busy import NAMES, STORAGES, is_edited, is_whole
 from tests.torture.canaries import Place, is_told, look_at_gone
 from tests.torture.disturbing import Disturber
+from tests.torture.frank import be_frank
+from tests.torture.unruly import Unruly
 
 _ROADS: dict[str, ConnectClient] = {"memory": connect_memory, "ptpip": connect_ptpip}
 #: Seconds for a stretch, or an answer, on a busy machine.
 _PATIENCE = 200.0
 _WORKPLACE = ".mtp-appliance"
+#: In how many calls one is disturbed, and how often all is put back after an act.
+_RARITIES = (3, 8, 20, 60)
+_PUT_BACK = 0.5
 
 
 class Worker:
@@ -38,14 +46,15 @@ class Worker:
     def __init__(
         self, client: Client, place: Place, disturber: Disturber, chance: random.Random
     ) -> None:
-        self.busy = Busy(client, chance, _check)
         self._pc = Initiator(client)
         self._place = place
         self._disturber = disturber
         self._chance = chance
         self._gone: dict[Path, dict[Path, object]] = {}
+        self.busy = Unruly(client, chance, self._answered)
         self._store = cast(Catalogue, client.responder.store)
         self._store.set_trash(TrashPolicy(share=1.0))
+        be_frank(self._store)
 
     def work(self, count: int) -> None:
         """Do so many things while everything changes."""
@@ -53,9 +62,30 @@ class Worker:
             self.busy.look_around()
             if self._chance.random() < 0.05:
                 self._store.set_write_safety(self._chance.choice(list(WriteSafety)))
+            self._person()
+            self._disturber.rarity = self._chance.choice(_RARITIES)
             self._disturber.is_armed = True
             self.busy.act()
             self._disturber.is_armed = False
+            if self._chance.random() < _PUT_BACK:
+                self._disturber.put_back()
+
+    def _person(self) -> None:
+        """Now and then somebody brings things back from the trash, or empties it."""
+        if self._chance.random() > 0.1:
+            return
+        with suppress(MtpError, ApplianceError):  # it goes at any time
+            items = self._store.trash_list()
+            if items and self._chance.random() < 0.7:
+                item = self._chance.choice(items)
+                self._store.trash_restore(item.storage_id, item.name)
+            else:
+                self._store.trash_empty()
+
+    def _answered(self, data: bytes | None) -> None:
+        """Look at an answer, and at what was moved out before it: that is as it will stay."""
+        assert data is None or not is_told(data), f"an answer tells of a canary: {data[:300]!r}"
+        with self._disturber.quiet():
             for path in self._disturber.moved_out:
                 self._disturber.allow(path)
                 self._gone[path] = look_at_gone(path)
@@ -91,10 +121,6 @@ class Worker:
             assert not is_uploaded or is_edited(name) or is_whole(data), f"{path} is torn"
 
 
-def _check(data: bytes) -> None:
-    assert not is_told(data), f"an answer tells of a canary: {data[:300]!r}"
-
-
 def _is_shown(path: Path) -> bool:
     is_real = path.is_dir() or path.is_file()
     return is_real and not path.is_symlink() and path.name != _WORKPLACE
@@ -120,8 +146,8 @@ def main() -> None:
     defects = _Defects()
     logging.basicConfig(level=logging.INFO)
     logging.getLogger().addHandler(defects)
-    with _ROADS[road](place.card, place.stick) as client:
-        disturber = Disturber(place, chance, rarity=2)
+    with _ROADS[road](place.card, place.stick, allow_format=True) as client:
+        disturber = Disturber(place, chance)
         worker = Worker(client, place, disturber, chance)
         for line in sys.stdin:
             order, *more = line.split()

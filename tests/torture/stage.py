@@ -99,7 +99,7 @@ class Stage:
     def _mount_and_unmount(self, done: threading.Event) -> None:
         while not done.wait(self._chance.random() * 2 * _PAUSE):
             self.tries += 1
-            if self._chance.random() < 0.5:
+            if not self._is_mounted or self._chance.random() < 0.3:
                 self._mount(wanted=not self._is_mounted)
             elif self._is_covered:
                 with suppress(subprocess.CalledProcessError):  # moved meanwhile

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from tests.fakes.client import ConnectClient
-from tests.torture import acts, device
+from tests.torture import acts, device, rare_acts
 from tests.torture.budget import Budget
 from tests.torture.world import World
 
@@ -40,10 +40,10 @@ def machine_for(connect: ConnectClient, count: Callable[[], None]) -> type[RuleB
             roots = (place / "Card", place / "Stick")
             for each in roots:
                 each.mkdir()
-            client = self.held.enter_context(connect(*roots))
+            client = self.held.enter_context(connect(*roots, allow_format=True))
             self.world = World(client, roots, random.Random(seed))
 
-        @rule(act=st.sampled_from(acts.ACTS))
+        @rule(act=st.sampled_from((*acts.ACTS, *rare_acts.ACTS)))
         def initiator(self, act: Callable[[World], object]) -> None:
             count()
             act(self.world)

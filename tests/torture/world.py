@@ -14,7 +14,8 @@ from appliance.mtp.prop_lists import decode_prop_list
 from appliance.mtp.wire import Value
 from appliance.storage import Catalogue, TrashPolicy
 from tests.fakes.client import Answer, Client
-from tests.protocol.initiator import Initiator
+from tests.torture.frank import be_frank
+from tests.torture.hearing import Hearing, Table
 from tests.torture.model import Node
 
 R = ResponseCode
@@ -51,8 +52,11 @@ class World:
         self.outside.mkdir(exist_ok=True)
         self.store = cast(Catalogue, client.responder.store)
         self.store.set_trash(TrashPolicy(share=1.0))
-        self.pcs = [Initiator(client).open(), Initiator(client.another()).open()]
-        self.pcs.append(Initiator(client.another()).open())
+        be_frank(self.store)
+        self.responder = client.responder
+        self.pcs = [Hearing(each) for each in (client, client.another(), client.another())]
+        for number, pc in enumerate(self.pcs, 1):
+            pc.open(number)
         #: Edits that were begun: by session and handle.
         self.edits: dict[tuple[int, int], Edit] = {}
         self.dead: set[int] = set()
@@ -73,7 +77,7 @@ class World:
         """Some bytes that no other file has; as many as lie at the borders of something."""
         return (b"%d " % self.number() * 12_000)[: self.chance.choice(LENGTHS)]
 
-    def pc(self) -> Initiator:
+    def pc(self) -> Hearing:
         return self.chance.choice(self.pcs)
 
     def nodes(self, wanted: Callable[[Node], bool] = lambda node: True) -> list[Node]:
@@ -113,7 +117,7 @@ class World:
             self.compare()
 
     def ask(
-        self, pc: Initiator, expected: R, code: Op, *parameters: int, data: bytes | None = None
+        self, pc: Hearing, expected: R, code: Op, *parameters: int, data: bytes | None = None
     ) -> Answer | None:
         """Run an operation and compare the answer; None where it was refused as stale."""
         answer = pc.call(code, *parameters, data=data)
@@ -125,7 +129,7 @@ class World:
         return answer
 
     def do(
-        self, pc: Initiator, expected: R, code: Op, *parameters: int, data: bytes | None = None
+        self, pc: Hearing, expected: R, code: Op, *parameters: int, data: bytes | None = None
     ) -> tuple[int, ...] | None:
         """Run an operation; its response parameters where it was done, None where it was not."""
         answer = self.ask(pc, expected, code, *parameters, data=data)
@@ -137,6 +141,13 @@ class World:
             self.dead.update((each.handle, *each.former))
 
     # Edits
+
+    def begun(self) -> tuple[int, Node] | None:
+        """Choose an edit by the session and the file, which has the handle that it was begun by."""
+        keys = [key for key, each in self.edits.items() if each.node.handle == key[1]]
+        there = [(key[0], self.edits[key].node) for key in keys]
+        there = [each for each in there if each[1] in self.nodes()]
+        return self.chance.choice(there) if there else None
 
     def edits_of(self, node: Node) -> list[Edit]:
         return [each for each in self.edits.values() if each.node is node]
@@ -170,6 +181,30 @@ class World:
         for storage, root in self.roots.items():
             self._compare_folder(storage, root, self._listing(storage))
         self.is_behind = False
+        edited = {each.node.handle for each in self.edits.values()}
+        for pc in self.pcs:
+            pc.agree(self._wanted(), edited)
+
+    def _wanted(self) -> Table:
+        """Say what a session has to know, handles and all."""
+        return {
+            node.handle: (storage, node.parent.handle, node.name, len(node.content or b""))
+            for storage, root in self.roots.items()
+            for node in root.all()
+            if node.parent is not None
+        }
+
+    def hear_out(self) -> None:
+        """Let each session hear all that there is to hear, which must change nothing."""
+        for teller, name in ((self.pcs[0], "the last"), (self.pcs[1], "the very last")):
+            storage, root = STORAGES[0], self.roots[STORAGES[0]]
+            answer = teller.mkdir(name, storage=storage)
+            assert answer.ok, name
+            root.add(Node(name, handle=answer.parameters[2]))
+            for each in self.pcs:
+                if each is not teller:
+                    each.hear_out(answer.parameters[2])
+            self.compare()
 
     def _listing(self, storage: int) -> dict[int, dict[str, dict[int, Value]]]:
         """All objects of a storage: by parent, by name, their properties."""
@@ -214,6 +249,7 @@ class World:
     def compare_all(self) -> None:
         """Compare every byte, as an initiator sees it and as it lies on the disk."""
         self.compare()
+        self.hear_out()
         self.store.settle()
         for storage, path in self.paths.items():
             on_disk = {

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from appliance import status
 from appliance.errors import ApplianceError, ExitStatus
 from appliance.services.status_file import StatusFile
 from appliance.status import Cable, Direction, Status, decode, encode, read
+from tests.unit.settings.test_files import obstacles
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 NUMBER = st.integers(0, 1 << 62)
@@ -237,6 +239,40 @@ def test_a_reader_that_looks_is_in_no_writers_way(tmp_path: Path) -> None:
     again = StatusFile.claim(path)
     assert again is not None
     again.close()
+
+
+@obstacles
+@pytest.mark.parametrize("name", ["status.json", "status.lock", "status.json.new"])
+def test_what_is_no_file_keeps_no_reader_waiting_and_no_writer_away(
+    tmp_path: Path, obstacle: Callable[[Path], None], name: str
+) -> None:
+    """The folder is the responder's, and stays when that begins anew."""
+    path = tmp_path / "status.json"
+    first = StatusFile.claim(path)
+    assert first is not None
+    first.write(Status(name="first"))
+    (tmp_path / name).unlink(missing_ok=True)
+    obstacle(tmp_path / name)
+    if name != "status.json.new":
+        with pytest.raises(ApplianceError):
+            read(path)
+    os.close(first._lock)
+    again = StatusFile.claim(path)
+    assert again is not None
+    again.write(Status(name="again"))
+    assert read(path).name == "again"
+    again.close()
+
+
+def test_a_link_leads_no_reader_elsewhere(tmp_path: Path) -> None:
+    file = StatusFile.claim(tmp_path / "status.json")
+    assert file is not None
+    file.write(Status(name="it"))
+    (tmp_path / "status.json").rename(tmp_path / "theirs")
+    (tmp_path / "status.json").symlink_to("theirs")
+    with pytest.raises(ApplianceError, match="is no regular file"):
+        read(tmp_path / "status.json")
+    file.close()
 
 
 def test_where_nobody_may_write_nothing_is_claimed(tmp_path: Path) -> None:

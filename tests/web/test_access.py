@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.settings import passwords
+from appliance.settings.secret_files import SecretFiles
 from appliance.update.bundle import MAX_SIZE
 from tests.web.appliance import HOST, PASSWORD, FakeAppliance, Visitor, visitor
 from webui import create_app
@@ -353,6 +354,51 @@ def test_settings_that_cannot_be_read_are_no_open_door(
     assert who.post("/claim", password=PASSWORD, again=PASSWORD).status_code == 403
     assert who.post("/login", password="").status_code == 403
     assert who.get("/settings").headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("damage", [bytes(80), b"scrypt", None], ids=["zeros", "torn", "fails"])
+def test_a_password_that_cannot_be_read_is_not_told_as_a_wrong_one(
+    fake: FakeAppliance, damage: bytes | None
+) -> None:
+    fake.claim()
+    password = fake.root / "settings.secrets" / "web.password"
+    good = password.read_bytes()
+    password.unlink()
+    if damage is None:
+        password.mkdir()  # reading fails, as on a failing card
+    else:
+        password.write_bytes(damage)
+    who = visitor(fake)
+    for path in ("/", "/claim", "/settings", "/storage"):
+        assert who.get(path).headers["Location"] == "/login", path
+    said = who.get("/login").text
+    assert "The password cannot be read" in said
+    assert "reset-password.txt" in said
+    assert 'name="password"' not in said
+    assert 'href="/login"' in who.get("/help").text
+    assert who.post("/login", password=PASSWORD).status_code == 403
+    assert who.post("/claim", password=PASSWORD, again=PASSWORD).status_code == 403
+    if damage is None:
+        password.rmdir()
+    password.write_bytes(good)
+    who.log_in()
+    assert is_in(who)
+
+
+def test_a_password_that_could_not_be_read_for_a_moment_is_read_again(
+    fake: FakeAppliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.claim()
+    who = visitor(fake)
+
+    def fail(*_: object) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SecretFiles, "_read", fail)
+        assert "The password cannot be read" in who.get("/login").text
+    who.log_in()
+    assert is_in(who)
 
 
 def test_settings_that_break_later_leave_the_password_as_it_was(

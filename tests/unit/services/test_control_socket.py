@@ -7,7 +7,7 @@ import logging
 import socket
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from appliance.errors import ApplianceError, ExitStatus
 from appliance.services import control_socket
 from appliance.services.control_socket import ControlServer
 from tests.fakes.ptpip_client import PATIENCE
+from tests.unit.settings.test_files import obstacles
 
 WAIT = 4 * PATIENCE
 
@@ -195,6 +196,17 @@ def test_a_socket_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
     with ControlServer(path, lambda: {"one": lambda: 1}):
         assert ask(path, "one") == 1
     assert not path.exists()
+
+
+@obstacles
+def test_it_is_asked_whatever_lay_in_its_place(
+    tmp_path: Path, obstacle: Callable[[Path], None]
+) -> None:
+    """Its folder stays when the service begins anew, which somebody may have taken over."""
+    place = tmp_path / "control.sock"
+    obstacle(place)
+    with ControlServer(place, lambda: {"echo": lambda text: text}):
+        assert ask(place, "echo", text="it") == "it"
 
 
 def test_the_second_of_two_does_without(path: Path, caplog: pytest.LogCaptureFixture) -> None:

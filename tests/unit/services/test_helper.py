@@ -8,7 +8,8 @@ import pwd
 import socket
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from appliance.errors import ApplianceError
 from appliance.services import control_socket, factory_reset, helper, helper_verbs, journal
 from appliance.services.control_socket import Answers, Verb
 from appliance.services.host import LinuxHost
-from appliance.settings import passwords
+from appliance.settings import examples, passwords
 from appliance.settings.schema import Settings
 from appliance.settings.store import SettingsFile
 from tests.fakes.ptpip_client import PATIENCE
 from tests.unit.services.activated import start
+from tests.unit.settings.test_files import obstacles
 
 PAGE, STRANGER = 4242, 4243
 
@@ -35,6 +37,7 @@ class Rig:
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.path = path
         self.ran: list[str] = []
+        self.fails = ""
         self.user = 0
         self.clock: list[float] = []
         monkeypatch.setattr(control_socket, "process_and_user", lambda _: (7, self.user))
@@ -51,6 +54,8 @@ class Rig:
 
     def _run(self, command: Sequence[str]) -> None:
         self.ran.append(" ".join(command))
+        if self.ran[-1] == self.fails:
+            raise ApplianceError(f"{self.fails} failed")
 
     def _set_clock(self, timestamp: float) -> None:
         self.clock.append(timestamp)
@@ -359,6 +364,46 @@ def test_a_factory_reset_forgets_what_was_set_and_touches_no_file(tmp_path: Path
         file.before()
 
 
+@obstacles
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        *((places.SETTINGS, each) for each in ("", ".new", ".lock")),
+        *((places.STATE, each) for each in ("settings.good.toml", "settings.before.toml")),
+        *((places.STATE, each) for each in ("state.json", "state.json.new")),
+    ],
+)
+def test_a_factory_reset_stumbles_over_nothing(
+    tmp_path: Path, obstacle: Callable[[Path], None], place: Path, name: str
+) -> None:
+    """It is the way back from a responder that somebody has taken over."""
+    settings, secrets, kept, page = (
+        tmp_path / each.relative_to("/")
+        for each in (places.SETTINGS, places.SECRETS, places.STATE, places.PAGE_STATE)
+    )
+    for each in (settings.parent, kept, page):
+        each.mkdir(parents=True)
+    (settings.parent / "elsewhere").touch()
+    (page / "session.key").touch()
+    settings.write_text('name = "Kitchen"\n')
+    file = SettingsFile(settings, kept, keeps=False, secrets=secrets)
+    file.set_secrets({"web.password": HASH})
+    where = tmp_path / place.relative_to("/")
+    if place == places.STATE:
+        where /= name
+    else:
+        where = where.with_name(f".{where.name}.lock" if name == ".lock" else where.name + name)
+    where.unlink(missing_ok=True)
+    obstacle(where)
+    factory_reset.factory_reset(tmp_path)
+    found = file.read()
+    assert (found.settings.name, found.settings.web_password) == ("", "")
+    assert found.findings.errors == []
+    assert list(page.iterdir()) == []
+    assert not (kept / "state.json").exists()
+    assert settings.read_text() == examples.shipped()
+
+
 def test_a_factory_reset_that_breaks_off_ends_the_wifi_before_the_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -388,13 +433,24 @@ def test_a_page_directory_that_is_a_link_is_not_followed(tmp_path: Path) -> None
     assert (tmp_path / "srv" / "file").exists()
 
 
-def test_after_a_factory_reset_the_responder_begins_anew(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fails", ["", "the reset", "the stop"])
+def test_a_factory_reset_has_the_responder_out_of_the_way(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
+    """One that was taken over could else change at once what is reset."""
     done: list[str] = []
-    monkeypatch.setattr(helper_verbs, "factory_reset", lambda: done.append("reset"))
-    rig.ask("factory reset")
-    assert (done, rig.ran) == (["reset"], ["systemctl --no-block restart mtp-appliance.service"])
+
+    def reset() -> None:
+        done.extend([*rig.ran, "reset"])
+        if fails == "the reset":
+            raise ApplianceError("no room")
+
+    monkeypatch.setattr(helper_verbs, "factory_reset", reset)
+    rig.fails = "systemctl stop mtp-appliance.service" if fails == "the stop" else ""
+    with pytest.raises(ApplianceError, match="no room") if fails == "the reset" else nullcontext():
+        rig.ask("factory reset")
+    assert done == ["systemctl stop mtp-appliance.service", "reset"]
+    assert rig.ran[1:] == ["systemctl --no-block restart mtp-appliance.service"]
 
 
 @pytest.mark.parametrize(("script", "fails"), [("exit 0", False), ("exit 3", True)])

@@ -4,6 +4,7 @@
 import json
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from appliance.mtp.device_ports import DeviceState
 from appliance.mtp.errors import MtpError
 from appliance.settings import files
 from appliance.settings.state import State, state_directory
+from tests.unit.settings.test_files import obstacles
 
 
 def names(folder: Path) -> list[str]:
@@ -39,6 +41,17 @@ def test_what_this_version_does_not_know_is_kept(tmp_path: Path) -> None:
     state.set_friendly_name("B")
     state.set_friendly_name(None)
     assert json.loads((tmp_path / "state.json").read_text()) == {"future": [1]}
+
+
+@obstacles
+def test_what_is_no_file_keeps_nobody_waiting(
+    tmp_path: Path, obstacle: Callable[[Path], None]
+) -> None:
+    obstacle(tmp_path / "state.json")
+    state = State(tmp_path, default_name="Default")
+    assert state.friendly_name == "Default"
+    state.set_friendly_name("Mine")
+    assert State(tmp_path).friendly_name == "Mine"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from appliance.storage.storages import State
 from tests.unit.storage.helpers import (
     FIRST,
     WORKPLACE,
+    at_rest,
     begin,
     content,
     find,
@@ -213,3 +215,33 @@ def test_nothing_stays_open_of_what_lies_beneath(root: Path, disk: Disk) -> None
     put(store, "second", b"1")
     store.close()
     assert open_descriptors() == before
+
+
+def test_a_disk_elsewhere_has_nothing_scanned_anew(
+    serving: Catalogue, root: Path, tmp_path: Path, disk: Disk, scans: Counter[str]
+) -> None:
+    at_rest(root)
+    assert names(serving) == []
+    (tmp_path / "elsewhere").mkdir()
+    disk(tmp_path / "elsewhere")
+    assert names(serving) == []
+    assert scans[str(root)] == 1
+
+
+def test_events_that_are_lost_when_it_comes(root: Path, disk: Disk) -> None:
+    """All folders are looked through then, those on the disk too."""
+    with Catalogue([Folder(root, "Card")], watch=True) as store:
+        assert names(store) == []
+        told: list[int] = []
+        store.listen(
+            lambda change: told.append(change.number) if change.kind is ChangeKind.ADDED else None
+        )
+        watching = store._watching
+        assert watching is not None
+        with store._lock:
+            disk(root)
+            store._lookup.look_at_mounts()
+            watching._look_everywhere()
+            watching.wake()
+        wait_until(lambda: bool(told))
+        assert told == [find(store, "on the disk")]

@@ -26,7 +26,17 @@ from appliance.storage import (
     syscalls,
 )
 from tests.unit.storage.faults import Faults
-from tests.unit.storage.helpers import FIRST, SECOND, WORKPLACE, at_rest, find, names, put, refused
+from tests.unit.storage.helpers import (
+    FIRST,
+    SECOND,
+    WORKPLACE,
+    at_rest,
+    begin,
+    find,
+    names,
+    put,
+    refused,
+)
 
 PROJECT = Path(__file__).parents[3]
 
@@ -261,6 +271,53 @@ def test_a_storage_that_goes_keeps_its_own(root: Path, second: Path) -> None:
     assert state(root).read_bytes() == written
     with Catalogue(folders) as store:
         assert shown(store) == ["two", "three", "uno"]
+
+
+def test_a_storage_that_became_read_only_hinders_no_other(root: Path, second: Path) -> None:
+    folders = [Folder(root, "Card"), Folder(second, "Stick")]
+    with Catalogue(folders) as store:
+        on_card, on_stick = (_playlist(store, each) for each in (FIRST, SECOND))
+        store.set_references(on_card[0], [on_card[1]])
+        store.rename(on_card[1], "renamed.mp3")
+        store.set_read_only(FIRST, read_only=True)
+        store.set_references(on_stick[0], [on_stick[1], on_card[1]])
+        assert list(store.references(on_stick[0])) == [on_stick[1], on_card[1]]
+        assert list(store.references(on_card[0])) == [on_card[1]]
+        with refused(Code.STORE_READ_ONLY):
+            store.set_references(on_card[0], [])
+        store.rename(on_stick[1], "moved.mp3")
+    with Catalogue(folders) as store:
+        assert _told(store, FIRST) == ["renamed.mp3"]
+        assert _told(store, SECOND) == ["moved.mp3", "renamed.mp3"]
+
+
+def test_a_playlist_that_left_a_storage_before_that_became_read_only(
+    far: Catalogue,
+) -> None:
+    source, target = _playlist(far, FIRST)
+    far.set_references(source, [target])
+    far.move(source, SECOND, 0)
+    far.set_read_only(FIRST, read_only=True)
+    other = _playlist(far, SECOND, "other")
+    far.set_references(other[0], [other[1]])
+    assert list(far.references(source)) == [target]
+    far.set_references(source, [])
+    assert list(far.references(source)) == []
+
+
+def _playlist(store: Catalogue, storage: int, name: str = "list") -> tuple[int, int]:
+    """Make a playlist and what is to be in it."""
+    made = []
+    for each in (f"{name}.pla", f"{name}.mp3"):
+        upload = begin(store, each, each.encode(), storage=storage)
+        upload.commit()
+        made.append(upload.handle)
+    return made[0], made[1]
+
+
+def _told(store: Catalogue, storage: int) -> list[str]:
+    source = find(store, "list.pla", storage=storage)
+    return [store.entry(each).name for each in store.references(source)]
 
 
 def test_too_many(store: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
 from appliance.storage import Catalogue, Folder, staging
+from appliance.storage.directories import Directories, Names
 from appliance.storage.removal import Allowance
 from tests.unit.storage.helpers import FIRST, WORKPLACE, begin, leftovers, names, put, refused
 
@@ -196,3 +197,22 @@ def test_two_stores_of_one_process_share_a_folder(store: Catalogue, root: Path) 
     upload.commit()
     assert sorted(names(store)) == ["file", "other"]
     assert store.entry(upload.handle).storage_id == FIRST
+
+
+def test_our_place_goes_just_as_an_upload_begins(
+    store: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody puts a file where the workplace was, after it was looked at."""
+    put(store, "file", b"1")
+    is_at = Directories.is_at
+
+    def swapped(self: Directories, fd: int, names: Names) -> bool:
+        is_there = is_at(self, fd, names)
+        if names[:1] == (b".mtp-appliance",) and (root / WORKPLACE).is_dir():
+            (root / WORKPLACE).rename(root / "aside")
+            (root / WORKPLACE).write_bytes(b"")
+        return is_there
+
+    monkeypatch.setattr(Directories, "is_at", swapped)
+    with refused(Code.ACCESS_DENIED):
+        begin(store, "other")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from appliance.storage import Catalogue, Folder, TrashPolicy
+from appliance.storage import Catalogue, Folder, TrashPolicy, sweeping
 from appliance.storage.removal import AT_ONCE
 from appliance.storage.sweeping import Sweep
 from tests.unit.storage.helpers import FIRST, WORKPLACE, begin, find, names, open_descriptors, put
@@ -132,6 +132,30 @@ def test_a_storage_that_goes_away_ends_it(root: Path, halted: threading.Event) -
     wait_until(lambda: not (root / WORKPLACE / "1-gone").exists())
     store.close()
     assert open_descriptors() == before
+
+
+def test_no_other_storage_waits_for_it_to_go_away(root: Path) -> None:
+    plant(root / WORKPLACE / "1-gone" / "tree")
+    with sweeping._TURN, Catalogue([Folder(root, "Card")]) as store:  # another one's
+        store.eject(FIRST)
+        assert any((root / WORKPLACE / "1-gone" / "tree").iterdir())
+
+
+def test_where_there_is_no_thread_the_next_start_does_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    plant(root / WORKPLACE / "1-gone" / "tree")
+    before = open_descriptors()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", failing)
+        with Catalogue([Folder(root, "Card")]) as store:
+            assert names(store) == []
+    assert open_descriptors() == before
+    with Catalogue([Folder(root, "Card")]):
+        wait_until(lambda: not (root / WORKPLACE).exists())
 
 
 def test_the_next_start_goes_on(root: Path, halted: threading.Event) -> None:

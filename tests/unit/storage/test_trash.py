@@ -547,6 +547,30 @@ def test_the_oldest_goes_when_the_space_is_needed(small: Path) -> None:
         assert [path for _, path in listed(store)] == ["third"]
 
 
+@pytest.mark.parametrize("days", [-10_000, -100, 0, 100])
+def test_the_oldest_is_the_oldest_whatever_the_clock_says(
+    root: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    clock = time.time
+    deleted = [f"{number}.txt" for number in (3, 7, 1, 8, 2, 6, 4, 5)]
+    for ago, name in zip(range(8, 0, -1), deleted, strict=True):
+        monkeypatch.setattr(time, "time", partial(_later, clock, -ago * DAY))
+        with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+            store.delete(put(store, name, b"x"))
+    monkeypatch.setattr(time, "time", partial(_later, clock, days * DAY))
+    with Catalogue([Folder(root, "Card")], trash=KEPT) as store:
+        assert [each.path for each in store.trash_list()] == deleted
+        store.delete(put(store, "latest.txt", b"x"))
+        assert [each.path for each in store.trash_list()] == [*deleted, "latest.txt"]
+        store.set_trash(TrashPolicy(count=3))
+        store.trash_purge()
+        assert [each.path for each in store.trash_list()] == [*deleted[-2:], "latest.txt"]
+
+
+def _later(clock: Callable[[], float], seconds: float) -> float:
+    return clock() + seconds
+
+
 def test_the_oldest_goes_when_an_upload_fills_the_disk(small: Path) -> None:
     with Catalogue([Folder(small, "Card")], trash=TrashPolicy(share=1)) as store:
         for name in ("first", "second", "third"):
