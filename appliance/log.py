@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The log: lines on stderr, for a person at a terminal or for the journal.
 
-Names of files appear at level debug only, their content never.
+Names of files appear at level debug; at others where a person has to know of which file it is, and
+then as `%a` writes them, which a report leaves out. Their content never.
 """
 
 import logging

@@ -15,6 +15,7 @@ class Config:
 
     `state` is a directory of the page's own, open to nobody else. `hosts` are the names and
     addresses that are this machine's, without a port; names count with `.local` behind them too.
+    `failures` is where units that failed leave a line each, None where none of them are ours.
     `announced` asks for the name that the network knows the machine by, "" for none.
     """
 
@@ -24,5 +25,6 @@ class Config:
     helper: Path | None
     state: Path
     hosts: tuple[str, ...]
+    failures: Path | None = None
     announced: Callable[[], str] = str
     title: str = "MTP Appliance"

@@ -2,6 +2,7 @@
 """What a person sees when something does not work, and the words that come after a deed."""
 
 import errno
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, flash, redirect, render_template, request, url_for
@@ -11,6 +12,7 @@ from werkzeug.wrappers import Response
 from appliance.errors import ApplianceError
 from webui.complaints import refusal
 from webui.languages import gettext, lazy_gettext
+from webui.machine import machine
 
 #: A cookie carries them.
 _MOST = 400
@@ -54,6 +56,20 @@ def failed(error: ApplianceError) -> None:
 def complain(text: str) -> None:
     """Say on the next page what is wrong with what was asked."""
     flash(text[:_MOST], "warn")
+
+
+def set_secrets(values: Mapping[str, str]) -> bool:
+    """Set secrets, after what goes with them: whether they are; if not, the next page says so.
+
+    They come last, for what is set first on a full card is refused, and then nothing is changed.
+    """
+    try:
+        machine().set_secrets(values)
+    except ApplianceError as error:
+        complain(gettext("All else is changed, but not the passphrase or password. Set it again."))
+        failed(error)
+        return False
+    return True
 
 
 def _show_http(error: HTTPException) -> Any:

@@ -20,13 +20,14 @@ from appliance.settings.files import looks_of, read_regular
 from appliance.settings.schema import Settings
 from appliance.settings.secret_files import HIDDEN
 from appliance.settings.store import Reading, SettingsFile
-from appliance.status import Status
+from appliance.status import Status, Warning
 from webui.config import Config
 
 _EXTENSION = "machine"
 #: Seconds that the status is waited for, which is told some times a second at most.
 PATIENCE = 2.0
 _PAUSE = 0.1
+_LINE = 300
 T = TypeVar("T")
 
 
@@ -88,6 +89,16 @@ class Machine:
         except (OSError, ValueError):
             return None
 
+    @property
+    def failures(self) -> tuple[Warning, ...]:
+        """What has failed, as its unit has left it: where nothing serves, nobody else tells it."""
+        folder = self.config.failures
+        try:
+            paths = sorted(folder.iterdir()) if folder else []
+            return tuple(_failure(each) for each in paths if each.name[:1] != ".")
+        except OSError:
+            return ()
+
     def wait_for(self, shown: Callable[[Status], bool]) -> None:
         """Wait a moment until the status shows what was done, so that the next page does too."""
         deadline = time.monotonic() + PATIENCE
@@ -99,7 +110,8 @@ class Machine:
     def looks(self) -> object:
         """Tell one state of what is shown from another, cheaply."""
         kept = contract.is_kept(self.config.status)
-        return looks_of(self.config.status), self._file.looks(), kept
+        failures = self.config.failures and looks_of(self.config.failures)
+        return looks_of(self.config.status), self._file.looks(), kept, failures
 
     @property
     def has_broken_settings(self) -> bool:
@@ -130,6 +142,16 @@ class Machine:
                 "this machine is not looked after from here", hint="do it as root, by its own means"
             )
         return ask(self.config.helper, verb, **arguments)
+
+
+def _failure(path: Path) -> Warning:
+    """Read a line that a unit has left: why it ended; or of the card, with what to do."""
+    with path.open("rb") as file:
+        line = file.readline(_LINE).decode(errors="replace").strip()
+    if path.name.startswith("card-"):
+        text, _, hint = line.partition(" | ")
+        return Warning(path.name, text, hint)
+    return Warning("unit-failed", f"{path.name} has failed: {line}")
 
 
 def _load(path: Path) -> bytes:

@@ -49,13 +49,64 @@ _CONCERNS = {
     "clock-not-set": lazy_gettext("The clock has not been set"),
     "unit-failed": lazy_gettext("A part of the appliance has failed"),
     "update-taken-back": lazy_gettext("A new version did not work, and was taken back"),
+    "wifi-not-joined": lazy_gettext("The Wi-Fi has not been joined"),
+    "card-settings": lazy_gettext("The settings on the card do not count"),
+    "card-not-in-force": lazy_gettext("A setting could not be put into force"),
+    "card-board": lazy_gettext("This card is for another board"),
+    "card-small": lazy_gettext("The card is too small"),
+    "card-state": lazy_gettext("Settings cannot be kept on the card"),
+    "card-share": lazy_gettext("Nothing can be written to the card, or its files cannot be read"),
+    "card-boot": lazy_gettext("A part of the card cannot be read"),
     "card": lazy_gettext("Something is wrong with the card, the board or a setting"),
+}
+_GRADES = {
+    "good": lazy_gettext("Well"),
+    "note": lazy_gettext("To know"),
+    "unknown": lazy_gettext("Not seen"),
+    "warning": lazy_gettext("To be seen to"),
+    "problem": lazy_gettext("Wrong"),
+}
+#: What an owner can do who has nothing but this page, the card and a PC.
+_LOOK = lazy_gettext(
+    "The log has the reason, under Maintenance. To start the services anew there may help."
+)
+_SAVE = lazy_gettext("Copy your files to the PC, then use another card.")
+_REPLUG = lazy_gettext("Take the cable out, wait for a moment, and put it in again.")
+_WRITE = lazy_gettext("Save the files, then write the image to the card again.")
+_ADVICE = {
+    "storage-full": lazy_gettext("Delete something, or empty what was deleted, under Storage."),
+    "storage-nearly-full": lazy_gettext("Make room before it is full."),
+    "storage-missing": lazy_gettext("Bring its disk back, or take it out under Storage."),
+    "storage-errors": _SAVE,
+    "address-failed": lazy_gettext("Change it under Settings; until then it is tried again."),
+    "settings-errors": lazy_gettext(
+        "Mend them under Settings: change something, or take back the last change."
+    ),
+    "state-full": _REPLUG,
+    "no-controller": lazy_gettext("Its image may be for another board, or its start was changed."),
+    "controller-taken": _REPLUG,
+    "not-shown": _REPLUG,
+    "unit-failed": _LOOK,
+    "unwatched": lazy_gettext("On the PC, load the folder anew to see them."),
+    "update-taken-back": lazy_gettext("Get a later update, or tell who made this one."),
+    "wifi-not-joined": lazy_gettext(
+        "Is the network in reach, and are its name and passphrase right? See Settings, and the"
+        " Wi-Fi in the log."
+    ),
+    "clock-not-set": lazy_gettext("Set it under Maintenance."),
+    "card-settings": lazy_gettext("Correct the file on the card at a PC, or delete it there."),
+    "card-not-in-force": lazy_gettext("Correct it under Settings. It is tried again then."),
+    "card-board": lazy_gettext("Use the image that is for this board."),
+    "card-small": lazy_gettext("Use a larger card."),
+    "card-state": _WRITE,
+    "card-share": _SAVE,
+    "card-boot": _WRITE,
 }
 
 
-def pattern_of(status: Status | None) -> Pattern:
-    """Choose what the light shows."""
-    return select(status)
+def pattern_of(status: Status | None, failures: Iterable[str] = ()) -> Pattern:
+    """Choose what the light shows; `failures` are what has failed."""
+    return select(status, failures)
 
 
 def headline(status: Status | None) -> str:
@@ -139,4 +190,18 @@ def stays_read_only(names: Iterable[str]) -> str:
 
 def concern(code: str) -> str:
     """Say in general what a warning is about; its own words are the responder's."""
-    return str(_CONCERNS.get(code) or gettext("Something is to be seen to"))
+    known = _CONCERNS.get("card" if code.startswith("card-") and code not in _CONCERNS else code)
+    return str(known or gettext("Something is to be seen to"))
+
+
+def grade(word: str) -> str:
+    """Say how bad a finding of the doctor's is."""
+    return str(_GRADES.get(word, word))
+
+
+def advice(code: str, *, is_appliance: bool) -> str:
+    """Say what helps an owner who has the page and the card, "" where the responder says it best.
+
+    What the responder says is for who can log in; on a machine of one's own it is all that counts.
+    """
+    return str(_ADVICE.get(code, "")) if is_appliance else ""

@@ -13,6 +13,8 @@ _HASH = re.compile(r"scrypt\$[0-9]+\$[^\s\"']*")
 _SECRET = re.compile(
     r"(?im)\b([\w.\-]*(?:psk|password|passphrase|secret|token|pwd)[\w.\-]*\"?\s*[=:]\s*)(.*)$"
 )
+#: A name of a file, as `%a` writes one into the log.
+_NAME = re.compile(r"""\bb(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")""")
 _LEAST = 6
 _KEPT = 4
 
@@ -28,6 +30,11 @@ def redact(text: str, serials: Iterable[str] = ()) -> str:
             found = re.compile(re.escape(serial), re.IGNORECASE)
             text = found.sub(partial(_instead, hidden), text)
     return text
+
+
+def without_names(text: str) -> str:
+    """Take names of files out of a log."""
+    return _NAME.sub("(a name)", text)
 
 
 def _instead(hidden: str, _: re.Match[str]) -> str:

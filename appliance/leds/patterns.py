@@ -104,6 +104,11 @@ _GRAVE = frozenset(
 )
 
 
+def is_grave(code: str) -> bool:
+    """Whether a warning is an error: all that is wrong with the card is."""
+    return code in _GRAVE or code.startswith("card-")
+
+
 def select(status: Status | None, failures: Iterable[str] = ()) -> Pattern:
     """Choose the pattern for a status, None where nobody writes one; `failures` are units."""
     failed = any(True for _ in failures)
@@ -113,7 +118,7 @@ def select(status: Status | None, failures: Iterable[str] = ()) -> Pattern:
         return Pattern.TRANSFERRING
     if status.unsafe.files:
         return Pattern.UNSAFE
-    if failed or any(each.code in _GRAVE for each in status.warnings):
+    if failed or any(is_grave(each.code) for each in status.warnings):
         return Pattern.ERROR
     if status.ejected:
         return Pattern.WAITING

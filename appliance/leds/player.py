@@ -40,6 +40,11 @@ class Player:
             self._once = steps
             self._again()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it plays; a light that stays as it was says what is not so."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Go dark."""
         with self._changed:
@@ -76,3 +81,5 @@ class Player:
                 light.show(lit=lit)
             except OSError as error:
                 log.warning("LED     cannot be lit: %s", error)
+            except Exception:  # what a library of pins raises, which `board` alone knows
+                log.exception("LED     cannot be lit")

@@ -15,11 +15,18 @@
 | `no-controller`       | there is no USB device controller, and no other road          |
 | `controller-taken`    | another gadget has the USB device controller                  |
 | `not-shown`           | the kernel does not take the device, or it was not made       |
+| `wifi-not-joined`     | the network of the settings is not there for a minute         |
 | `clock-not-set`       | dates of files will be wrong                                  |
 | `unit-failed`         | a part of the appliance has ended and will not come back      |
 | `update-taken-back`   | a new version did not come up, and the one before runs again  |
-| `card`                | something is wrong with the card or the board, or not all of  |
-|                       | the settings could be put into force                          |
+| `card-settings`       | the boot partition's settings do not count                    |
+| `card-not-in-force`   | a part of the settings could not be put into force            |
+| `card-board`          | the card is for another board                                 |
+| `card-small`          | the card is too small for a file system of its own            |
+| `card-state`          | the partition with the settings cannot be used                |
+| `card-share`          | the partition with the files is not there, or only for reading |
+| `card-boot`           | the boot partition cannot be read                             |
+| `card`                | something else is wrong with the card                         |
 """
 
 import logging
@@ -42,6 +49,12 @@ _SURELY_PAST = 1_704_067_200.0
 _LINE = 300
 #: What a start, and `apply`, leave among the failures, as "what is wrong | what to do".
 _CARD = "card-"
+_OF_CARDS = frozenset(
+    {
+        *("card-settings", "card-not-in-force", "card-board", "card-small"),
+        *("card-state", "card-share", "card-boot"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,7 @@ class Facts:
     holder: str = ""
     obstacle: ApplianceError | None = None
     unreached: Sequence[ApplianceError] = ()
+    wifi: ApplianceError | None = None
     failures: Sequence[tuple[str, str]] = ()
     taken_back: str = ""
     unwatched: str = ""
@@ -79,6 +93,7 @@ def concerns(facts: Facts) -> tuple[Warning, ...]:
         *_state(facts.state_free),
         *_unwatched(facts.unwatched),
         *_settings(facts),
+        *_wifi(facts.wifi),
         *_clock(facts),
     )
 
@@ -155,7 +170,7 @@ def _units(failures: Iterable[tuple[str, str]]) -> Iterator[Warning]:
     for unit, line in failures:
         if unit.startswith(_CARD):
             text, _, hint = line.partition(" | ")
-            yield Warning("card", text, hint)
+            yield Warning(unit if unit in _OF_CARDS else "card", text, hint)
             continue
         text = f"{unit} has failed: {line}" if line else f"{unit} has failed"
         yield Warning("unit-failed", text, f"see why: journalctl -u {unit}")
@@ -242,6 +257,11 @@ def _settings(facts: Facts) -> Iterator[Warning]:
         f"the settings have errors: {facts.settings_errors[0]}{others}",
         f"mend them; in force: {serving}",
     )
+
+
+def _wifi(wrong: ApplianceError | None) -> Iterator[Warning]:
+    if wrong is not None:
+        yield Warning("wifi-not-joined", wrong.message, wrong.hint)
 
 
 def is_clock_unset(now: float, installed: float) -> bool:

@@ -26,6 +26,8 @@ def headline(status: Status) -> str:
 
 
 def _doing(status: Status) -> str:
+    if not status.ready:
+        return "It is starting"
     directions = {each.direction for each in status.transfers}
     if len(directions) > 1:
         return "Moving files to and from the PC"

@@ -15,14 +15,16 @@ _GADGET = ("mtp-appliance-gadget.service", "mtp-appliance-apply.service")
 _LEDS = ("mtp-appliance-leds.service",)
 _WEB = ("mtp-appliance-web.service",)
 _HELPER = ("mtp-appliance-helper.service",)
+_WIFI = ("mtp-appliance-wifi.service",)
 _KERNEL = "_TRANSPORT=kernel"
 #: What can be looked at, and the units that it is about; the kernel has none.
 SOURCES: dict[str, Sequence[str]] = {
-    "all": (*_RESPONDER, *_GADGET, *_LEDS, *_WEB, *_HELPER),
+    "all": (*_RESPONDER, *_GADGET, *_LEDS, *_WEB, *_WIFI, *_HELPER),
     "responder": _RESPONDER,
     "gadget": _GADGET,
     "leds": _LEDS,
     "web": _WEB,
+    "wifi": _WIFI,
     "helper": _HELPER,
     "kernel": (),
 }

@@ -97,6 +97,7 @@ def _watch(
     The same wiring is given where other hardware than what was `reached` can be had for it.
     """
     watchdog = Watchdog()
+    watchdog.watch("the lights", lambda: player.is_alive)
     poll = select.poll()
     poll.register(signals, select.POLLIN)
     looks: object = None

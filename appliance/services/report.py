@@ -15,7 +15,7 @@ from pathlib import Path
 from appliance import places
 from appliance.doctor.checks import examine
 from appliance.doctor.machine import UNITS, Machine, versions
-from appliance.doctor.redaction import redact
+from appliance.doctor.redaction import redact, without_names
 from appliance.errors import ApplianceError
 from appliance.gadget.configfs import GADGETS
 from appliance.gadget.identity import serial_number
@@ -105,6 +105,8 @@ def _logs(machine: Machine) -> Iterator[tuple[str, str]]:
     for unit in (*UNITS, *_MORE_UNITS):
         command = ["journalctl", "--no-pager", "-b", "-n", count, "-o", "short-precise", "-u", unit]
         told = machine.run(command)
+        if told is not None and machine.settings.log_level != "verbose":
+            told = without_names(told)
         yield f"logs/{unit}.txt", "(there is no journal)" if told is None else told
     kernel = machine.run(["dmesg"])
     words = ("dwc2", "usb", "udc", "gadget", "mmc", "I/O error", "ext4", "configfs")

@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import select
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from appliance import __version__, places
+from appliance import places
 from appliance.errors import ApplianceError
 from appliance.mtp.monitor import NOBODY, Monitor
 from appliance.mtp.ports import Change, ChangeKind
@@ -33,7 +32,7 @@ from appliance.services.concerns import (
 from appliance.services.headline import headline, page_address
 from appliance.services.notify import is_heard, notify
 from appliance.services.shelves import Shelves
-from appliance.services.status_file import StatusFile
+from appliance.services.status_file import StatusFile, versions
 from appliance.services.throughput import Sample, Throughput
 from appliance.services.traffic import MOVING, Traffic, rest_after
 from appliance.settings.store import Reading
@@ -43,6 +42,7 @@ from appliance.storage.watch import Watch
 from appliance.values import dataclass, field, replace
 
 if TYPE_CHECKING:
+    from appliance.services.air import Air
     from appliance.services.cable import CableState, CableWatch, Obstacle
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Told:
 
     ready: bool = False
     page: str = ""
+    wifi: str = ""
     settings_errors: Sequence[str] = ()
     from_good_copy: bool = False
     failed: Sequence[ApplianceError] = ()
@@ -97,8 +98,9 @@ class Reporter:
         self._told = Told()
         self._telling = threading.Lock()
         self._cable: CableWatch | None = None
+        self._air: Air | None = None
         self._started = time.time()
-        self._versions = _versions()
+        self._versions = versions()
         self._written: Status | None = None
         self._line = ""
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -148,6 +150,7 @@ class Reporter:
             settings_errors=tuple(reading.findings.errors),
             from_good_copy=reading.from_good_copy,
             page=page_address(reading.settings),
+            wifi=reading.settings.wifi_network,
         )
 
     def storages_failed(self, errors: Sequence[ApplianceError]) -> None:
@@ -233,7 +236,7 @@ class Reporter:
         transfers, pause = self._traffic.transfers(now)
         self._throughput.look(self._traffic.moved(), moving=bool(transfers))
         storages, due = self._shelves.look(now, moving=bool(transfers))
-        cable = self._look_at_cable()
+        cable = None if self._cable is None else self._cable.look(self._traffic.where)
         status = replace(
             self._rest(storages, cable),
             sessions=self._traffic.sessions(),
@@ -253,6 +256,7 @@ class Reporter:
             told.settings_errors,
             told.from_good_copy,
             unreached=told.unreached,
+            wifi=self._look_at_wifi(told.wifi),
             failures=read_failures(self._places.failures),
             unwatched=self._shelves.unwatched,
             trouble=self._shelves.trouble,
@@ -275,8 +279,12 @@ class Reporter:
             status = replace(status, usb=cable.usb, page=told.page)
         return replace(status, warnings=concerns(facts))
 
-    def _look_at_cable(self) -> "CableState | None":
-        return None if self._cable is None else self._cable.look(self._traffic.where)
+    def _look_at_wifi(self, network: str) -> ApplianceError | None:
+        if network and self._air is None:
+            from appliance.services.air import Air  # noqa: PLC0415 - where there is one alone
+
+            self._air = Air(self._places.root)
+        return None if self._air is None else self._air.look(network)
 
     def _write(self, status: Status) -> None:
         if status == self._written:
@@ -289,8 +297,3 @@ class Reporter:
         if status.ready and line != self._line:
             self._line = line
             notify(f"STATUS={line}")
-
-
-def _versions() -> dict[str, str]:
-    python = ".".join(map(str, sys.version_info[:3]))
-    return {"appliance": __version__, "python": python, "kernel": os.uname().release}

@@ -4,13 +4,14 @@
 import fcntl
 import logging
 import os
+import sys
 import time
 from contextlib import suppress
 from errno import ENOSPC
 from pathlib import Path
 from typing import Self
 
-from appliance import places
+from appliance import __version__, places
 from appliance.control import socket_path
 from appliance.settings.files import make_way, open_own
 from appliance.status import FILE_NAME, LOCK_NAME, Status, encode, is_kept
@@ -30,6 +31,12 @@ def status_path(state_directory: Path | None = None) -> Path:
 def find_status() -> Path:
     """Find the status of the service that runs here: this user's, or else the appliance's."""
     return next(filter(is_kept, (status_path(), places.STATUS)), places.STATUS)
+
+
+def versions() -> dict[str, str]:
+    """Name what writes it, by the versions of all below it."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"appliance": __version__, "python": python, "kernel": os.uname().release}
 
 
 class StatusFile:

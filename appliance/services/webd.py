@@ -118,6 +118,7 @@ def _config(options: Options, hosts: tuple[str, ...]) -> Config:
         helper=options.helper if options.helper.is_socket() else None,
         state=state.absolute(),
         hosts=hosts,
+        failures=places.FAILURES,
         announced=Announced(),
     )
 

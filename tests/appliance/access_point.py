@@ -53,6 +53,7 @@ class AccessPoint:
         run("iw", "phy", phy, "set", "netns", "name", self._name)
         self.run("ip", "link", "set", "lo", "up")
         self.run("ip", "address", "add", f"{ADDRESS}/24", "dev", _CARD)
+        self._folder.mkdir(exist_ok=True)
         self._start("hostapd", _HOSTAPD)
         leases = self._folder / "leases"
         leases.touch()
@@ -70,6 +71,7 @@ class AccessPoint:
         for each in self._running:
             each.terminate()
             each.wait()
+        self._running.clear()
         run("ip", "netns", "delete", self._name)
         run("modprobe", "-r", "mac80211_hwsim")
         shutil.rmtree(self._folder)

@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 
 from appliance import places
+from appliance.settings.passwords import hash_password
 from appliance.settings.store import SettingsFile
 from tests.appliance import cable, units
 from tests.appliance.access_point import NETWORK, PASSPHRASE, AccessPoint, address_of
+from tests.appliance.browser import Browser
+from tests.appliance.pc import Pc
 from tests.appliance.settings_file import SETTINGS, STORAGE, edit
 
 pytestmark = [pytest.mark.guest("appliance"), pytest.mark.usefixtures("settings_as_they_were")]
 
 secrets = SettingsFile(places.SETTINGS, places.STATE, keeps=False)
-WIFI = "mtp-appliance-wifi.service"
+WIFI, PAGE = "mtp-appliance-wifi.service", "mtp-appliance-web.service"
 CARD = "wlan0"
 SUPPLICANT = Path("/run/mtp-appliance-wifi/wpa_supplicant.conf")
 PTPIP = 15740
@@ -77,6 +80,25 @@ def test_the_files_are_served_in_the_network_that_is_named(
     edit(f"version = 1\n{STORAGE}")
     units.wait_until(lambda: not is_up(), "the radio is off again")
     assert not SUPPLICANT.exists()
+
+
+def test_the_page_comes_to_the_wifi_also_where_somebody_has_it_open_at_the_cable(
+    air: AccessPoint, pc: Pc
+) -> None:
+    """The radio comes late: its driver takes a while, or starts anew."""
+    secrets.set({"web.password": hash_password("correct horse")})
+    join(PASSPHRASE, "page = true")
+    units.wait_until(lambda: address_of(CARD) != "", f"it is in the network\n{air.log()}")
+    units.wait_until(lambda: air.reaches(address_of(CARD), 80), "the page answers there")
+    air.remove()
+    pc.plug_in()
+    browser = Browser(pc, f"http://{cable.addresses()['inet']}")
+    units.wait_until(lambda: browser.get("/help").status == 200, "the page is open at the cable")
+    assert units.is_active(PAGE)
+    air.make()
+    units.wait_until(lambda: address_of(CARD) != "", f"it is in the network\n{air.log()}")
+    units.wait_until(lambda: air.reaches(address_of(CARD), 80), "the page answers there again")
+    units.wait_until(lambda: browser.get("/help").status == 200, "and at the cable")
 
 
 def test_a_wrong_passphrase_harms_nothing_else(air: AccessPoint, share: Path) -> None:

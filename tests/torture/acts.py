@@ -203,6 +203,8 @@ def end_edit(world: World) -> None:
 def edit(world: World) -> None:
     """Write into a file or cut it, be it begun or not; in vain where the device has saved anew."""
     node, number = world.file(), world.chance.randrange(len(world.pcs))
+    if world.chance.random() < 0.7:
+        number, node = world.begun() or (number, node)
     if node is None or node.content is None:
         return
     world.look(node)

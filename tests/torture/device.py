@@ -64,6 +64,8 @@ def append(world: World) -> None:
 def save_as_editors_do(world: World) -> None:
     """Write a new file and rename it over the old one."""
     node, content = world.file(), world.content()
+    if world.chance.random() < 0.5:
+        _, node = world.begun() or (0, node)
     if node is None:
         return
 

@@ -142,6 +142,13 @@ class World:
 
     # Edits
 
+    def begun(self) -> tuple[int, Node] | None:
+        """Choose an edit by the session and the file, which has the handle that it was begun by."""
+        keys = [key for key, each in self.edits.items() if each.node.handle == key[1]]
+        there = [(key[0], self.edits[key].node) for key in keys]
+        there = [each for each in there if each[1] in self.nodes()]
+        return self.chance.choice(there) if there else None
+
     def edits_of(self, node: Node) -> list[Edit]:
         return [each for each in self.edits.values() if each.node is node]
 

@@ -138,7 +138,10 @@ ANSWERS: dict[str, Any] = {
         "cursor": "c1",
     },
     "report": {"name": "report.zip", "data": "UEsFBg=="},
-    "doctor": [],
+    "doctor": [
+        {"about": "usb", "grade": "good", "text": "is there", "advice": ""},
+        {"about": "wifi", "grade": "warning", "text": HOSTILE, "advice": "is it in reach?"},
+    ],
     "update status": {
         "running": "0.1.0",
         "image": "0.1.0",

@@ -16,7 +16,7 @@ from tests.web.appliance import PASSWORD, FakeAppliance, Visitor, visitor
 from tests.web.test_routes import CASES, routes
 from webui.complaints import translate
 from webui.languages import NAMES
-from webui.sentences import concern, progress, who
+from webui.sentences import advice, concern, progress, who
 
 OTHERS = sorted(set(NAMES) - {translations.SOURCE})
 PLACE = re.compile(r"%\(\w+\)[sd]|%%")
@@ -133,6 +133,14 @@ def test_what_cannot_be_is_said_in_german(owner: Visitor, key: str) -> None:
 def test_every_warning_has_words_of_its_own(owner: Visitor, code: str) -> None:
     with owner.client.application.test_request_context():
         assert concern(code) != concern("unheard-of")
+
+
+def test_every_warning_has_advice_for_who_has_the_page_alone(owner: Visitor) -> None:
+    """Or else the responder's own words, where they name what only it knows."""
+    with owner.client.application.test_request_context():
+        without = {code for code in table() if not advice(code, is_appliance=True)}
+        assert without == {"storage-failed", "card"}
+        assert [code for code in table() if advice(code, is_appliance=False)] == []
 
 
 def test_who_claims_it_is_told_in_german(fake: FakeAppliance) -> None:

@@ -134,6 +134,7 @@ CASES: dict[tuple[str, str], Case] = {
         asks={"settings import": {"text": "version = 1\n", "dry": False}},
     ),
     ("maintenance.report", "POST"): Case(200, asks={"report": {}}),
+    ("maintenance.doctor", "GET"): Case(200, asks={"doctor": {}}),
     ("maintenance.clock", "POST"): Case(
         303, {"when": "2026-11-29T12:00:00"}, asks={"clock set": {"time": 1_795_953_600.0}}
     ),

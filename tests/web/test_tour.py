@@ -30,6 +30,7 @@ PAGES = {
     "remove": "/storage/remove?storage={share}",
     "maintenance": "/maintenance",
     "logs": "/maintenance/logs",
+    "doctor": "/maintenance/doctor",
     "update": "/maintenance/update",
     "bundle": "/maintenance/update/review?path=/srv/share/new.mtp-update",
     "reset": "/maintenance/factory-reset",

@@ -3,15 +3,19 @@
 
 import errno
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
+from appliance.errors import ApplianceError
 from tests.fakes.ptpip_client import PATIENCE
-from tests.web.appliance import FakeAppliance, Visitor, visitor
+from tests.web.appliance import CHANGE, PASSWORD, FakeAppliance, Visitor, visitor
+from webui import create_app
 
 WAIT = 4 * PATIENCE
 
@@ -99,3 +103,63 @@ def test_a_key_that_cannot_be_read_is_made_anew(fake: FakeAppliance, damage: str
     who = visitor(fake)
     who.log_in()
     assert who.get("/settings").status_code == 200
+
+
+def test_what_cannot_be_set_changes_nothing_that_goes_with_it(
+    owner: Visitor, fake: FakeAppliance
+) -> None:
+    """A new network's passphrase with the old network is a Wi-Fi that worked, and is gone."""
+    fake.answers["settings plan"] = {"changes": [CHANGE], "errors": {}}
+    fake.answers["settings set"] = ApplianceError("No space left", hint="the file is as it was")
+    review = owner.post("/settings", **{"wifi.network": "Neu", "wifi.passphrase": "hush hush"})
+    fields = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', review.text))
+    owner.post("/settings/change", **fields)
+    assert "as it was" in owner.said()
+    assert fake.asked("secret set") == []
+
+
+def test_what_is_half_done_is_told_so(owner: Visitor, fake: FakeAppliance) -> None:
+    fake.answers["settings plan"] = {"changes": [CHANGE], "errors": {}}
+    fake.answers["secret set"] = ApplianceError("No space left")
+    review = owner.post("/settings", **{"wifi.network": "Neu", "wifi.passphrase": "hush hush"})
+    fields = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', review.text))
+    owner.post("/settings/change", **fields)
+    said = owner.said()
+    assert ("All else is changed, but not the passphrase" in said, "are changed." in said) == (1, 0)
+    assert fake.settings.read().settings.wifi_network == "Neu"
+
+
+def test_who_cannot_name_it_does_not_claim_it(fake: FakeAppliance) -> None:
+    fake.answers["settings plan"] = {"changes": [], "errors": {}}
+    fake.answers["settings set"] = ApplianceError("No space left")
+    who = visitor(fake)
+    who.post("/claim", name="Kitchen", password=PASSWORD, again=PASSWORD)
+    assert fake.asked("secret set") == []
+
+
+def test_where_nothing_serves_home_says_what_has_failed(tmp_path: Path) -> None:
+    """Light and page say the same, and the reason is there to be read."""
+    failures = tmp_path / "failures"
+    failures.mkdir()
+    (failures / "card-settings").write_text("line 3: <unfinished> | mend it\n")
+    FakeAppliance(tmp_path).claim()
+    config = replace(FakeAppliance(tmp_path).config(), failures=failures)
+    who = Visitor(create_app(config).test_client())
+    who.log_in()
+    shown = who.get("/").text
+    assert "light-error" in shown
+    assert "The settings on the card do not count" in shown
+    assert "line 3: &lt;unfinished&gt;: mend it" in shown
+    before = who.get("/live").headers["ETag"]
+    (failures / "mtp-appliance.service").write_text("exit-code (exited 1)\n")
+    again = who.get("/live", headers={"If-None-Match": before})
+    assert "mtp-appliance.service has failed: exit-code (exited 1)" in again.text
+    assert "under Maintenance" in again.text
+
+
+def test_what_is_no_directory_of_failures_is_none(tmp_path: Path) -> None:
+    FakeAppliance(tmp_path).claim()
+    config = replace(FakeAppliance(tmp_path).config(), failures=tmp_path / "none")
+    shown = Visitor(create_app(config).test_client())
+    shown.log_in()
+    assert "light-starting" in shown.get("/").text

@@ -59,9 +59,9 @@ def _claim_it() -> Any:
     errors["name"] = translate(plan["errors"].get("name", ""))
     if any(errors.values()):
         return _claim_form(errors, name), 422
-    machine().set_secrets({PASSWORD: hash_password(password)})
     if name != machine().settings.name:
         machine().ask("settings set", values={"name": name})
+    machine().set_secrets({PASSWORD: hash_password(password)})  # last: then it is somebody's
     log_in(machine().settings.web_password)
     done(gettext("The appliance is yours now."))
     return redirect(url_for("home.index"), 303)

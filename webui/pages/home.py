@@ -62,12 +62,15 @@ def _tag() -> str:
 
 def _shown() -> dict[str, Any]:
     status, now = machine().status, time.time()
+    failures = machine().failures
+    warnings = failures if status is None else status.warnings
     moving = status is not None and bool(status.transfers or status.unsafe.files)
     return {
         "status": status,
         "now": now,
         "has_helper": machine().has_helper,
-        "pattern": sentences.pattern_of(status),
+        "warnings": warnings,
+        "pattern": sentences.pattern_of(status, [each.code for each in failures]),
         "say": sentences,
         "chart": chart(_history(), now),
         "pause": _OFTEN if moving else _SELDOM,

@@ -20,6 +20,7 @@ SOURCES = {
     "gadget": lazy_gettext("USB"),
     "leds": lazy_gettext("the light"),
     "web": lazy_gettext("this page"),
+    "wifi": lazy_gettext("the Wi-Fi"),
     "helper": lazy_gettext("what root does"),
     "kernel": lazy_gettext("the kernel"),
 }

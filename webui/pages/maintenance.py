@@ -13,9 +13,10 @@ from appliance.errors import ApplianceError
 from appliance.settings.planning import plan
 from appliance.settings.secret_files import part
 from appliance.settings.store import understand
+from webui import sentences
 from webui.access import log_out
 from webui.asking import confirm
-from webui.failures import complain, done
+from webui.failures import complain, done, set_secrets
 from webui.kept import Kept
 from webui.languages import gettext
 from webui.machine import machine
@@ -89,9 +90,9 @@ def restore() -> Response:
         complain(gettext("Choose a file of settings, as the backup gives it."))
         return redirect(url_for("maintenance.index"), 303)
     text, secret = _parted(request.form.get("text", "").replace("\r\n", "\n"))
-    machine().set_secrets({**secret, **kept})
     machine().ask("settings import", text=text, dry=False)
-    done(gettext("The settings are those of the backup."))
+    if set_secrets({**secret, **kept}):
+        done(gettext("The settings are those of the backup."))
     return redirect(url_for("maintenance.index"), 303)
 
 
@@ -113,6 +114,18 @@ def report() -> Response:
     return attachment(b64decode(found["data"]), found["name"], "application/zip")
 
 
+@page.get("/doctor")
+def doctor() -> str:
+    """Show what is well and what is not."""
+    findings = machine().ask_helper("doctor")
+    grave = ("problem", "warning")
+    return render_template(
+        "doctor.html",
+        findings=sorted(findings, key=lambda each: each["grade"] not in grave),
+        say=sentences,
+    )
+
+
 @page.post("/clock")
 def clock() -> Response:
     """Set the clock to a time in UTC, which a script of the page fills in from the browser's."""
@@ -129,11 +142,14 @@ def clock() -> Response:
 
 @page.get("/restart")
 def ask_to_restart() -> str:
-    """Ask whether to restart."""
+    """Ask whether to start the services anew."""
     return confirm(
-        gettext("Restart the appliance?"),
-        gettext("What is moving breaks off. It is back within a minute."),
-        gettext("Restart"),
+        gettext("Start the services anew?"),
+        gettext(
+            "What is moving breaks off. They are back within a minute. To start the whole appliance"
+            " anew, take the cable out and put it in."
+        ),
+        gettext("Start anew"),
         action="maintenance.restart",
         back="maintenance.index",
     )
@@ -141,11 +157,11 @@ def ask_to_restart() -> str:
 
 @page.post("/restart")
 def restart() -> str:
-    """Restart, and wait for it."""
+    """Start the services anew, and wait for it."""
     machine().ask_helper("restart")
     return render_template(
         "wait.html",
-        heading=gettext("It restarts"),
+        heading=gettext("The services start anew"),
         source=url_for("help.index"),
         next=url_for("home.index"),
     )

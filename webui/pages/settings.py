@@ -12,7 +12,7 @@ from appliance.settings.planning import plan
 from appliance.settings.secret_files import SECRETS
 from webui import forms
 from webui.complaints import translate
-from webui.failures import complain, done, failed
+from webui.failures import complain, done, failed, set_secrets
 from webui.kept import Kept
 from webui.languages import gettext
 from webui.machine import machine
@@ -69,10 +69,10 @@ def change() -> Any:
     kept = _kept.given(request.form)
     if kept is None:
         return _form(plain, _forgotten(), secret), 422
-    machine().set_secrets({**secret, **kept})
     if plain:
         machine().ask("settings set", values=plain)
-    done(gettext("The settings are changed."))
+    if set_secrets({**secret, **kept}):
+        done(gettext("The settings are changed."))
     return redirect(url_for("settings.index"), 303)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.doctor.redaction import redact
+from appliance.doctor.redaction import redact, without_names
 from appliance.errors import ApplianceError
 from appliance.services.report import make_report, write_report
 from appliance.settings.passwords import hash_password
@@ -75,9 +75,29 @@ def test_what_is_not(made_up: MadeUp) -> None:
     assert SERIAL[-4:] in everything
 
 
+@pytest.mark.parametrize(
+    ("level", "name", "is_told"),
+    [
+        ("normal", PLANTED, False),
+        ("normal", 'it\'s "Rome" \\ ü.jpg', False),
+        ("verbose", PLANTED, True),
+    ],
+)
+def test_names_of_files_are_in_it_for_who_has_asked_for_them(
+    made_up: MadeUp, level: str, name: str, is_told: bool
+) -> None:
+    """Whatever is worth an error names the file: its owner is to know which."""
+    said = ascii(name.encode())
+    made_up.settings = replace(made_up.settings, log_level=level)
+    made_up.answers["journalctl"] = f"LOST    {said}, which was not there: no room\nMENDED  x\n"
+    log = contents(make_report(made_up.machine()))["logs/mtp-appliance.service.txt"]
+    assert ("Rome" in log, ", which was not there" in log) == (is_told, True)
+    assert "MENDED  x" in log
+
+
 @given(st.text(), st.lists(st.text(max_size=12), max_size=3))
 def test_no_text_is_too_strange(text: str, serials: list[str]) -> None:
-    redact(text, serials)
+    redact(without_names(text), serials)
 
 
 def test_a_log_that_is_long_keeps_its_end(made_up: MadeUp) -> None:

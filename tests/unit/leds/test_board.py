@@ -131,6 +131,30 @@ def test_a_steady_light_costs_nothing(factory: MockFactory) -> None:
     player.close()
 
 
+def test_a_light_that_fails_is_tried_again() -> None:
+    """What a library of pins raises is none of the system's errors."""
+
+    class Failing:
+        def __init__(self) -> None:
+            self.shown: list[bool] = []
+
+        def show(self, *, lit: bool) -> None:
+            self.shown.append(lit)
+            if len(self.shown) == 1:
+                raise RuntimeError("GPIO busy")
+
+        def close(self) -> None:
+            pass
+
+    light = Failing()
+    player = Player([light])
+    player.show(Pattern.STARTING)
+    wait_until(lambda: light.shown[-3:] == [True, False, True])
+    assert player.is_alive
+    player.close()
+    assert not player.is_alive
+
+
 def test_what_is_shown_once_comes_before_the_pattern(factory: MockFactory) -> None:
     player = Player(board.lights(Wiring((17,), board=False)))
     pin = factory.pin(17)

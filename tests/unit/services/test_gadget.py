@@ -278,7 +278,7 @@ def test_settings_of_the_boot_partition_that_do_not_count_are_a_warning(tmp_path
     note_refusal("line 3: unfinished\nand more", tmp_path)
     failures = read_failures(tmp_path / "run/mtp-appliance-failures")
     (warning,) = concerns(Facts(failures=failures, now=2e9))
-    assert warning.code == "card"
+    assert warning.code == "card-settings"
     assert warning.text == "mtp-appliance.toml on the card does not count: line 3: unfinished"
     assert "on any PC" in warning.hint
     note_refusal("", tmp_path)
