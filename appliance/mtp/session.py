@@ -211,7 +211,10 @@ class Session:
             log.warning("LOST    what was written to object %X: %s", handle, error)
 
     def begin_edit(self, handle: int, edit: Edit) -> None:
-        """Keep an edit; DeviceBusy where there are too many."""
+        """Keep an edit; DeviceBusy where there are too many of what is still there."""
+        if len(self._edits) >= MAX_EDITS:
+            for void in [each for each, begun in self._edits.items() if not begun.holds()]:
+                self.give_up_edit(void)
         if len(self._edits) >= MAX_EDITS:
             edit.commit()
             raise MtpError(ResponseCode.DEVICE_BUSY, f"{MAX_EDITS} edits have not been ended")

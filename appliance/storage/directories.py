@@ -253,7 +253,8 @@ class Directories:
             above = self._device_above()
             fd = open_directory(self._root)
         with closed_if_refused(fd):
-            status = os.fstat(fd)
+            with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
+                status = os.fstat(fd)
             device = status.st_dev
             if device == above or not self.is_at(fd, ()):
                 detail = "moved away, or its disk is not mounted"

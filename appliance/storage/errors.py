@@ -34,6 +34,13 @@ _CODES = {
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE, errno.ENXIO}
 #: The file system cannot hold the name.
 _BAD_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
+#: What is told of an object that is gone, or whose storage is, or that is closed to us.
+_AWAY = {
+    ResponseCode.INVALID_OBJECT_HANDLE,
+    ResponseCode.INVALID_PARENT_OBJECT,
+    ResponseCode.STORE_NOT_AVAILABLE,
+    ResponseCode.ACCESS_DENIED,
+}
 #: What a disk says that cannot be read or written any more, or a file system that is damaged.
 _FAILING = {errno.EIO, errno.EUCLEAN, errno.EBADMSG}
 
@@ -105,6 +112,18 @@ class forgetting:  # noqa: N801
             raise translate(error) from error
         if isinstance(error, MtpError) and error.code is ResponseCode.INVALID_OBJECT_HANDLE:
             self._forget(self._handle)
+
+
+class skipping:  # noqa: N801
+    """Pass over what is not there, or closed to us; not over a disk that fails."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        return isinstance(error, MtpError) and error.code in _AWAY
 
 
 def translate(

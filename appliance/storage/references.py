@@ -17,7 +17,7 @@ from appliance.mtp.errors import MtpError
 from appliance.storage import reference_file
 from appliance.storage.describing import number_within
 from appliance.storage.directories import keep
-from appliance.storage.errors import reporting
+from appliance.storage.errors import reporting, skipping
 from appliance.storage.lookup import Lookup
 from appliance.storage.reference_file import MAX_MARKS, NO_FILE, Book, Mark, Stamp, count
 from appliance.storage.reference_search import find_inodes
@@ -192,7 +192,7 @@ class References:
     def _resolve(self, volume: Volume, mark: Mark) -> int:
         """Find the handle of a mark; 0 where its object is not there."""
         page = self._pages[volume]
-        with self._lock, suppress(MtpError):
+        with self._lock, skipping():
             handle = self._known(page, mark)
             if page.handles.pop(mark, 0):
                 self._lookup.status(handle)
@@ -220,7 +220,7 @@ class References:
 
     def _look_at(self, volume: Volume, path: bytes, mark: Mark, is_same: Comparison) -> int:
         """Walk to where an object may lie; its handle, or 0 where another one or none is there."""
-        with self._lock, suppress(MtpError):
+        with self._lock, skipping():
             row = volume.root
             for name in path.split(b"/"):
                 self._lookup.refresh(row)

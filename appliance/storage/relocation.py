@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 
 from appliance.mtp.codes import ResponseCode
@@ -166,6 +166,9 @@ class Relocation:
 
     def _give_back(self, journey: _Journey, leaving: int, leftover: bytes) -> None:
         """Leave beside the copy a folder in which something was made or changed meanwhile."""
+        with suppress(OSError):
+            os.rmdir(leftover, dir_fd=leaving)
+            return  # all of it has stayed
         log.warning("KEPT    %a too: it changed while it was moved", journey.name)
         with self._lock, reporting():
             try:

@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from appliance.errors import ApplianceError
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Change, ChangeKind
-from appliance.storage import trash_info
+from appliance.storage import trash_info, trash_place
 from appliance.storage.directories import Names, keep, open_directory, sync
-from appliance.storage.errors import reporting
+from appliance.storage.errors import is_gone, reporting
 from appliance.storage.lookup import Lookup, creating
 from appliance.storage.names import MAX_BYTES, cut_bytes, is_component, to_pc
 from appliance.storage.removal import is_folder
@@ -79,7 +79,7 @@ class Restoring:
         with ExitStack() as held, self._lock, creating():
             volume = self._lookup.volume(storage_id)
             volume.require_writable()
-            place = volume.trash.open(held)
+            place = trash_place.find(volume.directories, held)
             path = _path(place, raw) if place else ()
             if place is None or not path:
                 raise ApplianceError(
@@ -204,14 +204,19 @@ def _purge(volume: Volume) -> int:
 
 
 def _path(place: Place, name: bytes) -> Names:
-    """Find where an object lay; nothing where it is not there, or is neither file nor folder."""
+    """Find where an object lay; nothing where it is not there, or is neither file nor folder.
+
+    Raises OSError where that cannot be found out.
+    """
     if not is_component(name):
         return ()
-    with suppress(OSError):
+    try:
         mode = os.stat(name, dir_fd=place.files, follow_symlinks=False).st_mode
-        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-            return describe(place, name).path
-    return ()
+    except OSError as error:
+        if is_gone(error):
+            return ()
+        raise
+    return describe(place, name).path if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else ()
 
 
 def _item(storage_id: int, place: Place, name: bytes) -> TrashItem:

@@ -28,6 +28,7 @@ from appliance.storage.directories import (
     opened,
     sync,
 )
+from appliance.storage.errors import is_gone
 from appliance.storage.names import STAGING, TRASH, cut_bytes, to_pc
 from appliance.storage.removal import Allowance, clear_away
 from appliance.storage.staging import lock
@@ -82,6 +83,16 @@ def open_all(directories: Directories, held: ExitStack) -> Place:
     with suppress(OSError):  # a file system without locks, or another program that starts
         fcntl.flock(info, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return Place(files, info, expunged)
+
+
+def find(directories: Directories, held: ExitStack) -> Place | None:
+    """Open the directories; None where there are none. Raises OSError where that is not clear."""
+    try:
+        return open_all(directories, held)
+    except OSError as error:
+        if is_gone(error):
+            return None
+        raise
 
 
 def describe(place: Place, name: bytes) -> TrashInfo:

@@ -158,9 +158,9 @@ class Conversation:
     def _send_all(self, request: Request, source: Source) -> Reply | None:
         buffer = self._buffer()
         buffer[:HEADER_SIZE] = encode_data_header(request, source.length)
-        filled, total, rest = HEADER_SIZE, 0, source.length
+        filled, total, rest, look = HEADER_SIZE, 0, source.length, self._look
         while True:
-            count, failure = fill(source, buffer[filled : filled + rest], self._look)
+            count, failure = fill(source, buffer[filled : filled + rest], look)
             filled += count
             total += filled
             rest -= count

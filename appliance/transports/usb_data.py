@@ -19,7 +19,6 @@ def receive(pipes: BulkPipes, phase: DataPhase, sink: Sink) -> Progress:
     progress = Progress.MORE
     while progress in {Progress.MORE, Progress.PAUSED}:
         _read_ahead(pipes, phase)
-        pipes.check()  # where the disk is slower than the host nothing is waited for
         transfer = pipes.take()
         if transfer is not None:
             payload, progress = phase.feed(transfer.data, transfer.asked)

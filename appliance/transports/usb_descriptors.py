@@ -20,7 +20,8 @@ ENGLISH = 0x0409
 BULK_IN, BULK_OUT, INTERRUPT_IN = 0x81, 0x02, 0x83
 #: bInterval: a host asks for an event every 2^(n-1) eighths of a millisecond.
 EVENT_INTERVAL = 4
-#: Bytes of the longest event container: a header and three parameters.
+#: Bytes of a packet of events: more than the longest, a header and three parameters (24), so that
+#: each ends its transfer.
 EVENT_SIZE = 28
 #: Bytes of a bulk packet at high speed.
 BULK_SIZE = 512

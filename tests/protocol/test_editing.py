@@ -133,6 +133,20 @@ def test_no_more_edits_than_can_be(pc: Initiator) -> None:
     pc.ask(Op.BEGIN_EDIT_OBJECT, handles[16])
 
 
+def test_edits_of_what_is_gone_are_in_nobodys_way(pc: Initiator) -> None:
+    kept, *gone = [pc.put(f"{number}", b"1") for number in range(16)]
+    for handle in (kept, *gone):
+        pc.ask(Op.BEGIN_EDIT_OBJECT, handle)
+    other = pc.another()
+    for handle in gone:
+        other.ask(Op.DELETE_OBJECT, handle)
+    new = pc.put("new", b"1")
+    pc.ask(Op.BEGIN_EDIT_OBJECT, new)
+    write(pc, kept, 0, b"2")
+    for handle in (kept, new):
+        pc.ask(Op.END_EDIT_OBJECT, handle)
+
+
 @contextmanager
 def usual_descriptors() -> Iterator[None]:
     """Have as many descriptors as a process commonly has."""

@@ -175,7 +175,7 @@ def test_a_passphrase_outlives_what_is_wrong_elsewhere(owner: Visitor, fake: Fak
         assert "What you have typed is kept." in wrong.text
         typed |= {"wifi.passphrase": "", "kept": hidden(wrong.text)["kept"]}
     fake.answers["settings plan"] = RIGHT
-    review = owner.post("/settings", **typed)
+    review = owner.post("/settings", **typed | {"trash.days": "7"})
     assert "(set)" in review.text
     owner.post("/settings/change", **hidden(review.text))
     assert fake.asked("secret set") == [{"key": "wifi.passphrase", "value": "hush hush"}]

@@ -6,12 +6,15 @@ from one on, end in an error.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance.storage import syscalls
 
+#: What makes sure that something is on the disk.
+SYNCS = ("fsync", "fdatasync", "sync_file_system")
 _CALLS = (
     *("open", "mkdir", "unlink", "rmdir", "rename", "fsync", "fdatasync", "read", "write", "pread"),
     *("pwrite", "readv", "preadv", "pwritev", "ftruncate", "truncate", "copy_file_range", "stat"),
@@ -20,16 +23,20 @@ _CALLS = (
 
 
 class Faults:
-    """Errors on demand; `count` is how many calls there were."""
+    """Errors on demand; `count` is how many calls there were, `where` the one that failed first.
+
+    `unsynced` are the files that a sync was about which failed, and none since that did not.
+    """
 
     def __init__(self) -> None:
         self.count = 0
         self.where = ""
+        self.unsynced: set[str] = set()
         self._first, self._number, self._stays = 0, 0, False
 
     def plan(self, first: int, number: int, *, stays: bool) -> None:
         """Let the call `first` end in the error `number`, and the later ones too where it stays."""
-        self.count, self.where = 0, ""
+        self.count, self.where, self.unsynced = 0, "", set()
         self._first, self._number, self._stays = first, number, stays
 
     def _strikes(self, name: str) -> bool:
@@ -53,7 +60,11 @@ class Faults:
 
     def _failing(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*words: Any, **more: Any) -> Any:
-            if self._strikes(name):
+            strikes = self._strikes(name)
+            if name in SYNCS:
+                file = str(Path(f"/proc/self/fd/{words[0]}").readlink())
+                (self.unsynced.add if strikes else self.unsynced.discard)(file)
+            if strikes:
                 raise OSError(self._number, os.strerror(self._number))
             return original(*words, **more)
 
