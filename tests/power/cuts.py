@@ -19,6 +19,8 @@ from tests.vm.machine import Guest, Kind
 
 #: Writes to the card between the first thing that is done and the cut, at most.
 _MOST_WRITES = 400
+#: How many times as long as the first start a later one may take, on a machine that is busy.
+_SLOWER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class PowerCuts:
         self._rng = random.Random(seed)
         self._expected = Expected()
         self._card = folder / "card"
+        self._usual: float | None = None
         make_card(self._card)
 
     def run(self, count: int, tell: Callable[[Cut], None] = lambda cut: None) -> None:
@@ -103,6 +106,11 @@ class PowerCuts:
         return {"seed": self._rng.random(), "next": number * 100_000}
 
     def _judge(self, there: dict[str, Any]) -> None:
-        wrong = complaints(self._expected, there)
+        wrong = complaints(self._expected, there) + self._late(there["ready"])
         assert not wrong, f"under way: {self._expected.under_way}\n" + "\n".join(wrong)
         self._expected.settle(what_is_there(there))
+
+    def _late(self, ready: float) -> list[str]:
+        """Compare how long a start took with the first one (seconds)."""
+        usual = self._usual = self._usual or ready
+        return [f"ready: {ready:.0f} s, not {usual:.0f}"] if ready > _SLOWER * usual else []

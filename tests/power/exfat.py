@@ -122,7 +122,7 @@ class Judge:
             return {"unusable": repaired.stdout.decode()}
         try:
             with _mounted(str(self.card), self._share, "-o", "loop"):
-                return look_below(self._below, edited)
+                return look_below(self._below, edited) | {"trash": None}
         except subprocess.CalledProcessError as error:
             return {"unusable": error.stderr.decode()}
         except WireError as error:

@@ -58,7 +58,14 @@ def look(edited: str | None, below: Path = Path("/")) -> dict[str, Any]:
         "errors": reading.findings.errors,
         "edited": base64.b64encode(whole.read_bytes()).decode() if whole else None,
         "remains": _remains(workplace),
+        "trash": [digest(each) for each in _trash(workplace)],
     }
+
+
+def _trash(workplace: Path) -> Iterator[bytes]:
+    """Read what was deleted or replaced."""
+    files = workplace / "trash" / "files"
+    return (path.read_bytes() for path in files.rglob("*") if path.is_file())
 
 
 def _remains(workplace: Path) -> list[str]:

@@ -30,10 +30,11 @@ def complaints(expected: Expected, found: dict[str, Any]) -> list[str]:
 
 def what_is_there(found: dict[str, Any]) -> Found:
     """Take a guest's words for what a card holds."""
-    edited = found["edited"]
+    edited, trash = found["edited"], found.get("trash")
     return Found(
         found["files"],
         frozenset(found["folders"]),
         found["days"],
         None if edited is None else base64.b64decode(edited),
+        None if trash is None else tuple(trash),
     )

@@ -14,14 +14,13 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
+from appliance import control
 from appliance.mtp.codes import FormatCode
 from appliance.mtp.codes import OperationCode as Op
 from appliance.mtp.datasets import ObjectInfo
 from appliance.mtp.wire import encode_string
-from appliance.settings.store import SettingsFile
 from tests.appliance import cable, units
 from tests.power.looking import (
-    SETTINGS,
     SHARE,
     SHARED,
     HasData,
@@ -117,7 +116,8 @@ class Worker:
             case ["copy", path, to]:
                 self._handles[to] = self._copy(path, to)
             case ["days", number]:
-                SettingsFile(SETTINGS, Path("/nowhere"), keeps=False).set({"trash.days": number})
+                values = {"trash.days": str(number)}
+                control.ask(control.socket_path(), "settings set", values=values)
 
     def _put(self, path: str, data: bytes) -> None:
         folder, _, name = path.rpartition("/")
