@@ -149,9 +149,9 @@ class Expected:
 
 
 def _newest(*trash: bytes) -> tuple[bytes, ...]:
-    """Take as many as the trash keeps for sure."""
+    """Take as many as the trash keeps for sure; an empty file that is replaced it does not keep."""
     sizes = itertools.accumulate(map(len, trash))
-    return tuple(each for each, size in zip(trash, sizes, strict=True) if size <= _KEPT)
+    return tuple(each for each, size in zip(trash, sizes, strict=True) if each and size <= _KEPT)
 
 
 def _with(state: State, path: str, data: bytes) -> State:
