@@ -25,7 +25,6 @@ from appliance.storage.names import (
         ".hidden",
         "a:b*c?.txt",
         "a..b.txt",
-        "..a",
         "C:\\Users",
         "line\nbreak",
         "Ääß",
