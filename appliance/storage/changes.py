@@ -152,6 +152,11 @@ class Changes:
         self._departures.clear()
         return Moment(moves, places)
 
+    def hand_over(self, folder: int, new: int) -> None:
+        """Let files that grow in a folder, between two moments, do so in another row's."""
+        for place in [each for each in self._growing if each[0] == folder]:
+            self._growing[new, place[1]] = self._growing.pop(place)
+
     def clear(self) -> None:
         """Forget everything, because some of it was lost."""
         self.take(-math.inf)

@@ -40,6 +40,13 @@ class Followed:
         if not others:
             self._watch.remove(number)
 
+    def hand_over(self, row: int, new: int) -> None:
+        """Let the watch of a folder be for another row; harmless where it is not watched."""
+        number = self._watches.pop(row, None)
+        if number is not None:
+            self._watches[new] = number
+            self._set(number, tuple(new if each == row else each for each in self.rows(number)))
+
     def ended(self, number: int) -> None:
         """Note that the kernel has ended a watch."""
         for row in self.rows(number):

@@ -47,6 +47,8 @@ class HandleTable:
         self.marks: dict[int, ScanMark] = {}
         #: Told of each folder, when its row is forgotten.
         self.on_forget: Callable[[int], None] = _nothing
+        #: Told of each folder that gets another row: the old one and the new one.
+        self.on_renew: Callable[[int, int], None] = _nothing
 
     # Rows
 
@@ -177,11 +179,14 @@ class HandleTable:
         return now
 
     def _hand_over(self, folder: int, new: int) -> None:
-        """Let what is known in a folder lie in another row's, which has not been scanned."""
+        """Let what is known of a folder be known of another row, for it is the same directory."""
         if folder in self._children:
             self._children[new] = array("I", self.children(folder))
             for each in self._children[new]:
                 self._rows.set_parent(each, new)
+        if folder in self.marks:
+            self.marks[new] = self.marks.pop(folder)
+        self.on_renew(folder, new)
 
     def drop(self, handle: int) -> None:
         """Forget an object and all below it, by whatever handle."""
@@ -288,5 +293,5 @@ class HandleTable:
         self.marks.pop(handle, None)
 
 
-def _nothing(folder: int) -> None:
+def _nothing(*folders: int) -> None:
     """Be what is told where nobody cares."""

@@ -42,9 +42,13 @@ class Lookup(Served):
         self.announcements = Announcements()
         self.renews_handles = False
         self.table.on_forget = self._unfollow
+        self.table.on_renew = self._follow_as
 
     def _unfollow(self, folder: int) -> None:
         self.watcher.unfollow(folder)
+
+    def _follow_as(self, folder: int, new: int) -> None:
+        self.watcher.hand_over(folder, new)
 
     # Objects
 

@@ -33,6 +33,7 @@ class Reconciler:
 
         `changed`: whether what is there may have another content than when it was told.
         """
+        place = self._lookup.folder_now(place[0]), place[1]  # it may have moved in that moment
         if not self._is_ours(place[0]) or self._lookup.is_waiting(*place):
             return
         try:
@@ -55,11 +56,13 @@ class Reconciler:
         """Take rows along to where their objects went; the places that have got their rows.
 
         A folder's new place may only be reached when others have arrived: so, as often as it helps.
+        What we are deleting stays what it is until that has ended; if it went, it is new elsewhere.
         """
         travelling = {
             target: row
             for origin, target in moves
             if self._is_ours(origin[0]) and (row := self._table.find(*origin)) is not None
+            if not self._lookup.own.is_leaving((row,))
         }
         rows = set(travelling.values())
         arrived: dict[Place, int] = {}
@@ -74,6 +77,7 @@ class Reconciler:
 
     def look_all_over(self, folder: int, since: float) -> None:
         """Scan a folder of whose changes some were lost after a moment (Unix seconds)."""
+        folder = self._lookup.folder_now(folder)
         if not self._is_ours(folder):
             return
         try:

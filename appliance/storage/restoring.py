@@ -5,8 +5,10 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from functools import partial
+from typing import TypeVar
 
 from appliance.errors import ApplianceError
 from appliance.mtp.errors import MtpError
@@ -25,6 +27,7 @@ from appliance.values import dataclass, field
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 1000
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Restoring:
 
     def items(self) -> list[TrashItem]:
         """List what is in the trash, storage by storage, the oldest first."""
-        return [item for volume in self._volumes() for item in self._items(volume)]
+        return [item for items in self._of_each(_items) for item in items]
 
     def restore(self, storage_id: int, name: str) -> Sequence[Change]:
         """Put an object back to where it lay; what is to be told of it.
@@ -96,19 +99,27 @@ class Restoring:
 
     def empty(self, storage_id: int | None = None, name: str | None = None) -> int:
         """Remove for good all, all of a storage, or one object of it; how many objects went."""
-        count = 0
-        chosen = self._volumes() if storage_id is None else [self._writable(storage_id)]
-        for volume in chosen:
-            names = volume.trash.names() if name is None else [os.fsencode(name)]
-            count += sum(map(volume.trash.expunge, names))
-        return count
+        if storage_id is None:
+            return sum(self._of_each(partial(_empty, name=name)))
+        return _empty(self._writable(storage_id), name)
 
     def purge(self) -> int:
-        """Remove for good what the policy does not keep any longer; how many objects went.
+        """Remove for good what the policy does not keep any longer; how many objects went."""
+        return sum(self._of_each(lambda volume: volume.trash.purge()))
 
-        A storage whose trash cannot be looked through is logged, and keeps none of the others'.
+    def _of_each(self, do: Callable[[Volume], _Answer]) -> Iterator[_Answer]:
+        """Do something with the trash of each storage.
+
+        One whose trash cannot be looked through is logged, and keeps none of the others'.
         """
-        return sum(map(_purge, self._volumes()))
+        for volume in self._volumes():
+            try:
+                with reporting():
+                    answer = do(volume)
+            except MtpError as error:
+                log.warning("TRASH   of %s could not be looked through: %s", volume.name, error)
+            else:
+                yield answer
 
     def _volumes(self) -> list[Volume]:
         with self._lock:
@@ -119,17 +130,6 @@ class Restoring:
             volume = self._lookup.volume(storage_id)
             volume.require_writable()
             return volume
-
-    def _items(self, volume: Volume) -> Iterator[TrashItem]:
-        with ExitStack() as held:
-            place = volume.trash.open(held)
-            if place is None:
-                return
-            for name in volume.trash.names():
-                try:
-                    yield _item(volume.storage_id, place, name)
-                except OSError as error:  # gone meanwhile
-                    log.debug("TRASH   %a is not listed: %s", name, error.strerror)
 
     def _descend(self, way: _Way, name: bytes) -> bool:
         """Go one folder down, made where there is none; False where something else is there."""
@@ -194,13 +194,24 @@ def _is_writable(volume: Volume) -> bool:
     return False
 
 
-def _purge(volume: Volume) -> int:
-    try:
-        with reporting():
-            return volume.trash.purge()
-    except MtpError as error:
-        log.warning("TRASH   of %s could not be looked through: %s", volume.name, error)
-        return 0
+def _items(volume: Volume) -> list[TrashItem]:
+    found = []
+    with ExitStack() as held:
+        place = volume.trash.open(held)
+        if place is None:
+            return []
+        for name in volume.trash.names():
+            try:
+                found.append(_item(volume.storage_id, place, name))
+            except OSError as error:  # gone meanwhile
+                log.debug("TRASH   %a is not listed: %s", name, error.strerror)
+    return found
+
+
+def _empty(volume: Volume, name: str | None) -> int:
+    """Remove for good all of a storage's, or one object; how many went."""
+    names = volume.trash.names() if name is None else [os.fsencode(name)]
+    return sum(map(volume.trash.expunge, names))
 
 
 def _path(place: Place, name: bytes) -> Names:

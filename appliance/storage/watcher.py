@@ -23,6 +23,10 @@ class Watcher(Protocol):
         """Watch a folder no more; harmless where it was not watched."""
         ...
 
+    def hand_over(self, folder: int, new: int) -> None:
+        """Watch a folder for another row that it has now."""
+        ...
+
     def catch_up(self) -> None:
         """Bring the table up to what has happened until now."""
         ...
@@ -51,6 +55,9 @@ class Unwatched:
 
     def unfollow(self, folder: int) -> None:
         """Do nothing."""
+
+    def hand_over(self, folder: int, new: int) -> None:
+        """Not mind: nothing is watched."""
 
     def catch_up(self) -> None:
         """Know of nothing."""

@@ -104,6 +104,11 @@ class Watching:
         """Watch a folder no more."""
         self._followed.remove(folder)
 
+    def hand_over(self, folder: int, new: int) -> None:
+        """Watch a folder for another row, and let what has begun in it go on there."""
+        self._followed.hand_over(folder, new)
+        self._changes.hand_over(folder, new)
+
     def catch_up(self) -> None:
         """Bring the table up to what has happened until now."""
         for _ in range(_READINGS):  # who makes more all the while is not waited for
@@ -271,5 +276,5 @@ class Watching:
 
     def _touch_above(self, folder: int) -> None:
         with suppress(MtpError):
-            volume = self._lookup.volume_above(folder)
+            volume = self._lookup.volume_above(self._lookup.folder_now(folder))
             self._space.touch(volume.storage_id, time.monotonic())

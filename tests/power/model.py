@@ -2,50 +2,63 @@
 """What must be on the card: what was answered, and of what was under way the old or the new. Pure.
 
 An operation is a list, as JSON has it: `["put", path, number, size]`, `["folder", path]`,
-`["rename", path, new]` (a move too), `["delete", path]`, `["days", number]`, and
-`["edit", path, number, at, length, end]`: `length` new bytes at `at`, then cut to `end` bytes.
+`["rename", path, new]` (a move too), `["copy", path, new]`, `["delete", path]`,
+`["days", number]`, and `["edit", path, number, at, length, end]`: `length` new bytes at `at`, then
+cut to `end` bytes.
 """
 
 import hashlib
+import itertools
 import random
+from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Operation = list[Any]
 FOLDER = "Folder"
 _MOST_FILES = 40
 _MOST_EDITED = 80_000
+#: Bytes that the trash keeps at least: less than its share of the smallest card here.
+_KEPT = 4_000_000
 #: What is done, and how often.
-KINDS = {"put": 50, "edit": 15, "rename": 18, "delete": 12, "days": 3}
+KINDS = {"put": 50, "edit": 15, "rename": 18, "copy": 8, "delete": 12, "days": 3}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a card holds: digests of files by their paths, folders, a setting.
 
-    `edited` is what the file holds whose edit was under way, if there was one.
+    `edited` is what the file holds whose edit was under way, if there was one; `trash` has the
+    digests of what is in the trash, None where nobody has looked.
     """
 
     files: dict[str, str] = field(default_factory=dict)
     folders: frozenset[str] = frozenset()
     days: int = 30
     edited: bytes | None = None
+    trash: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Files by their paths, with what is in each; folders; a setting."""
+    """Files by their paths, with what is in each; folders; a setting.
+
+    `trash` is what was deleted or replaced, as far as it has to be there still; the newest first.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     folders: frozenset[str] = frozenset()
     days: int = 30
+    trash: tuple[bytes, ...] = ()
 
     def after(self, operation: Operation) -> "State":
         """Say what it is after an operation."""
-        files, folders, days = dict(self.files), self.folders, self.days
+        files, folders, days, trash = dict(self.files), self.folders, self.days, self.trash
         match operation:
             case ["put", path, number, size]:
+                if path in files:
+                    trash = _newest(files[path], *trash)
                 files[path] = content(number, size)
             case ["edit", path, number, at, length, end]:
                 files[path] = cut(overwritten(files[path], number, at, length), end)
@@ -53,13 +66,15 @@ class State:
                 folders |= {path}
             case ["rename", path, to]:
                 files[to] = files.pop(path)
+            case ["copy", path, to]:
+                files[to] = files[path]
             case ["delete", path]:
-                del files[path]
+                trash = _newest(files.pop(path), *trash)
             case ["days", number]:
                 days = number
             case _:
                 raise ValueError(operation)
-        return State(files, folders, days)
+        return State(files, folders, days, trash)
 
     def digests(self) -> dict[str, str]:
         """Say in short what is in each file."""
@@ -133,8 +148,14 @@ class Expected:
         return next(each for each in self._allowed(found) if not _differences(each, found))
 
 
+def _newest(*trash: bytes) -> tuple[bytes, ...]:
+    """Take as many as the trash keeps for sure."""
+    sizes = itertools.accumulate(map(len, trash))
+    return tuple(each for each, size in zip(trash, sizes, strict=True) if size <= _KEPT)
+
+
 def _with(state: State, path: str, data: bytes) -> State:
-    return State(state.files | {path: data}, state.folders, state.days)
+    return replace(state, files=state.files | {path: data})
 
 
 def _differences(state: State, found: Found) -> list[str]:
@@ -148,6 +169,9 @@ def _differences(state: State, found: Found) -> list[str]:
     lines += [f"{path}/: not as it was" for path in sorted(state.folders ^ found.folders)]
     if state.days != found.days:
         lines.append(f"the setting: {found.days} instead of {state.days}")
+    if found.trash is not None:
+        missing = Counter(map(digest, state.trash)) - Counter(found.trash)
+        lines += [f"the trash: {_said(each)} is not in it" for each in missing]
     return lines
 
 
@@ -195,7 +219,9 @@ def next_operation(
         return ["delete", path]
     if kind == "edit":
         return _edit(state, number, rng) or ["delete", path]
-    return _rename(path, number, rng)
+    if kind == "copy":
+        return _copy(state, path)
+    return _rename(state, path, number, rng)
 
 
 def _edit(state: State, number: int, rng: random.Random) -> Operation | None:
@@ -210,11 +236,23 @@ def _edit(state: State, number: int, rng: random.Random) -> Operation | None:
     return ["edit", path, number, at, length, rng.choice((whole, rng.randint(0, whole + 5000)))]
 
 
-def _rename(path: str, number: int, rng: random.Random) -> Operation:
-    folder, _, name = path.rpartition("/")
-    if rng.random() < 0.5:
+def _rename(state: State, path: str, number: int, rng: random.Random) -> Operation:
+    folder = path.rpartition("/")[0]
+    if rng.random() < 0.5 or _elsewhere(path) in state.files:
         return ["rename", path, f"{folder}/r{number}" if folder else f"r{number}"]
-    return ["rename", path, name if folder else f"{FOLDER}/{name}"]
+    return ["rename", path, _elsewhere(path)]
+
+
+def _copy(state: State, path: str) -> Operation:
+    """Copy a file, or remove it, where there are too many or one of its name is there."""
+    there = _elsewhere(path) in state.files or len(state.files) >= _MOST_FILES
+    return ["delete", path] if there else ["copy", path, _elsewhere(path)]
+
+
+def _elsewhere(path: str) -> str:
+    """Say where a file lies under its name in the other folder."""
+    folder, _, name = path.rpartition("/")
+    return name if folder else f"{FOLDER}/{name}"
 
 
 def _size(rng: random.Random) -> int:

@@ -48,6 +48,9 @@ def test_what_was_under_way_is_the_old_or_the_new(found: dict[str, str]) -> None
         ((FIRST, "done", SECOND, "done"), {"a": put(1, 100)}),
         ((FIRST, "done", ["delete", "a"], "done"), {"a": put(1, 100)}),
         ((FIRST, "done", ["rename", "a", "b"]), {"a": put(1, 100), "b": put(1, 100)}),
+        ((FIRST, "done", ["copy", "a", "b"], "done"), {"a": put(1, 100)}),
+        ((FIRST, "done", ["copy", "a", "b"]), {"b": put(1, 100)}),
+        ((FIRST, "done", ["copy", "a", "b"]), {"a": put(1, 100), "b": put(1, 50)}),
         ((FIRST,), {"a": put(1, 100), "a.part": ""}),
     ],
 )
@@ -56,6 +59,30 @@ def test_what_was_answered_and_is_not_there_is_lost(
 ) -> None:
     with pytest.raises(AssertionError, match="under way"):
         expected(*lines).settle(Found(found))
+
+
+@pytest.mark.parametrize(
+    ("operation", "files"),
+    [(["delete", "a"], {}), (["put", "a", 2, 50], {"a": put(2, 50)})],
+)
+def test_what_was_deleted_or_replaced_is_in_the_trash(
+    operation: Operation, files: dict[str, str]
+) -> None:
+    for under_way in ((operation, "done"), (operation,)):
+        made = expected(FIRST, "done", *under_way)
+        assert made.lost(Found(files, trash=(put(1, 100),))) == []
+        assert made.lost(Found(files)) == []
+        assert len(made.lost(Found(files, trash=()))) == 1
+
+
+def test_the_trash_keeps_the_newest() -> None:
+    large: Operation = ["put", "b", 2, 3_900_000]
+    made = expected(FIRST, "done", large, "done", ["delete", "a"], "done", ["delete", "b"], "done")
+    assert made.lost(Found(trash=(digest(content(2, 3_900_000)), put(1, 100)))) == []
+    made = expected(FIRST, "done", ["put", "b", 2, 4_000_000], "done", ["delete", "a"], "done")
+    made.follow([["delete", "b"], "done"])
+    assert made.lost(Found(trash=(digest(content(2, 4_000_000)),))) == []
+    assert len(made.lost(Found(trash=(put(1, 100),)))) == 1
 
 
 def test_settings_count_too() -> None:
@@ -80,7 +107,7 @@ def test_what_is_not_to_be_done_is_not_done() -> None:
         operation = next_operation(state, number, random.Random(number), ("edit", "days"))
         kinds.add(operation[0])
         state = state.after(operation)
-    assert kinds == {"put", "folder", "rename", "delete"}
+    assert kinds == {"put", "folder", "rename", "copy", "delete"}
 
 
 OLD = content(1, 100)

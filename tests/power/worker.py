@@ -114,6 +114,8 @@ class Worker:
                 self._must(Op.DELETE_OBJECT, self._handles.pop(path))
             case ["rename", path, to]:
                 self._rename(path, to)
+            case ["copy", path, to]:
+                self._handles[to] = self._copy(path, to)
             case ["days", number]:
                 SettingsFile(SETTINGS, Path("/nowhere"), keeps=False).set({"trash.days": number})
 
@@ -142,9 +144,14 @@ class Worker:
         name = encode_string(to.rpartition("/")[2])
         self._send(Op.SET_OBJECT_PROP_VALUE, handle, _NAME, data=name)
 
-    def _must(self, code: int, *parameters: int) -> None:
+    def _copy(self, path: str, to: str) -> int:
+        parent = self._handles[FOLDER] if "/" in to else 0
+        return self._must(Op.COPY_OBJECT, self._handles[path], STORAGE, parent)[0]
+
+    def _must(self, code: int, *parameters: int) -> tuple[int, ...]:
         answer = self._pc.ask(code, *parameters)
         assert answer.code == OK, hex(answer.code)
+        return answer.parameters
 
     def _send(self, code: int, *parameters: int, data: bytes) -> tuple[int, ...]:
         answer = self._pc.send(code, *parameters, data=data)

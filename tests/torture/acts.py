@@ -297,12 +297,22 @@ def eject_and_load(world: World) -> None:
         world.compare()
     storage = world.chance.choice(STORAGES)
     node = world.file()
-    for key in [key for key, each in world.edits.items() if each.node.handle != key[1]]:
-        world.end_edit(*key)  # what the device has moved may count elsewhere
+    end_edits_of_moved(world)
     world.store.eject(storage)
     if node is not None and node.handle and world.storage_of(node) == storage:
         assert world.pc().refused(Op.GET_OBJECT, node.handle) == R.STORE_NOT_AVAILABLE
     world.store.load(storage)
+    forget_edits(world, storage)
+
+
+def end_edits_of_moved(world: World) -> None:
+    """What the device has moved may count elsewhere."""
+    for key in [key for key, each in world.edits.items() if each.node.handle != key[1]]:
+        world.end_edit(*key)
+
+
+def forget_edits(world: World, storage: int) -> None:
+    """Let the sessions end what has ended by itself in a storage."""
     for key, each in list(world.edits.items()):
         if each.node.root is world.roots[storage]:
             world.pcs[key[0]].ask(Op.END_EDIT_OBJECT, key[1])
@@ -313,12 +323,16 @@ def be_read_only(world: World) -> None:
     node, pc = world.some(), world.pc()
     if node is None:
         return
+    if world.is_behind:
+        world.compare()
     world.look(node)
     storage = world.storage_of(node)
+    end_edits_of_moved(world)
     world.store.set_read_only(storage, read_only=True)
     for code, more in ((Op.DELETE_OBJECT, ()), (Op.MOVE_OBJECT, (storage, ALL))):
         world.ask(pc, R.STORE_READ_ONLY, code, node.handle, *more)
     world.store.set_read_only(storage, read_only=False)
+    forget_edits(world, storage)
 
 
 def change_write_safety(world: World) -> None:

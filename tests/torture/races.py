@@ -74,13 +74,13 @@ class Worker:
         """Now and then somebody brings things back from the trash, or empties it."""
         if self._chance.random() > 0.1:
             return
-        with suppress(MtpError, ApplianceError):  # it goes at any time
-            items = self._store.trash_list()
-            if items and self._chance.random() < 0.7:
-                item = self._chance.choice(items)
+        items = self._store.trash_list()
+        if items and self._chance.random() < 0.7:
+            item = self._chance.choice(items)
+            with suppress(MtpError, ApplianceError):  # it goes at any time
                 self._store.trash_restore(item.storage_id, item.name)
-            else:
-                self._store.trash_empty()
+        else:
+            self._store.trash_empty()
 
     def _answered(self, data: bytes | None) -> None:
         """Look at an answer, and at what was moved out before it: that is as it will stay."""

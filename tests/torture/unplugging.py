@@ -3,8 +3,9 @@
 
 In the virtual Pi: `python3 -m tests.torture.unplugging --times 1000 --seed 1`. A raw client does a
 few things, and one more up to some byte of it; then it happens; then the next client must work at
-once, and what was answered is whole on the disk, what was under way is the old or the new. At some
-times the client is one of those that people use.
+once, and what was answered is whole on the disk, what was under way is the old or the new (a file
+that is edited in place may be changed in part). A client whose bus sleeps may go on after it. At
+some times the client is one of those that people use.
 """
 
 import argparse
@@ -15,22 +16,19 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.mtp.codes import FormatCode
 from appliance.mtp.codes import OperationCode as Op
-from appliance.mtp.datasets import ObjectInfo
-from appliance.mtp.wire import encode_string
-from tests.clients import victims
-from tests.clients.once import USB_CLIENTS, make
-from tests.power.model import FOLDER, Expected, Found, Operation, content, digest, next_operation
+from tests.clients.once import USB_CLIENTS
+from tests.power.model import Expected, Found, Operation, digest, next_operation
+from tests.torture import real_client
+from tests.torture.raw_client import Doing, Downloading, UnderWay
+from tests.torture.real_client import RealClient
 from tests.usb.appliance import Appliance, load_controller, plugged_in
-from tests.usb.host import OK, Host, data_header, next_client, sysfs_folder, wait_for_device
-from tests.usb.mtp import ROOT, STORAGE, pattern
+from tests.usb.host import OK, Host, may_sleep, next_client, sysfs_folder, wait_for_device
+from tests.usb.mtp import pattern
 
-_NAME = 0xDC07
 #: Of the raw client's transfers, and what a client that people use moves (bytes).
 _DOWNLOAD = 2_000_000
 _REAL_SIZE = 4_000_000
-_REAL = "real"
 #: One in so many times.
 _SELDOM = 10
 _PATIENCE = 60.0
@@ -38,7 +36,10 @@ _WORKPLACE = ".mtp-appliance"
 
 
 class Unplugs:
-    """A device, and what must be on its disk. `done` counts what happened to what."""
+    """A device, and what must be on its disk.
+
+    `done` counts what was under way, how far it was, and what happened to it.
+    """
 
     def __init__(self, appliance: Appliance, chance: random.Random) -> None:
         self.done: Counter[str] = Counter()
@@ -63,75 +64,43 @@ class Unplugs:
         host = next_client()
         for _ in range(self._chance.randrange(3)):
             operation = self._next()
-            self._do(host, operation, whole=True)
+            Doing(host, operation).go_on()
             self._expected.follow([operation, "done"])
-        what = "download" if self._chance.random() < 0.3 else "operation"
-        if what == "download":
-            self._begin_download(host)
+        how = self._chance.choice(self._HAPPENS)
+        doing = self._begin(host, packets=how is Unplugs._slept)
+        far = doing.far
+        how(self, host)
+        if how is Unplugs._slept:
+            self._go_on(host, doing)
+        self.done[f"{doing.what}: {far}, {how.__name__.strip('_')}"] += 1
+        self._judge()
+
+    def _begin(self, host: Host, *, packets: bool) -> UnderWay:
+        """Begin an operation or a download, up to some byte or packet of it."""
+        doing: UnderWay
+        if self._chance.random() < 0.3:
+            doing = Downloading(host, "big", pattern(_DOWNLOAD))
         else:
             operation = self._next()
             self._expected.follow([operation])
-            what = str(operation[0])
-            self._do(host, operation, whole=False)
-        how = self._chance.choice(self._HAPPENS)
-        how(self, host)
-        self.done[f"{what}, {how.__name__.strip('_')}"] += 1
-        self._judge()
+            doing = Doing(host, operation)
+        doing.begin(self._chance, packets=packets)
+        return doing
+
+    def _go_on(self, host: Host, doing: UnderWay) -> None:
+        """Do the rest of it, as nothing was lost while the bus slept."""
+        doing.go_on()
+        if self._expected.under_way:
+            self._expected.follow(["done"])
+        host.die()
 
     def _next(self) -> Operation:
         """Choose what is done next; no settings, and the file for downloads stays."""
         while True:
             self._number += 1
-            state = self._expected.state
-            operation = next_operation(state, self._number, self._chance, ("days", "edit"))
+            operation = next_operation(self._expected.state, self._number, self._chance, ("days",))
             if "big" not in operation:
                 return operation
-
-    def _do(self, host: Host, operation: Operation, *, whole: bool) -> None:
-        """Do it, to the response or to some byte before."""
-        code, parameters, data = self._wire(host, operation)
-        tid = host.send_command(code, *parameters)
-        if data is not None:
-            sent = data_header(code, tid, 12 + len(data)) + data
-            self._send(host, sent if whole else sent[: self._chance.randint(0, len(sent))])
-        if whole:
-            answer = host.response()
-            assert (answer.code, answer.transaction_id) == (OK, tid), f"{operation}: {answer}"
-
-    @staticmethod
-    def _send(host: Host, data: bytes) -> None:
-        for start in range(0, len(data), 1 << 20):
-            host.write(data[start : start + (1 << 20)])
-        if data and len(data) % host.packet_size == 0:
-            host.write(b"")
-
-    def _wire(self, host: Host, operation: Operation) -> tuple[int, tuple[int, ...], bytes | None]:
-        """Say an operation in the protocol's words; an upload is announced."""
-        match operation:
-            case ["folder", path]:
-                info = ObjectInfo(STORAGE, FormatCode.ASSOCIATION, 0, 0, path, association=1)
-                return Op.SEND_OBJECT_INFO, (STORAGE, ROOT), info.encode()
-            case ["put", path, number, size]:
-                folder, _, name = path.rpartition("/")
-                parent = _handle(host, folder) if folder else ROOT
-                info = ObjectInfo(STORAGE, FormatCode.UNDEFINED, size, 0, name)
-                data = info.encode()
-                assert host.send(Op.SEND_OBJECT_INFO, STORAGE, parent, data=data).code == OK
-                return Op.SEND_OBJECT, (), content(number, size)
-            case ["delete", path]:
-                return Op.DELETE_OBJECT, (_handle(host, path),), None
-            case ["rename", path, to] if path.count("/") != to.count("/"):
-                parent = _handle(host, FOLDER) if "/" in to else 0
-                return Op.MOVE_OBJECT, (_handle(host, path), STORAGE, parent), None
-            case ["rename", path, to]:
-                name = encode_string(to.rpartition("/")[2])
-                return Op.SET_OBJECT_PROP_VALUE, (_handle(host, path), _NAME), name
-        raise ValueError(operation)
-
-    def _begin_download(self, host: Host) -> None:
-        host.send_command(Op.GET_OBJECT, _handle(host, "big"))
-        for _ in range(self._chance.randrange(8)):
-            host.read(host.packet_size * self._chance.choice((1, 8, 256)))
 
     # What happens
 
@@ -145,15 +114,13 @@ class Unplugs:
         host.die()
 
     def _asleep(self, host: Host) -> None:
-        power, since = sysfs_folder(host) / "power", len(self._appliance.log())
+        power = sysfs_folder(host) / "power"
         host.die()
-        (power / "autosuspend_delay_ms").write_text("0")
-        (power / "control").write_text("auto")
-        try:
-            self._appliance.wait_for_log("SUSPEND", since)
-        finally:
-            (power / "control").write_text("on")
-        self._appliance.wait_for_log("RESUME", since)
+        self._appliance.sleep(power)
+
+    def _slept(self, host: Host) -> None:
+        with may_sleep(host):
+            self._appliance.sleep(sysfs_folder(host) / "power")
 
     def _killed(self, host: Host) -> None:
         host.die()
@@ -163,39 +130,38 @@ class Unplugs:
         host.wait_until_ready()
         host.die()
 
-    _HAPPENS = (_unplugged, _reset, _asleep, _killed, _killed, _cancelled)
+    _HAPPENS = (_unplugged, _reset, _asleep, _slept, _killed, _killed, _cancelled)
 
     # Clients that people use
 
     def with_a_real_client(self, name: str) -> None:
-        """Let one upload or download, and break into it after a while."""
+        """Let one upload or download, and break into it once it has begun."""
         data = pattern(_REAL_SIZE)
         with tempfile.TemporaryDirectory() as place:
-            source = Path(place) / _REAL
+            source = Path(place) / real_client.NAME
             source.write_bytes(data)
             is_upload = self._chance.random() < 0.7
             what = ("put", source, "") if is_upload else ("get", "big", Path(place) / "got")
-            process = victims.start(name, *what)
-            time.sleep(self._chance.random() * 4)
+            client = RealClient(self._appliance, name, *what)
+            client.wait(self._chance, _REAL_SIZE if is_upload else _DOWNLOAD)
             how = self._chance.choice(("killed", "unplugged", "reset"))
+            far = client.far
             if how == "unplugged":
                 self._appliance.unbind()
             elif how == "reset":
                 wait_for_device().reset()  # unclaimed: it is the client's
-            victims.kill(process)
+            client.kill()
             if how == "unplugged":
                 self._appliance.bind()
         self._judge()
         self._judge_real(name, data)
-        self.done[f"{name} {what[0]}, {how}"] += 1
+        self.done[f"{name} {what[0]}: {far}, {how}"] += 1
 
     def _judge_real(self, name: str, data: bytes) -> None:
-        """Old or new, whole; a client that edits in place may have got as far as it got."""
-        file = self._appliance.share / _REAL
+        file = self._appliance.share / real_client.NAME
         if file.exists():
             there = file.read_bytes()
-            edits = "edit" in make(name).abilities
-            assert there in (b"", data) or (edits and data.startswith(there)), f"{len(there)} bytes"
+            assert real_client.may_be_left(there, data, name), f"{name}: {len(there)} bytes"
             file.unlink()
 
     # Judging
@@ -216,9 +182,11 @@ class Unplugs:
             each for each in share.rglob("*") if each.relative_to(share).parts[0] != _WORKPLACE
         ]
         files = {str(each.relative_to(share)): each for each in paths if each.is_file()}
-        files.pop(_REAL, None)
+        files.pop(real_client.NAME, None)
         folders = frozenset(str(each.relative_to(share)) for each in paths if each.is_dir())
-        return Found({name: digest(each.read_bytes()) for name, each in files.items()}, folders)
+        whole = files.get(self._expected.edited or "")
+        digests = {name: digest(each.read_bytes()) for name, each in files.items()}
+        return Found(digests, folders, edited=whole.read_bytes() if whole else None)
 
     @staticmethod
     def _wait(is_so: Callable[[], bool], otherwise: str) -> None:
@@ -226,20 +194,6 @@ class Unplugs:
         while not is_so():
             assert time.monotonic() < deadline, otherwise
             time.sleep(0.05)
-
-
-def _handle(host: Host, path: str) -> int:
-    """Find an object by its path, as a client that has just come."""
-    handle = ROOT
-    for name in path.split("/"):
-        data = host.ask(Op.GET_OBJECT_HANDLES, STORAGE, 0, handle).data or b""
-        handles = [int.from_bytes(data[at : at + 4], "little") for at in range(4, len(data), 4)]
-        handle = next(each for each in handles if _name(host, each) == name)
-    return handle
-
-
-def _name(host: Host, handle: int) -> str:
-    return ObjectInfo.decode(host.ask(Op.GET_OBJECT_INFO, handle).data or b"").name
 
 
 def main() -> None:

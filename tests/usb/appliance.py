@@ -63,6 +63,17 @@ class Appliance:
         (self.gadget() / "UDC").write_text(UDC)
         wait_for_device()
 
+    def sleep(self, power: Path) -> None:
+        """Let the bus sleep, and wake it; `power` is the device's folder of that name in sysfs."""
+        since = len(self.log())
+        (power / "autosuspend_delay_ms").write_text("0")
+        (power / "control").write_text("auto")
+        try:
+            self.wait_for_log("SUSPEND", since)
+        finally:
+            (power / "control").write_text("on")
+        self.wait_for_log("RESUME", since)
+
     def leftovers(self) -> list[str]:
         """Give the names of all files in the share that no PC sees: hidden and staged ones."""
         return sorted(path.name for path in self.share.glob(".*/**/*") if path.is_file())

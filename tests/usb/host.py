@@ -5,6 +5,7 @@ Nothing is done for the test that a client would do on its own: no retry, no dra
 """
 
 import contextlib
+import fcntl
 import struct
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ OK = 0x2001
 _PATIENCE = 180.0
 _TIMEOUT = 10_000
 _CHUNK = 1 << 20
+#: ioctls of usbfs (linux/usbdevice_fs.h): a device that is open may not sleep, or may.
+_FORBID_SUSPEND, _ALLOW_SUSPEND = 0x5521, 0x5522
 
 
 class Stalled(Exception):  # noqa: N818 - an answer of the device, no failure of the test
@@ -246,3 +249,22 @@ def sysfs_folder(host: Host) -> Path:
     """Where the kernel shows the device."""
     ports = ".".join(map(str, host.device.port_numbers))
     return Path(f"/sys/bus/usb/devices/{host.device.bus}-{ports}")
+
+
+@contextlib.contextmanager
+def may_sleep(host: Host) -> Iterator[None]:
+    """Let the device sleep although a program has it open; it is awake when the block ends."""
+    node = Path(f"/dev/bus/usb/{host.device.bus:03}/{host.device.address:03}")
+    opened = next(int(each.name) for each in Path("/proc/self/fd").iterdir() if _is(each, node))
+    fcntl.ioctl(opened, _ALLOW_SUSPEND)
+    try:
+        yield
+    finally:
+        fcntl.ioctl(opened, _FORBID_SUSPEND)
+
+
+def _is(link: Path, path: Path) -> bool:
+    try:
+        return link.readlink() == path
+    except FileNotFoundError:  # of the listing itself
+        return False

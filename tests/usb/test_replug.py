@@ -11,7 +11,7 @@ import pytest
 from appliance.mtp.codes import OperationCode as Op
 from appliance.mtp.codes import ResponseCode as Rc
 from tests.usb.appliance import Appliance
-from tests.usb.host import OK, Host, data_header, program, sysfs_folder
+from tests.usb.host import OK, Host, data_header, may_sleep, program, sysfs_folder
 from tests.usb.mtp import announce, find, pattern
 
 pytestmark = pytest.mark.guest
@@ -100,19 +100,37 @@ def test_sleep_loses_nothing(appliance_device: Appliance, share: Path) -> None:
     """The bus sleeps between two transactions, and the session is still open after it."""
     host = Host().open()
     power = sysfs_folder(host) / "power"
-    since = len(appliance_device.log())
-    (power / "autosuspend_delay_ms").write_text("0")
     host.die()
-    (power / "control").write_text("auto")
-    try:
-        appliance_device.wait_for_log("SUSPEND", since)
-        (power / "control").write_text("on")
-        appliance_device.wait_for_log("RESUME", since)
-    finally:
-        (power / "control").write_text("on")
+    appliance_device.sleep(power)
     host = Host()
     assert host.ask(Op.GET_STORAGE_IDS).code == OK
     host.die()
+
+
+def test_a_client_that_sleeps_in_a_download_reads_on(
+    appliance_device: Appliance, share: Path
+) -> None:
+    with in_a_download(share) as host:
+        with may_sleep(host):
+            appliance_device.sleep(sysfs_folder(host) / "power")
+        assert host.read_transfer() == pattern(SIZE)[65536 - 12 :]
+        assert host.response().code == OK
+
+
+def test_a_client_that_sleeps_in_an_upload_sends_on(
+    appliance_device: Appliance, share: Path
+) -> None:
+    size, packets = 2_000_000, 1 << 20
+    with program() as host:
+        announce(host, "slept", size)
+        tid = host.send_command(Op.SEND_OBJECT)
+        sent = data_header(Op.SEND_OBJECT, tid, 12 + size) + pattern(size)
+        host.write(sent[:packets])
+        with may_sleep(host):
+            appliance_device.sleep(sysfs_folder(host) / "power")
+        host.write(sent[packets:])
+        assert host.response().code == OK
+    assert (share / "slept").read_bytes() == pattern(size)
 
 
 def test_the_host_may_wait_before_it_reads_on(share: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from appliance.errors import ApplianceError
 from appliance.mtp.codes import ResponseCode as Code
+from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import Change, ChangeKind
 from appliance.storage import (
     Catalogue,
@@ -311,6 +312,30 @@ def test_deletion_works_all_the_same(
         keeping.delete(handle)
     assert not (root / "file").exists()
     assert list(trash(root).glob("*/*")) == []
+
+
+@pytest.mark.parametrize("away", [FIRST, SECOND])
+def test_a_storage_that_goes_while_it_is_asked_hides_no_other_trash(
+    far: Catalogue, root: Path, second: Path, monkeypatch: pytest.MonkeyPatch, away: int
+) -> None:
+    """Its folder goes after the look whether it is there: then all asking of it fails."""
+    for each, folder in ((FIRST, root), (SECOND, second)):
+        far._lookup.volumes.present(each).trash.policy = KEPT
+        (folder / "file").write_text("1")
+        far.delete(find(far, "file", storage=each))
+    (other,) = {FIRST, SECOND} - {away}
+
+    def gone(*_: object) -> int:
+        raise MtpError(Code.STORE_NOT_AVAILABLE, "the storage is away")
+
+    directories = far._lookup.volumes.present(away).directories
+    with monkeypatch.context() as patch:
+        patch.setattr(directories, "get", gone)
+        assert [item.storage_id for item in far.trash_list()] == [other]
+        assert far.trash_empty() == 1
+        with refused(Code.STORE_NOT_AVAILABLE):
+            far.trash_empty(away, "file")
+    assert [item.storage_id for item in far.trash_list()] == [away]
 
 
 def test_another_file_system_has_no_trash(far: Catalogue, second: Path) -> None:

@@ -152,6 +152,111 @@ def test_files_that_are_renumbered_among_themselves(root: Path, *, renew: bool, 
         assert [content(store, each) for each in after] == [b"%d" % each for each in origins]
 
 
+# What is in a folder that has moved: a PC believes of a handle what it was told first
+
+
+def save_anew(folder: Path) -> None:
+    (folder / "beside").write_text("a longer one")
+    (folder / "beside").rename(folder / "file")
+
+
+def write_in_place(folder: Path) -> None:
+    (folder / "file").write_text("a longer one")
+
+
+def replace_by_a_move(folder: Path) -> None:
+    (folder / "other").rename(folder / "file")
+
+
+def remove(folder: Path) -> None:
+    (folder / "file").unlink()
+
+
+def add(folder: Path) -> None:
+    (folder / "new").touch()
+
+
+@pytest.mark.parametrize("when", ["later", "later, unlisted", "just after", "just before"])
+@pytest.mark.parametrize("act", [save_anew, write_in_place, replace_by_a_move, remove, add])
+def test_what_changes_in_a_folder_that_was_moved(
+    request: pytest.FixtureRequest, root: Path, act: Callable[[Path], None], when: str
+) -> None:
+    target = "elsewhere/renamed"
+    if when.startswith("just"):
+        request.getfixturevalue("long_moments")
+    (root / "elsewhere").mkdir()
+    (root / "folder").mkdir()
+    for each in ("file", "other"):
+        (root / "folder" / each).write_text(each)
+    with Catalogue([Folder(root, "Card")], watch=True, renew=True) as store:
+        before = listed(store)
+        ear = Ear(store, root)
+        if when == "just before":
+            act(root / "folder")
+        (root / "folder").rename(root / target)
+        if when.startswith("later"):
+            assert ear.all() == [(PLACE, before["folder"])]
+        if when == "later":
+            store.children(FIRST, find(store, target))
+        if when != "just before":
+            act(root / target)
+        told = ear.all()
+        known = {store._table.name(row) for row in store._table.children(find(store, target))}
+        after = listed(store)
+        assert ear.all() == []
+    assert known == {each.name.encode() for each in (root / target).iterdir()}
+    if act is remove:
+        assert (REMOVED, before["file"]) in told
+    elif act is add:
+        assert (ADDED, after["new"]) in told
+    else:
+        assert after["file"] != before["file"]
+        assert before["file"] in {number for _, number in told}
+
+
+@pytest.mark.parametrize("listing", [False, True])
+def test_a_file_that_grows_in_a_folder_that_is_moved(
+    monkeypatch: pytest.MonkeyPatch, root: Path, *, listing: bool
+) -> None:
+    monkeypatch.setattr("appliance.storage.changes.GROWTH", 0.05)
+    (root / "folder").mkdir()
+    (root / "folder" / "file").touch()
+    with Catalogue([Folder(root, "Card")], watch=True, renew=True) as store:
+        listed(store)
+        ear = Ear(store, root)
+        with (root / "folder" / "file").open("wb", buffering=0) as file:
+            file.write(b"1")
+            (root / "folder").rename(root / "moved")
+            ear.until(lambda: PLACE in {kind for kind, _ in ear.told})
+            ear.all()
+            if listing:
+                listed(store)
+            for _ in range(2):
+                handle = find(store, "moved/file")
+                file.write(b"1")
+                ear.until(lambda handle=handle: (CONTENT, handle) in ear.told)  # type: ignore[misc]
+                ear.all()
+        ear.all()
+        assert ear.all() == []
+
+
+def test_a_folder_in_two_storages_is_moved(root: Path) -> None:
+    """One watch is for two rows; each is told of."""
+    (root / "inner" / "folder").mkdir(parents=True)
+    (root / "inner" / "folder" / "file").touch()
+    storages = [Folder(root, "All"), Folder(root / "inner", "Part")]
+    with Catalogue(storages, watch=True, renew=True) as store:
+        for each in (FIRST, SECOND):
+            listed(store, storage=each)
+        ear = Ear(store, root)
+        (root / "inner" / "folder").rename(root / "inner" / "moved")
+        ear.all()
+        before = [find(store, "inner/moved/file"), find(store, "moved/file", storage=SECOND)]
+        (root / "inner" / "moved" / "file").write_text("1")
+        told = ear.all()
+    assert {number for _, number in told} == set(before)
+
+
 def test_folders_that_change_over_and_under(watched: Catalogue, root: Path, ear: Ear) -> None:
     (root / "over" / "under").mkdir(parents=True)
     before = listed(watched)

@@ -3,17 +3,19 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from appliance.mtp.codes import ResponseCode
+from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind
 from appliance.storage import Catalogue, Folder, syscalls
 from appliance.storage.trash_days import TrashPolicy
 from tests.unit.storage.ear import Ear
-from tests.unit.storage.helpers import FIRST, SECOND, begin, find, put, refused
+from tests.unit.storage.helpers import FIRST, SECOND, begin, find, names, put, refused
 from tests.unit.storage.test_watching import listed
 
 ADDED, REMOVED = ChangeKind.ADDED, ChangeKind.REMOVED
@@ -151,6 +153,35 @@ def test_what_is_left_of_a_partial_deletion_is_told(desk: Desk, ear: Ear) -> Non
     with refused(ResponseCode.PARTIAL_DELETION):
         desk.store.delete(desk.tree)
     assert ear.all() == [(REMOVED, before["deep"])]
+
+
+@pytest.mark.parametrize("listing", [False, True])
+@pytest.mark.parametrize("renew", [False, True])
+def test_a_tree_that_others_move_away_while_we_delete_it(
+    desk: Desk, ear: Ear, monkeypatch: pytest.MonkeyPatch, *, renew: bool, listing: bool
+) -> None:
+    """What has come elsewhere is new there; what we remove from it is not told."""
+    desk.store._lookup.renews_handles = renew
+    moved = desk.root / "folder" / "moved"
+    unlink = os.unlink
+
+    def move_away(name: bytes, *, dir_fd: int) -> None:
+        monkeypatch.undo()
+        (desk.root / "tree").rename(moved)
+        if listing:
+            desk.store.children(FIRST, 0)
+        else:
+            ear.until(lambda: bool(ear.told))
+        unlink(name, dir_fd=dir_fd)
+
+    before = listed(desk.store)
+    monkeypatch.setattr(os, "unlink", move_away)
+    with suppress(MtpError):  # not all has gone
+        desk.store.delete(desk.tree)
+    told = [each for each in ear.all() if each != (REMOVED, before["tree"])]
+    assert told == [(ADDED, find(desk.store, "folder/moved"))]
+    assert names(desk.store, find(desk.store, "folder/moved")) == ["inner"]
+    assert not {before["tree"], before["deep"]} & set(listed(desk.store).values())
 
 
 def test_a_move_to_another_file_system(far: Catalogue, root: Path, second: Path) -> None:
