@@ -75,6 +75,8 @@ def record(folder: Path, rng: random.Random, operations: int) -> Run:
     before = folder / "before"
     before.write_bytes(card.read_bytes())
     recording = Recording(folder / "done.jsonl")
+    _run("modprobe", "nbd")
+    _run("udevadm", "settle")  # who looks at a new device has it in use meanwhile
     served = Card(card, socket, rng, recording.note)
     _run("nbd-client", "-unix", str(socket), _DEVICE)
     with _mounted(_DEVICE, share), connect_memory(share) as client:

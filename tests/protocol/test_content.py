@@ -180,6 +180,19 @@ def test_a_file_that_was_protected_since_the_announcement_is_not_replaced(
     assert (share / "root.bin").stat().st_size == 1024
 
 
+#: M4A, as Microsoft numbers it; one that no standard has; one of nobody's.
+UNLISTED_FORMATS = [0xB215, 0x3FFF, 0xBFFF]
+
+
+@pytest.mark.parametrize("form", UNLISTED_FORMATS)
+def test_a_format_that_is_not_listed_is_a_file(pc: Initiator, share: Path, form: int) -> None:
+    data = ObjectInfo(0, FormatCode(form), 5, 0, "song.m4a").encode()
+    handle = pc.ask(Op.SEND_OBJECT_INFO, STORAGE, ROOT, data=data).parameters[2]
+    pc.ask(Op.SEND_OBJECT, data=b"12345")
+    assert (share / "song.m4a").read_bytes() == b"12345"
+    assert pc.data(Op.GET_OBJECT, handle) == b"12345"
+
+
 BAD_NAMES = ["", ".", "..", "a/b", "../x", "/etc/x", "x" * 250 + "ü" * 4, ".mtp-appliance"]
 
 

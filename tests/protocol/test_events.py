@@ -14,6 +14,7 @@ import pytest
 
 from appliance.mtp.codes import EventCode, OperationCode, ResponseCode
 from appliance.mtp.wire import Reader, encode_string, encode_u32_array
+from appliance.storage import Catalogue
 from tests.fakes.client import ConnectClient
 from tests.protocol.initiator import ROOT, STORAGE, Initiator
 
@@ -46,6 +47,28 @@ def hears_of_another_handle(pc: Initiator, old: int) -> int:
     assert code == Event.OBJECT_ADDED
     assert new != old
     return new
+
+
+def test_a_file_that_the_device_renames_while_it_is_protected(
+    pc: Initiator, other: Initiator, share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others have heard of its new handle by then; by the old one it would be there twice."""
+    old = pc.names()["root.bin"]
+    protect = Catalogue.set_protected
+    heard: list[int] = []
+
+    def slow(store: Catalogue, handle: int, *, protected: bool) -> None:
+        (share / "root.bin").rename(share / "moved on")
+        heard.append(hears_of_another_handle(other, old))
+        protect(store, handle, protected=protected)
+
+    monkeypatch.setattr(Catalogue, "set_protected", slow)
+    pc.ask(Op.SET_OBJECT_PROTECTION, old, 1)
+    hears(
+        other,
+        (Event.OBJECT_PROP_CHANGED, heard[0], 0xDC03),
+        (Event.OBJECT_INFO_CHANGED, heard[0]),
+    )
 
 
 def nothing_more(pc: Initiator, told_by: Initiator) -> None:

@@ -3,13 +3,15 @@
 
 import io
 import struct
+import threading
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from appliance.mtp.codes import OperationCode, ResponseCode
+from appliance.mtp.codes import EventCode, OperationCode, ResponseCode
 from appliance.mtp.wire import Reader
+from appliance.storage.thumbnailing import Answer, Worker
 from tests.fakes.client import ConnectClient
 from tests.protocol.initiator import Initiator
 
@@ -100,10 +102,54 @@ def test_object_info_says_that_there_may_be_one(pc: Initiator) -> None:
         assert bool(thumb_size) == bool(form)
 
 
-def test_another_session_goes_on_meanwhile(share: Path, connect: ConnectClient) -> None:
-    (share / "large.png").write_bytes(picture(4000, 4000, "PNG"))
+class Slow:
+    """A thumbnailer that takes its time: until it is let go, ten seconds at most."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked, self.let_go, self.was_let_go = threading.Event(), threading.Event(), False
+        ask = Worker.ask
+
+        def slowly(worker: Worker, fd: int, *, thumbnail: bool) -> Answer:
+            self.asked.set()
+            self.was_let_go = self.let_go.wait(10)
+            return ask(worker, fd, thumbnail=thumbnail)
+
+        monkeypatch.setattr(Worker, "ask", slowly)
+
+
+def test_another_session_goes_on_meanwhile(
+    share: Path, connect: ConnectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, made = Slow(monkeypatch), []
     with connect(share) as client:
         pc = Initiator(client).open()
         other = pc.another()
-        assert shown(pc.data(Op.GET_THUMB, pc.names()["large.png"])) == (120, 120)
-        assert other.data(Op.GET_OBJECT, pc.names()["text.txt"]) == b"text"
+        handle = pc.names()["wide.png"]
+
+        def ask() -> None:
+            made.append(pc.call(Op.GET_THUMB, handle).data)
+
+        waiting = threading.Thread(target=ask)
+        waiting.start()
+        assert slow.asked.wait(10)
+        names = other.names()
+        assert other.data(Op.GET_OBJECT, names["text.txt"]) == b"text"
+        assert other.data(Op.GET_OBJECT, names["wide.png"])
+        other.ask(Op.DELETE_OBJECT, other.put("new", b"new"))
+        slow.let_go.set()
+        waiting.join()
+    assert slow.was_let_go, "it was kept waiting"
+    assert [shown(data or b"") for data in made] == [(160, 80)]
+
+
+def test_looking_at_pictures_sets_off_no_event(pc: Initiator, share: Path) -> None:
+    """A file manager that shows a folder must not be told to list it anew for that."""
+    names = pc.names()
+    for extension in FORMATS:
+        handle = names[f"wide.{extension}"]
+        pc.call(Op.GET_THUMB, handle)
+        pc.data(Op.GET_OBJECT_PROP_VALUE, handle, 0xDC86)
+        pc.data(Op.GET_OBJECT_PROP_VALUE, handle, 0xDC87)
+    (share / "sign").mkdir()
+    code, sign = pc.event()
+    assert (code, pc.info(sign).name) == (EventCode.OBJECT_ADDED, "sign")

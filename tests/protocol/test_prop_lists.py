@@ -298,6 +298,15 @@ def test_sending_a_file_by_its_properties(pc: Initiator, share: Path) -> None:
     assert pc.info(handle).name == "sent ☃.txt"
 
 
+@pytest.mark.parametrize("form", [0xB215, 0x3FFF, 0xBFFF])
+def test_sending_a_file_of_a_format_that_is_not_listed(
+    pc: Initiator, share: Path, form: int
+) -> None:
+    assert send(pc, [(0, NAME, TEXT, "song.m4a")], form=form).code == Response.OK
+    pc.ask(Op.SEND_OBJECT, data=b"12345")
+    assert (share / "song.m4a").read_bytes() == b"12345"
+
+
 def test_sending_a_protected_file(pc: Initiator, share: Path) -> None:
     elements: Elements = [(0, NAME, TEXT, "fixed"), (0, PROTECTION, U16, 1)]
     handle = send(pc, elements).parameters[2]

@@ -19,7 +19,10 @@ _PATIENCE = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a process has at a moment; memory (Pss) and log in bytes."""
+    """What a process has at a moment; memory and log in bytes.
+
+    Memory is what nobody shares: what is shared weighs more as soon as others who have it end.
+    """
 
     memory: int
     descriptors: int
@@ -40,10 +43,9 @@ class Measured:
         """Read what it has now."""
         assert self.process.poll() is None, self.log.read_text()[-2000:]
         proc = Path(f"/proc/{self.process.pid}")
-        rollup = (proc / "smaps_rollup").read_text()
         state = (proc / "status").read_text()
         return Sample(
-            int(rollup.split("\nPss:")[1].split()[0]) << 10,
+            int(state.split("\nRssAnon:")[1].split()[0]) << 10,
             len(list((proc / "fd").iterdir())),
             int(state.split("\nThreads:")[1].split()[0]),
             self.log.stat().st_size,

@@ -27,7 +27,7 @@ from appliance.settings import store as settings_store
 from appliance.storage import trash_info
 from tests.fakes.memory_client import connect_memory
 from tests.protocol import traces
-from tests.torture import outsiders
+from tests.torture import framing, outsiders
 from tests.torture.budget import Budget
 
 Target = Callable[[bytes], None]
@@ -146,6 +146,7 @@ TARGETS: dict[str, Target] = {
     "settings": settings,
     "note": note,
     "conversation": conversation,
+    "framing": framing.framing,
     "redirection": outsiders.redirection,
     "update": outsiders.update,
 }
@@ -197,6 +198,7 @@ def _sent(step: traces.Step) -> bytes | None:
 #: What a target begins with, if it is not pieces of what clients sent.
 _CORPORA: dict[str, Callable[[], Iterator[bytes]]] = {
     "conversation": _conversations,
+    "framing": framing.initiators,
     "redirection": outsiders.guests,
     "update": outsiders.updates,
 }

@@ -190,11 +190,10 @@ def told(*words: str, stdout: IO[str] | int) -> tuple[int, str]:
 
 
 def test_what_the_system_refuses_is_told_in_one_line(tmp_path: Path) -> None:
-    done = run("web", "--state-dir", "/proc/x", "--settings", tmp_path / "s.toml")
-    assert (done.returncode, done.stderr) == (
-        1,
-        "mtp-appliance: /proc/x: No such file or directory\n",
-    )
+    for words in (("settings", "import", "/proc/x", "--file"), ("update", "trust", "/proc/x")):
+        done = run(*words, *([tmp_path / "s.toml"] if words[-1] == "--file" else []))
+        told = (done.returncode, done.stderr)
+        assert told == (1, "mtp-appliance: /proc/x: No such file or directory\n")
 
 
 def test_help_and_version() -> None:

@@ -86,11 +86,11 @@ def _delete(context: Context, handle: int) -> None:
 
 def set_object_protection(context: Context, request: Request) -> Reply:
     """Take the write permission of an object (parameter 1) away, or give it back (2: 1 or 0)."""
-    handle, status = context.store.current(request.parameter(0)), request.parameter(1)
+    handle, status = request.parameter(0), request.parameter(1)
     if status not in (ProtectionStatus.NONE, ProtectionStatus.READ_ONLY):
         raise MtpError(ResponseCode.PARAMETER_NOT_SUPPORTED, f"protection {status:X}")
     context.store.set_protected(handle, protected=status == ProtectionStatus.READ_ONLY)
-    code = ObjectPropertyCode.PROTECTION_STATUS
+    handle, code = context.store.current(handle), ObjectPropertyCode.PROTECTION_STATUS
     context.tell_others_of(EventCode.OBJECT_PROP_CHANGED, handle, code)
     context.tell_others_of(EventCode.OBJECT_INFO_CHANGED, handle)
     return Reply()

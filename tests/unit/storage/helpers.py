@@ -3,7 +3,8 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,6 +78,16 @@ def content(store: Catalogue, handle: int, offset: int = 0, length: int | None =
 def leftovers(root: Path) -> list[str]:
     """All that lies in a storage's workplace, without the processes' directories themselves."""
     return [str(path.relative_to(root)) for path in (root / WORKPLACE).glob("*/*")]
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for what comes by itself, half a minute at most."""
+    pause = threading.Event()
+    for _ in range(3000):
+        if is_so():
+            return
+        pause.wait(0.01)
+    assert is_so()
 
 
 def open_descriptors() -> int:

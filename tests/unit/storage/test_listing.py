@@ -53,6 +53,30 @@ def test_nothing_is_read_before_it_is_asked_for(root: Path, scans: Counter[str])
         assert scans == {str(root): 1, str(root / "a"): 1}
 
 
+def test_no_file_is_opened_for_a_listing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a scan does not open it cannot cut, nor bring back from a slow disk."""
+    (root / "a").mkdir()
+    files = {root / "top.txt": b"top", root / "a" / "below.txt": b"below"}
+    for path, said in files.items():
+        path.write_bytes(said)
+    opened: list[str] = []
+    really = os.open
+
+    def telling(*args: Any, **more: Any) -> int:
+        fd = really(*args, **more)
+        opened.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+        return fd
+
+    monkeypatch.setattr(os, "open", telling)
+    with Catalogue([Folder(root, "Card")]) as store:
+        assert names(store) == ["a", "top.txt"]
+        assert len(store.tree(FIRST)) == 3
+        assert store.record(find(store, "a/below.txt")).size == 5
+    assert str(root / "a") in opened
+    assert not set(opened) & set(map(str, files))
+    assert {path: path.read_bytes() for path in files} == files
+
+
 def test_ten_thousand_objects_are_read_once(
     store: Catalogue, root: Path, scans: Counter[str]
 ) -> None:

@@ -2,7 +2,6 @@
 """Disks that are mounted on a storage's folder, or in it, while it is served."""
 
 import subprocess
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.unit.storage.helpers import (
     open_descriptors,
     put,
     refused,
+    wait_until,
 )
 
 Disk = Callable[[Path], None]
@@ -57,15 +57,6 @@ def beneath(root: Path) -> list[str]:
     """What lies where a disk was mounted, after it has been taken away."""
     subprocess.run(["umount", "--lazy", str(root)], check=True)
     return [each.name for each in root.iterdir()]
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(3000):
-        if is_so():
-            return
-        pause.wait(0.01)
-    assert is_so()
 
 
 def test_a_disk_that_comes_later_is_what_is_served(

@@ -24,6 +24,7 @@ from appliance.storage.names import (
         " ",
         ".hidden",
         "a:b*c?.txt",
+        "a..b.txt",
         "C:\\Users",
         "line\nbreak",
         "Ääß",

@@ -13,7 +13,16 @@ import pytest
 from appliance.storage import Catalogue, Folder, TrashPolicy, sweeping
 from appliance.storage.removal import AT_ONCE
 from appliance.storage.sweeping import Sweep
-from tests.unit.storage.helpers import FIRST, WORKPLACE, begin, find, names, open_descriptors, put
+from tests.unit.storage.helpers import (
+    FIRST,
+    WORKPLACE,
+    begin,
+    find,
+    names,
+    open_descriptors,
+    put,
+    wait_until,
+)
 
 MANY = 4 * AT_ONCE
 
@@ -60,15 +69,6 @@ def plant(folder: Path) -> None:
 
 def expunged(root: Path) -> Path:
     return root / WORKPLACE / "trash" / "expunged"
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(3000):
-        if is_so():
-            return
-        pause.wait(0.01)
-    assert is_so()
 
 
 def test_who_deletes_a_little_thing_does_not_wait_for_a_large_one(
