@@ -253,8 +253,7 @@ class Arrivals:
         if not twin or self._table.is_folder(twin):
             return name
         listed = self._table.name(twin)
-        self._lookup.forget_twin(folder, listed)
-        self._lookup.announcements.tell(ChangeKind.REMOVED, twin)
+        self._lookup.oust(folder, listed)
         self._table.rename(upload.handle, listed)
         return listed
 
