@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import ChangeKind, MadeFolder
+from appliance.mtp.ports import MadeFolder
 from appliance.storage.directories import keep
 from appliance.storage.errors import is_gone, reporting
 from appliance.storage.flushing import Flusher
