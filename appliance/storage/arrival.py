@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import ChangeKind, MadeFolder
+from appliance.mtp.ports import MadeFolder
 from appliance.storage.directories import keep
 from appliance.storage.errors import is_gone, reporting
 from appliance.storage.flushing import Flusher
@@ -253,8 +253,7 @@ class Arrivals:
         if not twin or self._table.is_folder(twin):
             return name
         listed = self._table.name(twin)
-        self._lookup.forget_twin(folder, listed)
-        self._lookup.announcements.tell(ChangeKind.REMOVED, twin)
+        self._lookup.oust(folder, listed)
         self._table.rename(upload.handle, listed)
         return listed
 

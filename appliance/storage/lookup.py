@@ -265,12 +265,17 @@ class Lookup(Served):
         self.waiting.pop(twin, None)  # what still waits for the name gets it no more
         return twin
 
+    def oust(self, folder: int, name: bytes) -> None:
+        """Forget, and tell of it, the row of what had a name until it went from the disk."""
+        if gone := self.forget_twin(folder, name):
+            self.announcements.tell(ChangeKind.REMOVED, gone)
+
     def enter(self, folder: int, name: bytes, *, is_folder: bool) -> int:
         """Find or make the row of an object that is on the disk now."""
         known = self.table.find(folder, name)
         if known is not None and self.table.is_folder(known) is is_folder:
             return known
-        self.forget_twin(folder, name)
+        self.oust(folder, name)
         return self.table.add(folder, name, is_folder=is_folder)
 
 

@@ -272,7 +272,7 @@ class Relocation:
 
     def _settle(self, journey: _Journey, target_fd: int) -> None:
         """Enter in the table what was moved on the disk."""
-        self._lookup.forget_twin(journey.target, journey.name)
+        self._lookup.oust(journey.target, journey.name)
         handle = journey.handle
         if self._table.is_alive(handle):
             self._table.move(handle, journey.target)

@@ -7,7 +7,6 @@ from functools import partial
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.mtp.ports import ChangeKind
 from appliance.storage import syscalls
 from appliance.storage.directories import keep, sync
 from appliance.storage.errors import reporting
@@ -53,8 +52,7 @@ class Renaming:
             except FileExistsError:
                 refusal = ResponseCode.INVALID_OBJECT_PROP_VALUE
                 raise MtpError(refusal, "the name is taken") from None
-        if gone := self._lookup.forget_twin(folder, name):
-            self._lookup.announcements.tell(ChangeKind.REMOVED, gone)
+        self._lookup.oust(folder, name)
         self._table.rename(handle, name)
         self._lookup.note_own(handle, fd)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`mtp-appliance serve` as a process of its own, whose memory, descriptors and threads are read."""
 
+import os
 import subprocess
 import sys
 import time
@@ -54,13 +55,17 @@ class Measured:
 
 @contextmanager
 def measured(place: Path, *folders: Path, prefix: Sequence[str] = ()) -> Iterator[Measured]:
-    """Serve until the block ends; `prefix` is what is put before the command."""
+    """Serve until the block ends, with memory as its unit has it; `prefix` precedes the command."""
     address = Address("127.0.0.1", free_port())
     state, log = place / "state", place / "log"
     serve = (sys.executable, "-m", "appliance", "serve", "--no-trash", "--state-dir", str(state))
     where = ("--listen", f"{address.host}:{address.port}")
     argv = [*prefix, *serve, *where, *map(str, folders)]
-    with log.open("wb") as said, subprocess.Popen(argv, stdout=said, stderr=said) as process:
+    env = {**os.environ, "MALLOC_ARENA_MAX": "1"}
+    with (
+        log.open("wb") as said,
+        subprocess.Popen(argv, stdout=said, stderr=said, env=env) as process,
+    ):
         served = Measured(process, address, log, state / "status.json")
         try:
             _wait_until_ready(served)

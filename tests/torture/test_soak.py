@@ -34,7 +34,7 @@ _FEW_QUESTIONS, _MANY_QUESTIONS = 5, 250
 #: count, so many have come that what is made once has been made.
 _PASSERS_BY, _FIRST = 200, 20
 #: Bytes by which memory still grows in a short run, which is over before all is there that stays.
-_BEGINNING = 4 << 20
+_BEGINNING = 1 << 20
 #: Growth between the second quarter and the last that is no leak: what an allocator keeps (bytes),
 #: the directories that each storage keeps open, a connection that has not quite ended.
 _SLACK = {"memory": 1 << 20, "descriptors": 2 * 24, "threads": 2}

@@ -96,6 +96,33 @@ def test_the_name_of_what_is_gone_from_the_device(store: Catalogue, root: Path) 
     assert ear.told == [(ChangeKind.REMOVED, gone)]
 
 
+@pytest.mark.parametrize("disks", ["both", "far"])
+def test_a_move_to_the_name_of_what_is_gone_from_the_device(
+    request: pytest.FixtureRequest, root: Path, second: Path, disks: str
+) -> None:
+    store: Catalogue = request.getfixturevalue(disks)
+    for each in (root, second):
+        (each / "file").write_text(each.name)
+    gone, handle = find(store, "file"), find(store, "file", storage=SECOND)
+    ear = Ear(store, root)
+    (root / "file").unlink()
+    store.move(handle, FIRST, 0)
+    assert list(store.children(FIRST, 0)) == [handle]
+    assert content(store, handle) == second.name.encode()
+    assert ear.told == [(ChangeKind.REMOVED, gone)]
+
+
+def test_a_folder_by_the_name_of_a_file_that_is_gone_from_the_device(
+    store: Catalogue, root: Path
+) -> None:
+    gone = put(store, "name")
+    ear = Ear(store, root)
+    (root / "name").unlink()
+    made = store.make_folder(FIRST, 0, "name", modified=None)
+    assert list(store.children(FIRST, 0)) == [made.handle]
+    assert ear.told == [(ChangeKind.REMOVED, gone)]
+
+
 @pytest.mark.parametrize("taken", ["file", "folder", "link"])
 def test_a_taken_name_is_refused(store: Catalogue, root: Path, taken: str) -> None:
     (root / "file").write_text("1")
