@@ -20,8 +20,10 @@ SHARED = Path(os.environ.get("MTP_APPLIANCE_GUEST", "/run/host"))
 SHARE = Path("/srv/share")
 SETTINGS = Path("/etc/mtp-appliance/settings.toml")
 _WORKPLACE = ".mtp-appliance"
-#: What may lie in the workplace when nothing is under way.
+#: What may lie in the workplace when nothing is under way; a draft is written over the next time.
 _LASTING = {"trash", "state"}
+_LASTING_FILES = {"trash/days.json", "trash/days.json.new", "state/references.json"}
+_FILES, _INFO = "trash/files", "trash/info"
 
 
 class HasData(Protocol):
@@ -69,12 +71,27 @@ def _trash(workplace: Path) -> Iterator[bytes]:
 
 
 def _remains(workplace: Path) -> list[str]:
-    """Name what uploads and deletions have left; the responder's own directory is empty."""
+    """Name what uploads and deletions have left.
+
+    That is each file but what is in the trash, with its note; each directory that is on its way
+    out; and those of earlier processes: the responder's own is one, and empty.
+    """
     if not workplace.is_dir():
         return []
-    places = [path for path in workplace.iterdir() if path.name not in _LASTING]
-    places.append(workplace / "trash" / "expunged")
-    return [str(each) for place in places if place.is_dir() for each in place.iterdir()]
+    kept = {path.name for path in (workplace / _FILES).glob("*")}
+    files = (path for path in workplace.rglob("*") if not path.is_dir() or path.is_symlink())
+    remains = [path for path in files if not _lasts(path.relative_to(workplace), kept)]
+    remains += (workplace / "trash/expunged").glob("*")
+    others = sorted(each for each in workplace.iterdir() if each.name not in _LASTING)
+    processes = [each for each in others if each.is_dir()]
+    return [str(each) for each in (*remains, *processes[1:])]
+
+
+def _lasts(path: Path, kept: set[str]) -> bool:
+    """Whether a file of the workplace may stay; `kept` is what the trash has."""
+    if path.is_relative_to(_INFO):
+        return path.suffix == ".trashinfo" and path.stem in kept
+    return str(path) in _LASTING_FILES or path.is_relative_to(_FILES)
 
 
 def seen(ask: Ask) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.power import looking
 from tests.power.file_system import make_card
 from tests.power.judge import Judge
 from tests.power.model import Expected, content
@@ -83,3 +84,39 @@ def test_a_damaged_file_system_is_of_no_use(judge: Judge, tmp_path: Path) -> Non
     wrong = complaints(answered(), judge.look(None))
     assert wrong
     assert wrong[0].startswith("unusable")
+
+
+@pytest.mark.parametrize("damage", ["links_count 5", "blocks 4000", "block[0] 0"])
+def test_what_a_repair_mends_is_wrong_too(judge: Judge, tmp_path: Path, damage: str) -> None:
+    put(judge, tmp_path, GOOD)
+    change = f"set_inode_field /kept/srv/share/Folder/1 {damage}"
+    argv = [find_program("debugfs"), "-w", "-R", change, str(judge.card)]
+    subprocess.run(argv, check=True, capture_output=True)
+    assert "unusable" in judge.look(None)
+
+
+@pytest.mark.parametrize(
+    ("names", "remain"),
+    [
+        (["trash/files/a", "trash/info/a.trashinfo", "trash/days.json"], []),
+        (["trash/files/folder/in it", "trash/info/folder.trashinfo"], []),
+        (["trash/days.json.new", "state/references.json", "88-own/"], []),
+        (["77-upload"], ["77-upload"]),
+        (["88-own/1-x"], ["88-own/1-x"]),
+        (["88-own/", "99-old/"], ["99-old"]),
+        (["trash/info/a.trashinfo"], ["trash/info/a.trashinfo"]),
+        (["trash/files/a", "trash/info/a.trashinfo.new"], ["trash/info/a.trashinfo.new"]),
+        (["trash/a"], ["trash/a"]),
+        (["state/references.json.damaged"], ["state/references.json.damaged"]),
+        (["trash/expunged/folder/"], ["trash/expunged/folder"]),
+    ],
+)
+def test_what_remains_is_named(tmp_path: Path, names: list[str], remain: list[str]) -> None:
+    workplace = tmp_path / "srv/share/.mtp-appliance"
+    for name in names:
+        place = workplace / name
+        (place if name.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
+        if not name.endswith("/"):
+            place.write_bytes(b"")
+    named = looking.look(None, tmp_path)["remains"]
+    assert [str(Path(each).relative_to(workplace)) for each in named] == remain

@@ -48,6 +48,11 @@ class RealClient:
             return "ended"
         return "in its data" if self._moved() else "begun"
 
+    @property
+    def has_done_it(self) -> bool:
+        """Whether it says that it has done what it was to do."""
+        return self.process.poll() == 0
+
     def kill(self) -> None:
         """Kill it, with all that it has started."""
         victims.kill(self.process)
@@ -78,13 +83,16 @@ class RealClient:
             time.sleep(0.02)
 
 
-def may_be_left(there: bytes, data: bytes, client: str) -> bool:
-    """Whether an upload of `data` that was broken into may have left that.
+def may_be_left(there: bytes | None, data: bytes, client: str, *, is_done: bool) -> bool:
+    """Whether an upload of `data` may have left that, None for no file.
 
-    Nothing or all of it; of a client that edits in place the pieces that came, and zeros up to
-    where the next one was to end: it makes the file longer first.
+    All of it where the client had said so. Where it was broken into, nothing or all of it; of a
+    client that edits in place the pieces that came, and zeros up to where the next one was to end:
+    it makes the file longer first.
     """
-    if there in (b"", data):
+    if is_done:
+        return there == data
+    if not there or there == data:
         return True
     if "edit" not in make(client).abilities or len(there) > len(data):
         return False

@@ -26,11 +26,17 @@ _DATA = pattern(4 * _PIECE)
     ],
 )
 def test_a_client_that_edits_in_place_gets_as_far_as_it_gets(there: bytes, is_good: bool) -> None:
-    assert may_be_left(there, _DATA, "aft-mount") is is_good
+    assert may_be_left(there, _DATA, "aft-mount", is_done=False) is is_good
 
 
 @pytest.mark.parametrize(
-    ("there", "is_good"), [(b"", True), (_DATA, True), (_DATA[:_PIECE], False)]
+    ("there", "is_good"), [(None, True), (b"", True), (_DATA, True), (_DATA[:_PIECE], False)]
 )
-def test_of_another_client_there_is_nothing_or_all(there: bytes, is_good: bool) -> None:
-    assert may_be_left(there, _DATA, "mtp-tools") is is_good
+def test_of_another_client_there_is_nothing_or_all(there: bytes | None, is_good: bool) -> None:
+    assert may_be_left(there, _DATA, "mtp-tools", is_done=False) is is_good
+
+
+@pytest.mark.parametrize("client", ["mtp-tools", "aft-mount"])
+@pytest.mark.parametrize("there", [None, b"", _DATA[:_PIECE], _DATA])
+def test_of_what_a_client_was_told_is_done_there_is_all(there: bytes | None, client: str) -> None:
+    assert may_be_left(there, _DATA, client, is_done=True) is (there == _DATA)

@@ -145,7 +145,7 @@ class Unplugs:
             client = RealClient(self._appliance, name, *what)
             client.wait(self._chance, _REAL_SIZE if is_upload else _DOWNLOAD)
             how = self._chance.choice(("killed", "unplugged", "reset"))
-            far = client.far
+            far, is_done = client.far, client.has_done_it
             if how == "unplugged":
                 self._appliance.unbind()
             elif how == "reset":
@@ -153,16 +153,18 @@ class Unplugs:
             client.kill()
             if how == "unplugged":
                 self._appliance.bind()
+            if is_done and not is_upload:
+                assert (Path(place) / "got").read_bytes() == pattern(_DOWNLOAD), f"{name}: got"
         self._judge()
-        self._judge_real(name, data)
+        self._judge_real(name, data, is_done=is_done and is_upload)
         self.done[f"{name} {what[0]}: {far}, {how}"] += 1
 
-    def _judge_real(self, name: str, data: bytes) -> None:
+    def _judge_real(self, name: str, data: bytes, *, is_done: bool) -> None:
         file = self._appliance.share / real_client.NAME
-        if file.exists():
-            there = file.read_bytes()
-            assert real_client.may_be_left(there, data, name), f"{name}: {len(there)} bytes"
-            file.unlink()
+        there = file.read_bytes() if file.exists() else None
+        is_good = real_client.may_be_left(there, data, name, is_done=is_done)
+        assert is_good, f"{name}: {'no file' if there is None else len(there)}, told {is_done}"
+        file.unlink(missing_ok=True)
 
     # Judging
 
