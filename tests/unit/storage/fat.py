@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A disk like FAT, as far as names go: the calls that meet a name act as Linux's vfat does.
 
-It takes `dcim` and `DCIM` for one name, drops dots at the end, refuses some characters where a name
-is made, and gives what has a long name a short one too, which is not listed: `MTP-AP~1`.
+It takes `dcim` and `DCIM` for one name, drops dots at the end, refuses some characters and a space
+at the end where a name is made, and gives what has a long name a short one too, which is not
+listed: `MTP-AP~1`.
 """
 
 import errno
@@ -15,7 +16,7 @@ import pytest
 
 from appliance.storage import syscalls
 
-_REFUSED = re.compile(rb'[*?:"<>|\\]')
+_REFUSED = re.compile(rb'[*?:"<>|\\]| \Z')
 _SHORT = re.compile(rb"[A-Z0-9_~!()@#$%&'{}^-]{1,8}(\.[A-Z0-9_~-]{1,3})?")
 
 
@@ -71,9 +72,9 @@ class _Disk:
         if not self._is_mine(fd):
             return name
         folder = Path(f"/proc/self/fd/{fd}")
-        if makes and _REFUSED.search(name):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         plain = name.rstrip(b".") or name
+        if makes and _REFUSED.search(plain):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         for each in map(os.fsencode, sorted(self._listdir(folder))):
             if plain.lower() in (each.lower(), _short(each).lower()):
                 return each

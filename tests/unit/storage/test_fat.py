@@ -51,13 +51,17 @@ def keeping(disk: Path) -> Iterator[Catalogue]:
 
 
 @SAFETIES
-@pytest.mark.parametrize("name", ["12:30.txt", "what?.txt", 'a "b".txt', "back\\slash", "a*"])
+@pytest.mark.parametrize(
+    "name", ["12:30.txt", "what?.txt", 'a "b".txt', "back\\slash", "a*", "at its end ", "dot too ."]
+)
 def test_a_name_that_the_disk_cannot_hold_is_refused_at_the_announcement(
     disk: Path, name: str, safety: WriteSafety, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Catalogue([Folder(disk, "Stick")], write_safety=safety) as store:
         with refused(Code.INVALID_DATASET):
             store.receive(FIRST, 0, name, size=5, modified=None)
+        with refused(Code.INVALID_DATASET):
+            store.make_folder(FIRST, 0, name, modified=None)
         store.settle()
         assert names(store) == []
         assert leftovers(disk) == []
