@@ -4,7 +4,8 @@
 It knows nothing of the project, and says for each try that its command line has whether it came
 about: one JSON object, of `true` or the reason why not. What it makes it takes away again.
 
-    read:PATH  make:PATH  append:PATH  list:PATH  talk:PATH  call:ADDRESS:PORT  socket:FAMILY
+    read:PATH  make:PATH  append:PATH  list:PATH  talk:PATH  socket:FAMILY
+    call:ADDRESS:PORT, by TCP  send:ADDRESS:PORT, by UDP; of IPv4 or IPv6
     ask:PATH:VERB  see:PID  signal:PID  become:UID  mount  namespace  code  program:PATH  clock
 """
 
@@ -50,8 +51,15 @@ def call(place: str) -> None:
         pass
 
 
+def send(place: str) -> None:
+    host, _, port = place.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as there:
+        there.sendto(b"x", (host, int(port)))
+
+
 def open_socket(family: str) -> None:
-    kind = socket.SOCK_STREAM if family == "AF_INET" else socket.SOCK_RAW
+    kind = socket.SOCK_STREAM if family.startswith("AF_INET") else socket.SOCK_RAW
     socket.socket(getattr(socket, family), kind).close()
 
 
@@ -120,6 +128,7 @@ TRIES: dict[str, Callable[[str], object]] = {
     "list": os.listdir,
     "talk": talk,
     "call": call,
+    "send": send,
     "socket": open_socket,
     "ask": ask,
     "see": see,

@@ -25,6 +25,7 @@ from appliance.settings.passwords import hash_password
 from tests.appliance import cable, units
 from tests.appliance.browser import Browser
 from tests.appliance.failing_disk import FailingDisk
+from tests.appliance.led import Led
 from tests.appliance.pc import Pc
 from tests.appliance.test_page import PASSWORD, settings
 from tests.usb.host import OK, Answer, Host, program
@@ -73,16 +74,27 @@ def home(pc: Pc) -> Iterator[Home]:
         settings().replace(before)
 
 
+@pytest.fixture(scope="module")
+def led() -> Iterator[Led]:
+    """A LED that can be looked at, in some of the tests."""
+    led = Led()
+    led.make()
+    yield led
+    led.remove()
+
+
 def light() -> Pattern:
-    """What the light shows; the board here has none."""
+    """What the light has to show."""
     failures = [each.name for each in units.FAILURES.iterdir()]
     alive = status.is_kept(places.STATUS)
     return select(status.read(places.STATUS) if alive else None, failures)
 
 
-def wait_until_lit(pattern: Pattern) -> None:
-    """Wait for a pattern; what moves files shows its own first."""
-    units.wait_until(lambda: light() is pattern, f"the light shows {pattern.label}")
+def wait_until_lit(pattern: Pattern, led: Led | None = None) -> None:
+    """Wait for a pattern, on the LED too; what moves files shows its own first."""
+    units.wait_until(lambda: light() is pattern, f"the light has to show {pattern.label}")
+    if led:
+        units.wait_until(lambda: led.shows(pattern), f"the light shows {pattern.label}")
 
 
 def warned() -> set[str]:
@@ -121,13 +133,13 @@ def clock_at(seconds: float) -> Iterator[None]:
         time.clock_settime(time.CLOCK_REALTIME, true + time.monotonic() - since)
 
 
-def test_no_clock_and_one_that_jumps_by_years(share: Path, home: Home) -> None:
+def test_no_clock_and_one_that_jumps_by_years(share: Path, home: Home, led: Led) -> None:
     before = units.main_pid(units.RESPONDER)
     with program() as host:
         with clock_at(time.monotonic() + 60):  # the kernel takes none from before its start
             assert put(host, "of 1970", b"1").code == OK
             wait_until_warned("clock-not-set")
-            wait_until_lit(Pattern.CONNECTED)
+            wait_until_lit(Pattern.CONNECTED, led)
             home.wait_until_says("The clock has not been set")
         for jump in JUMPS:
             with clock_at(time.time() + jump):
@@ -265,7 +277,7 @@ def test_a_responder_without_memory(share: Path, home: Home) -> None:
 # The controller
 
 
-def test_another_program_takes_the_controller(share: Path, home: Home) -> None:
+def test_another_program_takes_the_controller(share: Path, home: Home, led: Led) -> None:
     responder = units.main_pid(units.RESPONDER)
     units.run("modprobe", "usb_f_acm")  # what is stopped for long is killed by the watchdog
     os.kill(responder, signal.SIGSTOP)
@@ -274,7 +286,7 @@ def test_another_program_takes_the_controller(share: Path, home: Home) -> None:
         with foreign_gadget():
             os.kill(responder, signal.SIGCONT)
             wait_until_warned("controller-taken")
-            wait_until_lit(Pattern.ERROR)
+            wait_until_lit(Pattern.ERROR, led)
             units.wait_until(lambda: not cable.is_on_the_bus(), "it is off the bus")
             assert "in use by foreign" in units.run("mtp-appliance", "status")
     finally:
@@ -283,6 +295,6 @@ def test_another_program_takes_the_controller(share: Path, home: Home) -> None:
     with program() as host:
         assert put(host, "after", b"3").code == OK
         wait_until_not_warned("controller-taken")
-        wait_until_lit(Pattern.CONNECTED)
+        wait_until_lit(Pattern.CONNECTED, led)
     home.wait_until_says("MTP Appliance")
     assert units.main_pid(units.RESPONDER) == responder

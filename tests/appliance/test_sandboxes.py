@@ -21,8 +21,8 @@ from tests.appliance import probe, units
 
 pytestmark = pytest.mark.guest("appliance")
 
-#: Of the documentation's networks (RFC 5737), so nobody's: for the appliance it is the internet.
-FAR, NEAR, PORT = "198.51.100.7", "127.0.0.1", 4711
+#: Of the documentation's networks (RFC 5737, 3849), so nobody's: for the appliance, the internet.
+FAR, NEAR, PORT = ("198.51.100.7", "2001:db8::7"), ("127.0.0.1", "::1"), 4711
 PROBE = Path("/run/mtp-appliance-probe")
 PROGRAM, SAID = PROBE / "probe.py", PROBE / "said"
 ROOTS_OWN = Path("/srv/share/roots-own")
@@ -45,7 +45,8 @@ NEVER = (
     # Beside the share, where the responder's unit lets it write: permissions alone stand there.
     *(f"make:{place}/x" for place in ("/srv", "/media", "/mnt", "/home", *ELSES)),
     *(f"read:{place}/private" for place in ELSES),
-    *(f"call:{FAR}:{PORT}", "socket:AF_PACKET", "socket:AF_NETLINK"),
+    *(f"{how}:{place}:{PORT}" for how in ("call", "send") for place in FAR),
+    *("socket:AF_PACKET", "socket:AF_NETLINK"),
     *("see:1", "signal:1", "become:0", "mount", "namespace", "code"),
 )
 #: What some may: each of them, and no other.
@@ -58,7 +59,7 @@ SOMETIMES: Mapping[str, tuple[str, ...]] = {
     "make:/etc/mtp-appliance/x": (units.RESPONDER,),
     f"make:{_PAGE}/x": (units.WEB,),
     f"list:{_PAGE}": (units.WEB,),
-    f"call:{NEAR}:{PORT}": (units.RESPONDER,),
+    **{f"{how}:{place}:{PORT}": (units.RESPONDER,) for how in ("call", "send") for place in NEAR},
     "socket:AF_INET": (units.RESPONDER,),
     "clock": (units.RESPONDER,),
     f"talk:{places.HELPER}": (units.WEB, units.LEDS),
@@ -69,6 +70,20 @@ SOMETIMES: Mapping[str, tuple[str, ...]] = {
     "read:/proc/cpuinfo": (units.LEDS,),
     "read:/proc/self/net/if_inet6": (units.RESPONDER, units.WEB, units.LEDS),
 }
+#: What root's own helper may not either, and that much of what only root may it may.
+ROOTS_NEVER = (
+    *(f"{how}:{place}:{PORT}" for how in ("call", "send") for place in (*FAR, *NEAR)),
+    *("socket:AF_INET", "socket:AF_INET6", "socket:AF_PACKET", "read:/dev/vda", "read:/dev/mem"),
+    *("append:/etc/passwd", "append:/usr/bin/mtp-appliance", "make:/etc/systemd/system/x.service"),
+    *(f"make:{place}/x" for place in ("/etc", "/usr/lib/mtp-appliance", "/var/lib", "/run")),
+    *("make:/srv/share/x", "make:/root/x", "make:/home/x", "make:/var/tmp/../x"),
+    *("append:/proc/sys/kernel/hostname", "append:/sys/power/state"),
+    *("mount", "namespace", "code", "become:4711"),
+)
+ROOTS = (
+    *("make:/etc/mtp-appliance/x", f"make:{_STATE}/x", f"make:{_PAGE}/x", f"make:{_SECRETS[0]}-x"),
+    *("read:/etc/shadow", f"read:{_SECRETS[1]}", f"read:{ROOTS_OWN}", "clock", "make:/tmp/x"),
+)
 #: What a virtual machine, or root's own shell here, lacks.
 NOT_EVEN_ROOT = {"read:/dev/mem", "append:/sys/power/state"}
 
@@ -90,10 +105,12 @@ def laid_out() -> Iterator[None]:
         for path in (each, each / "private"):
             os.chown(path, _SOMEBODY, _SOMEBODY)
     places.BOOT_SETTINGS.parent.mkdir(parents=True, exist_ok=True)
-    units.run("ip", "address", "add", f"{FAR}/32", "dev", "lo")
-    with socket.create_server(("0.0.0.0", PORT)):
+    for address in FAR:
+        units.run("ip", "address", "add", address, "dev", "lo")
+    with socket.create_server(("::", PORT), family=socket.AF_INET6, dualstack_ipv6=True):
         yield
-    units.run("ip", "address", "delete", f"{FAR}/32", "dev", "lo")
+    for address in FAR:
+        units.run("ip", "address", "delete", address, "dev", "lo")
     file.forget_secrets()
     ROOTS_OWN.unlink()
     for place in ELSES:
@@ -102,14 +119,13 @@ def laid_out() -> Iterator[None]:
 
 
 @contextmanager
-def in_the_place_of(unit: str) -> Iterator[None]:
+def in_the_place_of(unit: str, *tries: str) -> Iterator[None]:
     """Let a unit run the probe: all of it stays, but for the program and its supervision."""
     drop_in = Path("/run/systemd/system") / f"{unit}.d" / "zz-probe.conf"
     drop_in.parent.mkdir(parents=True, exist_ok=True)
-    tries = " ".join((*NEVER, *SOMETIMES))
     drop_in.write_text(
         f"[Service]\nType=exec\nRestart=no\nWatchdogSec=0\nStandardOutput=file:{SAID}\n"
-        f"ExecStart=\nExecStart=/usr/bin/python3 -I {PROGRAM} {tries}\n"
+        f"ExecStart=\nExecStart=/usr/bin/python3 -I {PROGRAM} {' '.join(tries)}\n"
     )
     SAID.unlink(missing_ok=True)
     units.run("systemctl", "daemon-reload")
@@ -120,22 +136,30 @@ def in_the_place_of(unit: str) -> Iterator[None]:
         drop_in.unlink()
         units.run("systemctl", "daemon-reload")
         units.run("systemctl", "stop", unit)
-        if unit != units.WEB:  # which is on call
+        if unit not in (units.WEB, units.HELPER):  # which are on call
             units.run("systemctl", "start", unit)
 
 
 @pytest.mark.parametrize("unit", [units.RESPONDER, units.LEDS, units.WEB])
 def test_who_takes_a_daemon_over_gets_no_further(unit: str) -> None:
-    with in_the_place_of(unit):
+    may = {words for words, whom in SOMETIMES.items() if unit in whom}
+    assert_gets_no_further(unit, may, (*NEVER, *SOMETIMES))
+
+
+def test_who_takes_roots_helper_over_gets_no_further() -> None:
+    assert_gets_no_further(units.HELPER, {*ROOTS}, (*ROOTS_NEVER, *ROOTS))
+
+
+def assert_gets_no_further(unit: str, may: set[str], tries: tuple[str, ...]) -> None:
+    with in_the_place_of(unit, *tries):
         units.wait_until(lambda: SAID.exists() and SAID.read_text().endswith("}\n"), "it has tried")
     found = json.loads(SAID.read_text())
     did = {words for words, came in found.items() if came is True}
-    may = {words for words, whom in SOMETIMES.items() if unit in whom}
     assert did == may, {words: found[words] for words in did ^ may}
 
 
 def test_without_a_sandbox_the_same_comes_about() -> None:
-    tries = {*NEVER, *SOMETIMES}
+    tries = {*NEVER, *SOMETIMES, *ROOTS_NEVER, *ROOTS}
     argv = ["python3", "-I", str(PROGRAM), *tries]
     found = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)
     did = {words for words, came in found.items() if came is True}

@@ -9,10 +9,12 @@ from tests.clients.driver import run, split
 class Gphoto2:
     """It tells no sizes, cannot rename or move, fetches no empty files, and shows `?` for emoji.
 
+    What it uploads over a file replaces that: it deletes nothing before, as other clients do.
+
     Over USB it gives up an empty file between the command to take it and the data.
     """
 
-    abilities: frozenset[str] = frozenset({"thumbnails", "crowd"})
+    abilities: frozenset[str] = frozenset({"thumbnails", "crowd", "replace"})
 
     def __init__(self, port: str | None = None) -> None:
         self.name = "gphoto2"
@@ -83,4 +85,4 @@ class Gphoto2:
 class Gphoto2PtpIp(Gphoto2):
     """Over TCP it can upload an empty file."""
 
-    abilities = frozenset({"put empty", "thumbnails", "crowd"})
+    abilities = frozenset({"put empty", "thumbnails", "crowd", "replace"})

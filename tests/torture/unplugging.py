@@ -32,17 +32,22 @@ _REAL_SIZE = 4_000_000
 #: One in so many times.
 _SELDOM = 10
 _PATIENCE = 60.0
+#: Descriptors and threads that it may have more than after the first time.
+_MORE = 4
 _WORKPLACE = ".mtp-appliance"
 
 
 class Unplugs:
     """A device, and what must be on its disk.
 
-    `done` counts what was under way, how far it was, and what happened to it.
+    `done` counts what was under way, how far it was, and what happened to it; `longest` is how long
+    a client waited for its first answer (seconds).
     """
 
     def __init__(self, appliance: Appliance, chance: random.Random) -> None:
         self.done: Counter[str] = Counter()
+        self.longest = 0.0
+        self._held: tuple[int, int] | None = None
         self._appliance = appliance
         self._chance = chance
         self._expected = Expected()
@@ -169,14 +174,18 @@ class Unplugs:
     # Judging
 
     def _judge(self) -> None:
-        """See that the next client works at once, and what is on the disk."""
+        """See that the next client works at once, what is on the disk, and that nothing grows."""
         host = next_client()
+        self.longest = max(self.longest, host.waited)
         for _ in range(2):
             answer = host.ask(Op.GET_STORAGE_IDS)
             assert (answer.code, answer.transaction_id) == (OK, host.transaction_id), answer
         self._wait(lambda: self._appliance.leftovers() == [], "remains")
         self._expected.settle(self._look())
         host.die()
+        self._held = self._held or self._appliance.holds()
+        descriptors, threads = self._held
+        self._appliance.wait_until_holds((descriptors + _MORE, threads + _MORE))
 
     def _look(self) -> Found:
         share = self._appliance.share
@@ -219,6 +228,7 @@ def main() -> None:
                 print(appliance.log()[-6000:], flush=True)
                 raise
             print(f"seed {arguments.seed}: {dict(unplugs.done)}")
+            print(f"The first answer came after {unplugs.longest:.2f} s at most.")
 
 
 if __name__ == "__main__":

@@ -74,6 +74,19 @@ class Appliance:
             (power / "control").write_text("on")
         self.wait_for_log("RESUME", since)
 
+    def holds(self) -> tuple[int, int]:
+        """Count the descriptors and threads that it has now."""
+        process = Path(f"/proc/{self.process.pid}")
+        return len(list((process / "fd").iterdir())), len(list((process / "task").iterdir()))
+
+    def wait_until_holds(self, most: tuple[int, int]) -> None:
+        """Wait until it has no more descriptors and threads than that; some end a little later."""
+        deadline = time.monotonic() + _PATIENCE
+        while any(has > may for has, may in zip(self.holds(), most, strict=True)):
+            held = f"descriptors and threads: {self.holds()}, not {most}"
+            assert time.monotonic() < deadline, held
+            time.sleep(0.05)
+
     def leftovers(self) -> list[str]:
         """Give the names of all files in the share that no PC sees: hidden and staged ones."""
         return sorted(path.name for path in self.share.glob(".*/**/*") if path.is_file())

@@ -19,6 +19,8 @@ VENDOR, PRODUCT = 0x1D6B, 0x0104
 OK = 0x2001
 _PATIENCE = 180.0
 _TIMEOUT = 10_000
+#: Seconds that libmtp waits for an answer when it starts (libusb1-glue.c, USB_START_TIMEOUT).
+_START = 5.0
 _CHUNK = 1 << 20
 #: ioctls of usbfs (linux/usbdevice_fs.h): a device that is open may not sleep, or may.
 _FORBID_SUSPEND, _ALLOW_SUSPEND = 0x5521, 0x5522
@@ -55,7 +57,9 @@ class Host:
 
     def __init__(self, timeout: int = _TIMEOUT) -> None:
         """Claim it; `timeout` is for each transfer (ms)."""
-        self._timeout = timeout
+        self.timeout = timeout
+        #: Seconds until it was answered, where it began as libmtp does.
+        self.waited = 0.0
         self.device = wait_for_device()
         self.interface = self.device.get_active_configuration()[(0, 0)]
         self.bulk_in, self.bulk_out, self.interrupt = list(self.interface)
@@ -71,11 +75,11 @@ class Host:
 
     def write(self, data: bytes) -> None:
         """Make one request of the host's; no zero-length packet but for no data."""
-        self.bulk_out.write(data, self._timeout)
+        self.bulk_out.write(data, self.timeout)
 
     def read(self, size: int = _CHUNK, timeout: int | None = None) -> bytes:
         """Make one request; it ends full or by a short packet."""
-        return bytes(self.bulk_in.read(size, timeout or self._timeout))
+        return bytes(self.bulk_in.read(size, timeout or self.timeout))
 
     def read_transfer(self, chunk: int = _CHUNK) -> bytes:
         """Read up to a short packet."""
@@ -227,14 +231,18 @@ def program() -> Iterator[Host]:
 
 
 def next_client() -> Host:
-    """Begin as libmtp does: what is no response to its OpenSession is read away."""
-    host = Host()
+    """Begin as libmtp does: what is no response to its OpenSession is read away.
+
+    It has to come before libmtp would give up.
+    """
+    host = Host(int(_START * 1000))
+    deadline = time.monotonic() + _START
     host.write(command(0x1002, 0, 1))
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        if _is_response_to(host.read(16384), 0):
-            return host
-    raise AssertionError("no response")
+    while not _is_response_to(host.read(16384), 0):
+        assert time.monotonic() < deadline, f"no response within {_START:.0f} s"
+    host.waited = time.monotonic() - deadline + _START
+    host.timeout = _TIMEOUT
+    return host
 
 
 def _is_response_to(data: bytes, transaction_id: int) -> bool:

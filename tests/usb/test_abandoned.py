@@ -26,7 +26,7 @@ def assert_in_step(host: Host) -> None:
     host.die()
 
 
-@pytest.mark.parametrize("size", [100_000, 3_000_000, SIZE])
+@pytest.mark.parametrize("size", [100_000, 6_000_000])
 @pytest.mark.parametrize("read", [0, 512, 16384, 65536])
 def test_killed_while_it_read(host: Host, share: Path, size: int, read: int) -> None:
     (share / "big").write_bytes(pattern(size))

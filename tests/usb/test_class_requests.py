@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Cancel, reset, status and extended event data, in each state of a transaction."""
 
+import os
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.guest
 READY = b"\x04\x00\x01\x20"
 BUSY = b"\x04\x00\x19\x20"
 SIZE = 20_000_000
+GIB4 = 1 << 32
 
 
 @pytest.fixture
@@ -158,3 +160,19 @@ def test_endpoints_can_be_halted_and_cleared(host: Host) -> None:
         host.device.ctrl_transfer(0x02, 3, 0, endpoint.bEndpointAddress, b"", 5000)
         host.device.clear_halt(endpoint.bEndpointAddress)
     assert host.ask(Op.GET_STORAGE_IDS).code == OK
+
+
+@pytest.mark.parametrize("size", [GIB4 + delta for delta in (-13, -12, -1, 0, 1)])
+def test_the_length_of_a_large_file(host: Host, share: Path, size: int) -> None:
+    """The data is not read to its end: the client cancels, and the next transaction works."""
+    with (share / f"large-{size}").open("wb") as file:
+        os.truncate(file.fileno(), size)
+    handle = find(host, f"large-{size}")
+    tid = host.send_command(Op.GET_OBJECT, handle)
+    first = host.read(host.packet_size)
+    assert int.from_bytes(first[:4], "little") == min(size + 12, GIB4 - 1)
+    host.cancel(tid)
+    host.wait_until_ready()
+    host.drain()
+    assert host.ask(Op.GET_STORAGE_IDS).code == OK
+    (share / f"large-{size}").unlink()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where transfers end: every size at which a packet, or a length field, is just full."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,6 @@ SIZES = (
     262144,
     700001,
 )
-GIB4 = 1 << 32
 
 
 @pytest.fixture(scope="module", params=["full", "high", "super"])
@@ -72,19 +70,3 @@ def test_zero_length_packets_between_transactions(host: Host) -> None:
     for _ in range(3):
         host.write(b"")
         assert host.ask(Op.GET_STORAGE_IDS).code == OK
-
-
-@pytest.mark.parametrize("size", [GIB4 + delta for delta in (-13, -12, -1, 0, 1)])
-def test_the_length_of_a_large_file(host: Host, share: Path, size: int) -> None:
-    """The data is not read to its end: the client cancels, and the next transaction works."""
-    with (share / f"large-{size}").open("wb") as file:
-        os.truncate(file.fileno(), size)
-    handle = find(host, f"large-{size}")
-    tid = host.send_command(Op.GET_OBJECT, handle)
-    first = host.read(host.packet_size)
-    assert int.from_bytes(first[:4], "little") == min(size + 12, GIB4 - 1)
-    host.cancel(tid)
-    host.wait_until_ready()
-    host.drain()
-    assert host.ask(Op.GET_STORAGE_IDS).code == OK
-    (share / f"large-{size}").unlink()

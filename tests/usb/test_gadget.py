@@ -17,8 +17,10 @@ import pytest
 
 from appliance.control import ask
 from appliance.gadget.identity import network_addresses, serial_number
+from appliance.leds.patterns import Pattern, select
 from appliance.network.plan import INTERFACE
 from appliance.places import FUNCTIONFS
+from appliance.status import read as read_status
 from tests.usb.appliance import UDC, load_controller
 from tests.usb.host import OK, Host, program, wait_for_device, wait_until_gone
 from tests.usb.test_start import GADGETS, foreign_gadget
@@ -93,6 +95,11 @@ class Responder:
 
     def wait_for_log(self, word: str) -> None:
         wait_until(lambda: word in self.log(), lambda: f"no {word!r} in:\n{self.log()}")
+
+    def tells(self) -> tuple[bool, Pattern]:
+        """Whether its status warns of a controller that is missing, and the light for that."""
+        told = read_status(self.state / "status.json")
+        return any(each.code == "no-controller" for each in told.warnings), select(told)
 
     def kill(self) -> None:
         self.process.kill()
@@ -270,9 +277,11 @@ def test_the_controller_goes_and_comes(tmp_path: Path) -> None:
         subprocess.run(["modprobe", "-r", "dummy_hcd"], check=True)
         responder.wait_for_log("WAITING no USB device controller")
         assert responder.process.poll() is None
+        wait_until(lambda: responder.tells() == (True, Pattern.ERROR), responder.log)
         load_controller("high")
         wait_for_device()
         assert_mtp_works()
+        wait_until(lambda: responder.tells() == (False, Pattern.CONNECTED), responder.log)
 
 
 def test_the_controller_goes_and_comes_under_a_network(tmp_path: Path) -> None:

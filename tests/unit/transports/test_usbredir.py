@@ -676,6 +676,28 @@ def is_let_in(path: Path) -> bool:
     return True
 
 
+def _held() -> tuple[int, int]:
+    """Count this process's descriptors and threads; listing takes one."""
+    return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+
+@pytest.mark.parametrize("how", ["in a transfer", "idle", "not plugged in"])
+def test_nothing_is_kept_of_guests_that_went(path: Path, how: str) -> None:
+    def come_and_go() -> None:
+        guest = Guest(dial(path)) if how == "not plugged in" else plugged(path)
+        if how == "in a transfer":
+            guest.write(struct.pack("<IHHII", 16, 1, 0x1002, 1, 1))
+            assert guest.read() == struct.pack("<IHHI", 12, 3, OK, 1)
+            guest.write(struct.pack("<IHHII", 16, 1, 0x1009, 2, 1))
+        guest.close()
+
+    come_and_go()
+    before = _held()
+    for _ in range(20):
+        come_and_go()
+    until(lambda: all(now <= then for now, then in zip(_held(), before, strict=True)))
+
+
 # Places
 
 
