@@ -6,6 +6,7 @@ The kernel tells of another state of a controller by sysfs_notify: whoever has r
 controller itself comes or goes, FunctionFS tells (`Road`), and the caller looks again.
 """
 
+import math
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +37,8 @@ _ROADS = {
     Road.CONFIGURED: Cable.CONFIGURED,
     Road.ASLEEP: Cable.SUSPENDED,
 }
+#: Seconds until the next look while the device is about to be shown, or not to be.
+_SOON = 2.0
 _NO_SPEED = {"UNKNOWN", "unknown"}
 
 
@@ -44,13 +47,15 @@ class CableState:
     """What was seen; `holder` is somebody else who has the controller, or nothing.
 
     `obstacle` is what else keeps the device from being shown; `is_missing`: a controller is needed,
-    and none is coming.
+    and none is coming. `again`: seconds to the next look, where what is in the way may end by
+    itself, or turn out to last, and nobody tells of that.
     """
 
     usb: Usb
     holder: str = ""
     obstacle: ApplianceError | None = None
     is_missing: bool = False
+    again: float = math.inf
 
 
 class CableWatch:
@@ -93,12 +98,15 @@ class CableWatch:
         if state is None:
             is_coming = self._obstacle is not None and self._obstacle() is None
             usb = Usb(self._wanted, Cable.NO_CONTROLLER)
-            return CableState(usb, is_missing=self._alone and not is_coming)
+            is_missing = self._alone and not is_coming
+            return CableState(usb, is_missing=is_missing, again=_SOON if is_coming else math.inf)
         holder = (udc.holder(self._name, self._root) or "") if road is Road.HIDDEN else GADGET
         usb = Usb(self._name, _cable(state, road, holder), self._speed())
         is_free = usb.cable is Cable.UNBOUND and not holder
         obstacle = self._obstacle() if self._obstacle is not None and is_free else None
-        return CableState(usb, "" if holder == GADGET else holder, obstacle)
+        is_settling = self._obstacle is not None and is_free and obstacle is None
+        again = _SOON if is_settling else math.inf
+        return CableState(usb, "" if holder == GADGET else holder, obstacle, again=again)
 
     def _find(self) -> None:
         self.close()

@@ -246,7 +246,7 @@ class Reporter:
             unsafe=self._shelves.unsafe(),
         )
         self._write(status)
-        return min(pause, due)
+        return min(pause, due, math.inf if cable is None else cable.again)
 
     def _rest(self, storages: tuple[StorageStatus, ...], cable: "CableState | None") -> Status:
         told = self._told

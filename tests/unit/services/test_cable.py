@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is said of the USB cable, from what the kernel and FunctionFS say."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,16 +117,20 @@ def test_what_keeps_it_from_being_shown(
     obstacle = ApplianceError("it cannot be")
     watch = CableWatch(root=tmp_path, obstacle=lambda: obstacle)
     assert watch.look(road).obstacle is (obstacle if is_told else None)
+    assert watch.look(road).again == math.inf
+    watch.close()
+    watch = CableWatch(root=tmp_path, obstacle=lambda: None)
+    assert (watch.look(road).again < math.inf) is is_told
     watch.close()
 
 
 @pytest.mark.parametrize(
-    ("obstacle", "alone", "is_missing"),
+    ("obstacle", "alone", "is_missing", "comes"),
     [
-        (None, True, True),
-        (lambda: None, True, False),  # at a start it may come a little later
-        (lambda: ApplianceError("none"), True, True),
-        (lambda: ApplianceError("none"), False, False),  # over PTP/IP nobody needs it
+        (None, True, True, False),
+        (lambda: None, True, False, True),  # at a start it may come a little later
+        (lambda: ApplianceError("none"), True, True, False),
+        (lambda: ApplianceError("none"), False, False, False),  # over PTP/IP nobody needs it
     ],
 )
 def test_a_controller_that_does_not_come(
@@ -133,8 +138,10 @@ def test_a_controller_that_does_not_come(
     obstacle: Callable[[], ApplianceError | None] | None,
     alone: bool,
     is_missing: bool,
+    comes: bool,
 ) -> None:
     watch = CableWatch("", tmp_path, obstacle, alone=alone)
-    assert watch.look(Road.HIDDEN) == CableState(
-        Usb("", Cable.NO_CONTROLLER), is_missing=is_missing
-    )
+    found = watch.look(Road.HIDDEN)
+    usb = Usb("", Cable.NO_CONTROLLER)
+    assert found == CableState(usb, is_missing=is_missing, again=found.again)
+    assert (found.again < math.inf) is comes

@@ -22,7 +22,7 @@ from appliance.services.traffic import rest_after
 from appliance.settings.interpretation import Findings
 from appliance.settings.schema import Settings
 from appliance.settings.store import Reading
-from appliance.status import Direction, Outcome, Status
+from appliance.status import Cable, Direction, Outcome, Status
 from appliance.storage import Catalogue, Folder, WriteSafety, flushing
 from appliance.transports.ptpip import PtpIpServer
 from appliance.transports.ptpip_listen import Address
@@ -243,6 +243,14 @@ def test_where_the_page_is_is_told_with_a_cable_alone(rig: Rig) -> None:
     assert rig.wait_for(lambda status: status.ready).page == ""
     rig.reporter.serves_usb("no such controller", None, alone=True)
     rig.wait_for(lambda status: status.page == "http://mtp-appliance.local")
+
+
+def test_a_controller_that_does_not_come_is_told_of_though_nothing_happens(rig: Rig) -> None:
+    lasting: list[ApplianceError | None] = [None]
+    rig.reporter.serves_usb("no such controller", lambda: lasting[0], alone=True)
+    rig.wait_for(lambda status: status.usb.cable is Cable.NO_CONTROLLER)
+    lasting[0] = ApplianceError("it is none")
+    rig.wait_for(lambda status: "no-controller" in codes(status))
 
 
 @pytest.mark.parametrize(("took", "rest"), [(0.0, 0.25), (0.1, 2.0), (0.5, 5.0), (30.0, 5.0)])
