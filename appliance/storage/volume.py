@@ -16,7 +16,7 @@ from appliance.mtp.ports import StorageRecord
 from appliance.storage import staging, trash_place
 from appliance.storage.directories import Directories
 from appliance.storage.errors import reporting
-from appliance.storage.names import BadNameError, is_hidden, to_disk
+from appliance.storage.names import BadNameError, as_logged, is_hidden, to_disk
 from appliance.storage.removal import AT_ONCE, Allowance
 from appliance.storage.trash import Trash
 from appliance.storage.trash_days import TrashPolicy
@@ -279,7 +279,7 @@ class Volume:
         try:
             raw = to_disk(name)
         except BadNameError as error:
-            raise MtpError(refusal, f"name {name!a}: {error}") from None
+            raise MtpError(refusal, f"name {as_logged(name)!a}: {error}") from None
         self.require_shown(raw)
         return raw
 
