@@ -207,7 +207,10 @@ def reset() -> Any:
 def _reset_form(error: str) -> str:
     return confirm(
         gettext("Return to the settings of a new appliance?"),
-        gettext("The name, the password and all other settings are lost. Files are never deleted."),
+        gettext(
+            "The name, the password and all other settings are lost. Files are never deleted. "
+            "The PC loses the appliance for a moment; then open this page again."
+        ),
         gettext("Reset"),
         action="maintenance.reset",
         back="maintenance.index",
