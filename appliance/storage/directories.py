@@ -17,6 +17,7 @@ from pathlib import Path
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.storage import syscalls
 from appliance.storage.errors import reporting
 from appliance.storage.names import STAGING
 
@@ -28,6 +29,10 @@ _MOUNTS = "/proc/self/mountinfo"
 _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 Names = tuple[bytes, ...]
+
+#: Devices of storages on FAT. There, where a file begins and how long it is stands beside its name,
+#: which a rename writes without; it comes with the file's inode, some seconds later (vfat_rename).
+_fat_devices: set[int] = set()
 
 
 def open_directory(name: bytes, parent_fd: int | None = None) -> int:
@@ -92,7 +97,12 @@ def entries(fd: int, most: int | None = None) -> list[tuple[bytes, bool]]:
 
 
 def sync(fd: int) -> None:
-    """Bring a directory's names to the disk, where the file system can. Raises OSError."""
+    """Bring a directory's names to the disk, where the file system can. Raises OSError.
+
+    On FAT with where their files lie, of which the directory's own sync knows nothing.
+    """
+    if _fat_devices and os.fstat(fd).st_dev in _fat_devices:
+        syscalls.sync_file_system(fd)
     try:
         os.fsync(fd)
     except OSError as error:
@@ -262,6 +272,7 @@ class Directories:
         if device != self._device:
             self._mount = max(self._mount, _mount_point(self._root), key=len)
         self._device, self._inode = device, status.st_ino
+        (_fat_devices.add if syscalls.is_fat(fd) else _fat_devices.discard)(device)
         return fd
 
     def _device_above(self) -> int:

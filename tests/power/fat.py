@@ -34,6 +34,8 @@ _CARD_SIZE = 64 << 20
 _DEVICE = "/dev/nbd0"
 #: fsck.fat(8), fsck.exfat(8): errors were corrected.
 _REPAIRED = 1
+#: How often it is run: what one run of fsck.fat makes of a damaged folder only the next one mends.
+_REPAIRS = 2
 #: What they call clusters whose file they have not found.
 _FOUND = (
     *(f"file: {each}FILE0" for each in ("", f"{FOLDER}/", "LOST+FOUND/", "LOST.FOUND/")),
@@ -122,11 +124,11 @@ class Judge:
 
     def look(self, edited: str | None) -> dict[str, Any]:
         """Say what is on it after a start; of the file named `edited` all that is in it."""
-        repaired = subprocess.run(
-            (f"fsck.{self._kind}", "-y", str(self.card)), capture_output=True, check=False
-        )
-        if repaired.returncode > _REPAIRED:
-            return {"unusable": repaired.stdout.decode()}
+        for _ in range(_REPAIRS):
+            command = (f"fsck.{self._kind}", "-y", str(self.card))
+            repaired = subprocess.run(command, capture_output=True, check=False)
+            if repaired.returncode > _REPAIRED:
+                return {"unusable": repaired.stdout.decode()}
         try:
             with _mounted(str(self.card), self._share, self._kind, "-o", "loop"):
                 return look_below(self._below, edited) | {"trash": None}
@@ -134,6 +136,8 @@ class Judge:
             return {"unusable": error.stderr.decode()}
         except WireError as error:
             return {"unusable": f"an object without ObjectInfo: {error}"}
+        except OSError as error:
+            return {"unusable": f"{error}; {repaired.stdout.decode()}"}
 
 
 @contextmanager
