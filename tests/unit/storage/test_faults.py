@@ -262,6 +262,6 @@ def test_the_card_fails_at_any_call(
     assert calls > 3
     wrong = []
     for first in range(1, calls + 1):
-        number = FAULTS[first % len(FAULTS)]
+        number = FAULTS[(first + stays) % len(FAULTS)]  # another one in each half
         wrong += list(card.try_out(ACTS[name], first, number, stays=stays))
     assert not wrong, "\n".join(wrong)
