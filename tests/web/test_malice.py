@@ -79,7 +79,6 @@ def test_times_that_no_calendar_has(owner: Visitor, fake: FakeAppliance, modifie
 
 FORM = "application/x-www-form-urlencoded"
 PARTS = "multipart/form-data; boundary=x"
-HEAD = b'--x\r\nContent-Disposition: form-data; name="token"\r\n\r\n'
 NO_FORMS: dict[str, tuple[bytes, str]] = {
     "no body": (b"", FORM),
     "JSON": (b'{"token": "x"}', "application/json"),
