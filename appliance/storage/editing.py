@@ -190,7 +190,7 @@ class Editing:
 
     @contextmanager
     def kept_out(self, handle: int) -> Iterator[None]:
-        """Let nothing be changed in an object for the length of a block; DeviceBusy if it is now."""
+        """Have nothing changed in an object for the length of a block; DeviceBusy if it is now."""
         with self._lock:
             for edit in list(self._under_way):
                 if self._is_in(edit.handle, handle) and edit.holds():
