@@ -205,10 +205,11 @@ class Arrivals:
                 folder = self._folder_now(upload, folder)
             volume = self._volume_now(upload, volume, folder)
         with ExitStack() as held:
-            slot = None
-            if upload.may_replace:
-                slot = self._replacing.reserve(volume, folder, raw, held)
+            reserve = partial(self._replacing.reserve, volume, folder, raw, held)
+            slot = reserve() if upload.may_replace else None
             with self._lock, creating(), ExitStack() as on_error:
+                if slot is not None:
+                    on_error.callback(slot.abandon)
                 folder = self._folder_now(upload, folder)
                 fd = keep(self._lend(upload, volume, folder), on_error)
                 if upload.home is None and self._lookup.is_waiting(folder, raw):
