@@ -85,7 +85,7 @@ class Machine:
     def mounts(self) -> Iterator[tuple[str, str, str, frozenset[str]]]:
         """Give what is mounted: source, place, kind, options; the last one hides others.
 
-        The options are those of the file system itself: in a unit's sandbox every mount is read-only.
+        The options are those of the file system itself: in a sandbox every mount is read-only.
         """
         for line in (self.read("proc/self/mountinfo") or "").splitlines():
             left, _, right = line.partition(" - ")
