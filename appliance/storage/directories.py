@@ -107,27 +107,25 @@ class Mounts:
     """
 
     def __init__(self) -> None:
-        self._fd = -1
+        self._open: list[int] = []
         self._poll = select.poll()
-        self._has_heard = False
-        with suppress(OSError):
-            self._fd = os.open(_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
-            self._poll.register(self._fd, select.POLLPRI)
+        self.watch(self._poll)
 
     def watch(self, poll: select.poll) -> int:
-        """Have `poll` wake who waits in it, for a change; what it gives then, -1 for never."""
-        if self._fd >= 0:
-            poll.register(self._fd, select.POLLPRI)
-        return self._fd
+        """Have `poll` wake who waits in it, for a change; what it gives then, -1 for never.
 
-    def hear(self) -> None:
-        """Note that a `poll` has told of a change, which is told once; for any thread."""
-        self._has_heard = True
+        The kernel tells each opening once: who waits takes the news away from nobody else.
+        """
+        with suppress(OSError):
+            fd = os.open(_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
+            self._open.append(fd)
+            poll.register(fd, select.POLLPRI)
+            return fd
+        return -1
 
     def have_changed(self) -> bool:
         """Whether a disk was mounted or unmounted since this was asked last."""
-        has_heard, self._has_heard = self._has_heard, False
-        return bool(self._poll.poll(0)) or has_heard
+        return bool(self._poll.poll(0))
 
     def places(self) -> set[bytes]:
         """Say where something is mounted, as the kernel writes it."""
@@ -137,10 +135,9 @@ class Mounts:
 
     def close(self) -> None:
         """Ask no more; harmless when repeated."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            self._poll.unregister(fd)
-            os.close(fd)
+        self._poll = select.poll()
+        while self._open:
+            os.close(self._open.pop())
 
 
 class Directories:

@@ -2,6 +2,7 @@
 """Disks that are mounted on a storage's folder, or in it, while it is served."""
 
 import subprocess
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,6 +85,19 @@ def test_an_upload_is_the_first_to_meet_it(serving: Catalogue, root: Path, disk:
     put(serving, "second", b"2")
     assert (root / "second").read_bytes() == b"2"
     assert beneath(root) == ["first"]
+
+
+def test_an_upload_meets_it_while_the_thread_waits_to_look(root: Path, disk: Disk) -> None:
+    """The thread was told of it first, and cannot look before the upload has let it."""
+    with Catalogue([Folder(root, "Card")], watch=True) as store:
+        put(store, "first", b"1")
+        threading.Event().wait(1)
+        with store._lock:
+            disk(root)
+            threading.Event().wait(0.2)
+            put(store, "second", b"2")
+        assert (root / "second").read_bytes() == b"2"
+        assert beneath(root) == ["first"]
 
 
 def test_what_is_under_way_ends(serving: Catalogue, root: Path, disk: Disk) -> None:
