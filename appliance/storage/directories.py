@@ -151,7 +151,7 @@ class Directories:
         self._mount = _mount_point(self._root)
         self._open: OrderedDict[Names, int] = OrderedDict()
         self._device = 0
-        self._inode = 0
+        self._seen = self._look_at_root()
         self._mounts_below: set[bytes] = set()
         self.is_shut = False
 
@@ -174,12 +174,19 @@ class Directories:
         return fd
 
     def is_another(self) -> bool:
-        """Whether another disk than the one that was opened lies at the root by now, or none."""
-        try:
+        """Whether another disk lies at the root than when this was asked last, or none.
+
+        A disk that comes after one has gone often has its numbers, and may be opened before.
+        """
+        before, self._seen = self._seen, self._look_at_root()
+        return self._seen != before
+
+    def _look_at_root(self) -> tuple[int, int]:
+        """Say which directory lies at the root: device and inode, zeros where none does."""
+        with suppress(OSError):
             status = os.stat(self._root)  # noqa: PTH116 - bytes
-        except OSError:
-            return True
-        return (status.st_dev, status.st_ino) != (self._device, self._inode)
+            return status.st_dev, status.st_ino
+        return 0, 0
 
     def reach_anew(self, places: Collection[bytes]) -> bool:
         """Close all, for what is mounted where has changed; whether any of that concerns us.
@@ -251,14 +258,13 @@ class Directories:
             fd = open_directory(self._root)
         with closed_if_refused(fd):
             with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
-                status = os.fstat(fd)
-            device = status.st_dev
+                device = os.fstat(fd).st_dev
             if device == above or not self.is_at(fd, ()):
                 detail = "moved away, or its disk is not mounted"
                 raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, detail)
         if device != self._device:
             self._mount = max(self._mount, _mount_point(self._root), key=len)
-        self._device, self._inode = device, status.st_ino
+        self._device = device
         return fd
 
     def _device_above(self) -> int:

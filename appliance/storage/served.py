@@ -65,7 +65,7 @@ class Served:
         if self.mounts.have_changed():
             places = self.mounts.places()
             for volume in self.volumes:
-                if volume.is_present and volume.look_at_mounts(places):
+                if volume.look_at_mounts(places):
                     self._doubt_all(volume)
 
     def doubt(self, folder: int) -> None:

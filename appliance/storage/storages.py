@@ -123,6 +123,7 @@ class Storages:
         with self._at_work, self._lock:
             volume = self._find(storage_id)
             if not volume.is_present:
+                self._lookup.look_at_mounts()  # what came meanwhile is no news afterwards
                 volume.open()
                 self._is_locked = False  # what is added now is to be seen too
                 self._bring_back(volume, ejected=False, locked=False)
@@ -140,6 +141,7 @@ class Storages:
         """Bring the storages back that `lock` took away."""
         with self._at_work, self._lock:
             self._is_locked = False
+            self._lookup.look_at_mounts()
             for volume in self._lookup.volumes:
                 self._bring_back(volume, locked=False)
         self._lookup.announcements.deliver()

@@ -116,9 +116,11 @@ class Volume:
         """Serve what lies there now; whether it is another than before, or a part of it is.
 
         Where there is another disk, or none, what is under way on the one before ends, as if the
-        storage had been away.
+        storage had been away. Where it is away that is only noted.
         """
         is_another = self.directories.is_another()
+        if not self.is_present:
+            return False
         if is_another:
             self._absences += 1
             self.staging.close()
