@@ -95,9 +95,10 @@ class Machine:
         folder = self.config.failures
         try:
             paths = sorted(folder.iterdir()) if folder else []
-            return tuple(_failure(each) for each in paths if each.name[:1] != ".")
         except OSError:
             return ()
+        found = [_failure(each) for each in paths if each.name[:1] != "."]
+        return tuple(each for each in found if each is not None)
 
     def wait_for(self, shown: Callable[[Status], bool]) -> None:
         """Wait a moment until the status shows what was done, so that the next page does too."""
@@ -144,14 +145,27 @@ class Machine:
         return ask(self.config.helper, verb, **arguments)
 
 
-def _failure(path: Path) -> Warning:
-    """Read a line that a unit has left: why it ended; or of the card, with what to do."""
-    with path.open("rb") as file:
-        line = file.readline(_LINE).decode(errors="replace").strip()
+def _failure(path: Path) -> Warning | None:
+    """Read a line that a unit has left: why it ended; or of the card, with what to do.
+
+    None: it has gone meanwhile, for the unit is back.
+    """
+    try:
+        line = _first_line(path)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        line = ""
     if path.name.startswith("card-"):
         text, _, hint = line.partition(" | ")
         return Warning(path.name, text, hint)
-    return Warning("unit-failed", f"{path.name} has failed: {line}")
+    text = f"{path.name} has failed: {line}" if line else f"{path.name} has failed"
+    return Warning("unit-failed", text)
+
+
+def _first_line(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.readline(_LINE).decode(errors="replace").strip()
 
 
 def _load(path: Path) -> bytes:

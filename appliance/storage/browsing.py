@@ -15,7 +15,7 @@ from appliance.mtp.errors import MtpError
 from appliance.storage.directories import Names, keep
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup
-from appliance.storage.names import may_be_made_up, to_pc
+from appliance.storage.names import as_logged, may_be_made_up, to_pc
 from appliance.storage.scanning import scan
 from appliance.storage.volume import Volume
 from appliance.values import dataclass
@@ -60,7 +60,7 @@ def _to_disk(volume: Volume, below: Names, name: str) -> bytes:
     for raw in scan(volume.directories.get(below), hidden_files=volume.hidden_files)[0]:
         if to_pc(raw) == name:
             return raw
-    raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, f"no {name!a}")
+    raise MtpError(ResponseCode.INVALID_PARENT_OBJECT, f"no {as_logged(name)!a}")
 
 
 def _looked_at(fd: int, names: Sequence[bytes]) -> Iterator[Listed]:

@@ -84,6 +84,11 @@ def cut_bytes(raw: bytes, size: int) -> bytes:
     return raw[:size]
 
 
+def as_logged(name: str) -> bytes:
+    """Make bytes of any name for the log: a report leaves out what `%a` makes of them."""
+    return name.encode("utf-8", "surrogatepass")
+
+
 def may_be_made_up(name: str) -> bool:
     """Whether a name looks like one that stands for a name that cannot be shown."""
     return _DIGITS.search(name) is not None

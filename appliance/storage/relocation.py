@@ -191,10 +191,8 @@ class Relocation:
         What was `seen` there, where it cannot be had nothing is copied, and no trash is lost.
         """
         journey.volume.require_space(seen.size, largest=seen.largest)
-        workplace = self._workplace(journey.volume, journey.held)
+        workplace = self._workplace(journey.volume, journey.held, journey.name)
         with self._lock:
-            with creating():  # not at the end, if the disk cannot hold the name
-                journey.volume.staging.try_name(journey.name)
             staged = journey.volume.staging.new_name()
             stay = journey.volume.stay(to_change=True)
         try:
@@ -212,15 +210,17 @@ class Relocation:
             with self._lock:
                 journey.volume.tidy()
 
-    def _workplace(self, volume: Volume, held: ExitStack) -> int:
-        """Open our place in a storage's workplace; where the disk is full, room is made for it."""
-        with_room(volume.trash.expunge_oldest, partial(self._make_workplace, volume))
-        with self._lock:
-            return keep(self._lookup.workplace(volume), held)
+    def _workplace(self, volume: Volume, held: ExitStack, name: bytes = b"") -> int:
+        """Open our place in a workplace, with room made for it; refuse a bad `name` already."""
+        make = partial(self._make_workplace, volume, held, name)
+        return with_room(volume.trash.expunge_oldest, make)
 
-    def _make_workplace(self, volume: Volume) -> None:
-        with self._lock:
+    def _make_workplace(self, volume: Volume, held: ExitStack, name: bytes) -> int:
+        with self._lock, creating():
             self._lookup.workplace(volume)
+            if name:
+                volume.staging.try_name(name)
+            return keep(self._lookup.workplace(volume), held)
 
     def _arrive(self, journey: _Journey, workplace: int, staged: bytes, locked: ExitStack) -> int:
         """Rename a copy to its place; the descriptor of its folder, wherever that is by now.

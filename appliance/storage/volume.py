@@ -16,8 +16,9 @@ from appliance.mtp.ports import StorageRecord
 from appliance.storage import staging, trash_place
 from appliance.storage.directories import Directories
 from appliance.storage.errors import reporting
-from appliance.storage.names import BadNameError, is_hidden, to_disk
+from appliance.storage.names import BadNameError, as_logged, is_hidden, to_disk
 from appliance.storage.removal import AT_ONCE, Allowance
+from appliance.storage.room import with_room
 from appliance.storage.trash import Trash
 from appliance.storage.trash_days import TrashPolicy
 from appliance.values import dataclass, replace
@@ -255,11 +256,14 @@ class Volume:
         if size > free and self.trash.clear():
             free = self.record().free
         if size <= free and largest > staging.HELD_EVERYWHERE:
-            with self._lock, reporting():
-                self.staging.require_fit(largest)
+            with_room(self.trash.expunge_oldest, partial(self._require_fit, largest))
         while size > free or size > self._really_free():
             if size > free or not self.trash.expunge_oldest():
                 raise MtpError(ResponseCode.STORE_FULL, f"{size} bytes, {free} are free")
+
+    def _require_fit(self, largest: int) -> None:
+        with self._lock, reporting():
+            self.staging.require_fit(largest)
 
     def _space(self) -> os.statvfs_result:
         with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
@@ -281,7 +285,7 @@ class Volume:
         try:
             raw = to_disk(name)
         except BadNameError as error:
-            raise MtpError(refusal, f"name {name!a}: {error}") from None
+            raise MtpError(refusal, f"name {as_logged(name)!a}: {error}") from None
         self.require_shown(raw)
         return raw
 

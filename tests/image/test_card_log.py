@@ -77,3 +77,13 @@ def test_what_somebody_else_says_is_bounded(card: Card, text: str) -> None:
     said = card.look()
     assert len(said) < 10_000
     assert said.count("\r\n") == said.count("\n")
+
+
+def test_letters_that_no_file_can_hold_keep_nothing_from_being_written(card: Card) -> None:
+    card.status.write_text(json.dumps({"warnings": [{**WARNING, "text": "\udcff"}, WARNING]}))
+    said = card.look()
+    assert said.splitlines()[1:] == ["?: make room", "it is full: make room"]
+    before = card.log.stat().st_ino
+    assert card.look() == said
+    assert card.log.stat().st_ino == before, "written again, with nothing new to say"
+    assert [each.name for each in card.log.parent.iterdir()] == [card.log.name]

@@ -157,6 +157,21 @@ def test_where_nothing_serves_home_says_what_has_failed(tmp_path: Path) -> None:
     assert "under Maintenance" in again.text
 
 
+def test_a_failure_that_is_over_or_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    failures = tmp_path / "failures"
+    (failures / "b.service").mkdir(parents=True)
+    (failures / "a.service").symlink_to("gone")  # as one that goes while they are read
+    (failures / "c.service").write_text("exit-code (exited 1)\n")
+    FakeAppliance(tmp_path).claim()
+    config = replace(FakeAppliance(tmp_path).config(), failures=failures)
+    who = Visitor(create_app(config).test_client())
+    who.log_in()
+    shown = who.get("/").text
+    assert "c.service has failed: exit-code (exited 1)" in shown
+    assert "b.service has failed<" in shown
+    assert "a.service" not in shown
+
+
 def test_what_is_no_directory_of_failures_is_none(tmp_path: Path) -> None:
     FakeAppliance(tmp_path).claim()
     config = replace(FakeAppliance(tmp_path).config(), failures=tmp_path / "none")

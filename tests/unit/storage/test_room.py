@@ -168,6 +168,22 @@ def test_a_file_comes(
     assert full.trash_list() == []
 
 
+def test_a_large_file_comes(full: Catalogue) -> None:
+    full.receive(FIRST, 0, "film", size=3 * GIB, modified=None).discard()
+    assert full.trash_list() == []
+
+
+@pytest.mark.parametrize("name", ["Müller", "one, two", "Con"])
+def test_a_name_is_copied_that_not_every_disk_can_hold(
+    full: Catalogue, root: Path, name: str
+) -> None:
+    (root / name).write_bytes(b"1")
+    (root / "folder").mkdir()
+    full.copy(find(full, name), FIRST, find(full, "folder"))
+    assert names(full, find(full, "folder")) == [name]
+    assert full.trash_list() == []
+
+
 def test_a_file_is_replaced(full: Catalogue, root: Path) -> None:
     (root / "file").write_bytes(b"as it was")
     begin(full, "file", b"1").commit()

@@ -37,21 +37,22 @@ def read(path: Path) -> bytes:
         return file.read(LARGEST)
 
 
-def as_text(lines: list[str]) -> str:
-    """As any PC shows it; nothing wrong, no text."""
+def as_text(lines: list[str]) -> bytes:
+    """As any PC shows it; nothing wrong, no text. What is no letter is a question mark."""
     lines = [" ".join(line[:LETTERS].split()) for line in lines[:LINES]]
-    return "".join(f"{line}\r\n" for line in ["MTP Appliance, at the last look:", *lines] if lines)
+    lines = ["MTP Appliance, at the last look:", *lines] if lines else []
+    return "".join(f"{line}\r\n" for line in lines).encode(errors="replace")
 
 
-def written() -> str:
+def written() -> bytes:
     """What is there now."""
     try:
-        return LOG.read_bytes().decode(errors="replace")
+        return LOG.read_bytes()
     except FileNotFoundError:
-        return ""
+        return b""
 
 
-def write(text: str) -> None:
+def write(text: bytes) -> None:
     """Put it there, whole; the partition is writable for that moment only."""
     subprocess.run(["mount", "-o", "remount,rw", BOOT], check=True)
     if not text:
@@ -59,7 +60,7 @@ def write(text: str) -> None:
     else:
         new = LOG.with_name("mtp-appliance-log.new")
         with new.open("wb") as file:
-            file.write(text.encode())
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         new.replace(LOG)
