@@ -97,7 +97,10 @@ class OwnChanges:
 
     def is_leaving(self, rows: Iterable[int]) -> bool:
         """Whether one of the rows is being removed."""
-        return bool(self._leaving) and any(each in self._leaving for each in rows)
+        if not self._leaving:
+            return False
+        leaving = set(map(self._current, self._leaving))
+        return not leaving.isdisjoint(rows)
 
     def _is_edited(self, handle: int, status: os.stat_result) -> bool:
         edits = (each for each in self._edits if self._current(each.handle) == handle)

@@ -31,6 +31,7 @@ from appliance.storage import (
 )
 from appliance.storage import trash as trash_module
 from appliance.storage.staging import StagedFile
+from appliance.storage.trash_place import Slot
 from tests.unit.storage.conftest import Mount
 from tests.unit.storage.ear import Ear
 from tests.unit.storage.helpers import (
@@ -462,6 +463,30 @@ def test_where_the_trash_does_not_work_either_it_is_replaced(
     assert (root / "file").read_bytes() == b"new"
     assert keeping.trash_list() == []
     assert list(trash(root, "info").iterdir()) == []
+
+
+def test_no_note_stays_where_the_folder_moves_before_a_file_in_it_is_replaced(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "folder").mkdir()
+    (root / "folder" / "file").write_bytes(b"older")
+    with Catalogue([Folder(root, "Card")], trash=TrashPolicy(), watch=True, renew=True) as store:
+        ear = Ear(store, root)
+        upload = begin(store, "file", b"newer", parent=find(store, "folder"))
+        reserve = trash_module.Trash.reserve
+
+        def late(*arguments: Any) -> Slot:
+            slot = reserve(*arguments)
+            if (root / "folder").exists():
+                (root / "folder").rename(root / "other")
+                ear.all()
+            return slot
+
+        monkeypatch.setattr(trash_module.Trash, "reserve", late)
+        upload.commit()
+    assert (root / "other" / "file").read_bytes() == b"newer"
+    assert [each.name for each in trash(root, "info").iterdir()] == ["file.trashinfo"]
+    assert trash(root, "files", "file").read_bytes() == b"older"
 
 
 @pytest.mark.usefixtures("without_exchange")

@@ -12,9 +12,9 @@ import pytest
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind
-from appliance.storage import Catalogue, Folder, syscalls
+from appliance.storage import Catalogue, Folder, deletion, syscalls
 from appliance.storage.trash_days import TrashPolicy
-from tests.unit.storage.ear import Ear
+from tests.unit.storage.ear import Ear, Told
 from tests.unit.storage.helpers import FIRST, SECOND, begin, find, names, put, refused
 from tests.unit.storage.test_watching import listed
 
@@ -153,6 +153,19 @@ def test_what_is_left_of_a_partial_deletion_is_told(desk: Desk, ear: Ear) -> Non
     with refused(ResponseCode.PARTIAL_DELETION):
         desk.store.delete(desk.tree)
     assert ear.all() == [(REMOVED, before["deep"])]
+
+
+def test_deleting_by_a_former_handle_is_not_told(
+    desk: Desk, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.store._lookup.renews_handles = True
+    (desk.root / "file").write_text("theirs")
+    assert ear.all() != []
+    assert find(desk.store, "file") != desk.file
+    monkeypatch.setattr(deletion, "sync", lambda _: told.extend(ear.all()))
+    told: list[Told] = []
+    desk.store.delete(desk.file)
+    assert told + ear.all() == []
 
 
 @pytest.mark.parametrize("listing", [False, True])
