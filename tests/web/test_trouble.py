@@ -28,6 +28,11 @@ class Held:
     over: threading.Event = field(default_factory=threading.Event)
 
 
+@pytest.fixture(autouse=True)
+def compiled_once() -> None:
+    """Here each page has its own state, and nothing from before."""
+
+
 @contextmanager
 def held(fake: FakeAppliance, verb: str) -> Iterator[Held]:
     """Let a verb take as long as this."""
