@@ -406,37 +406,39 @@ def test_what_comes_back_into_a_folder_in_other_letters(disk: Path) -> None:
 # What only a sync of all brings to the disk
 
 
-def _upload(store: Catalogue, disk: Path) -> None:
+def do_upload(store: Catalogue, disk: Path) -> None:
     put(store, "new", b"new")
 
 
-def _replace(store: Catalogue, disk: Path) -> None:
+def do_replace(store: Catalogue, disk: Path) -> None:
     put(store, "file", b"newer")
 
 
-def _rename(store: Catalogue, disk: Path) -> None:
+def do_rename(store: Catalogue, disk: Path) -> None:
     store.rename(find(store, "file"), "other")
 
 
-def _move(store: Catalogue, disk: Path) -> None:
+def do_move(store: Catalogue, disk: Path) -> None:
     store.move(find(store, "file"), FIRST, find(store, "folder"))
 
 
-def _copy(store: Catalogue, disk: Path) -> None:
+def do_copy(store: Catalogue, disk: Path) -> None:
     store.copy(find(store, "file"), FIRST, find(store, "folder"))
 
 
-def _delete(store: Catalogue, disk: Path) -> None:
+def do_delete(store: Catalogue, disk: Path) -> None:
     store.delete(find(store, "file"))
 
 
-def _restore(store: Catalogue, disk: Path) -> None:
+def do_restore(store: Catalogue, disk: Path) -> None:
     (item,) = store.trash_list()
     store.trash_restore(FIRST, item.name)
 
 
 @SAFETIES
-@pytest.mark.parametrize("act", [_upload, _replace, _rename, _move, _copy, _delete, _restore])
+@pytest.mark.parametrize(
+    "act", [do_upload, do_replace, do_rename, do_move, do_copy, do_delete, do_restore]
+)
 def test_a_new_name_comes_to_the_disk_with_where_its_file_begins(
     disk: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -446,7 +448,7 @@ def test_a_new_name_comes_to_the_disk_with_where_its_file_begins(
     """The folder's own sync leaves that out: after it, and a power cut, the file would be empty."""
     (disk / "folder").mkdir()
     (disk / "file").write_bytes(b"file")
-    done = []
+    done: list[str] = []
     for where, name in ((syscalls, "_renameat2"), (os, "rename"), (syscalls, "sync_file_system")):
         monkeypatch.setattr(where, name, _noting(done, name, getattr(where, name)))
     with Catalogue([Folder(disk, "Stick")], trash=TrashPolicy(), write_safety=safety) as store:

@@ -962,6 +962,37 @@ def test_what_is_deleted_before_the_clock_is_set_gets_its_true_date(
     assert {each.name for each in root.iterdir()} >= {"file", "later"}
 
 
+def test_nobody_waits_for_the_disk_while_many_dates_are_corrected(
+    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notes are synced together, and the lock is free meanwhile, in which one of them goes."""
+    for number in range(50):
+        keeping.delete(put(keeping, f"{number}", b"1"))
+    true = time.time() + 1000 * DAY
+    monkeypatch.setattr(time, "time", lambda: true)
+    synced: list[bool] = []
+
+    def noting(sync: Callable[[int], None], *, goes: str = "") -> Callable[[int], None]:
+        def call(fd: int) -> None:
+            synced.append(keeping._lock._is_owned())  # type: ignore[attr-defined]
+            sync(fd)
+            if goes:
+                keeping.trash_empty(FIRST, goes)
+
+        return call
+
+    monkeypatch.setattr(os, "fsync", noting(os.fsync))
+    together = noting(syscalls.sync_file_system, goes="7")
+    monkeypatch.setattr(syscalls, "sync_file_system", together)
+    keeping.trash_purge()
+    assert len(synced) < 10
+    assert not any(synced[:-1])  # the last one counts the day
+    items = keeping.trash_list()
+    assert len(items) == 49
+    assert all(abs(item.deleted - true) < 60 for item in items)
+    assert len(list(trash(root, "info").iterdir())) == 49
+
+
 def test_a_date_that_cannot_be_corrected_hurts_nothing(
     keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
