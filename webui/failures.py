@@ -2,7 +2,8 @@
 """What a person sees when something does not work, and the words that come after a deed."""
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, flash, redirect, render_template, request, url_for
@@ -10,10 +11,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from appliance.errors import ApplianceError
+from appliance.settings.schema import Settings
 from webui.complaints import refusal
 from webui.languages import gettext, lazy_gettext
 from webui.machine import machine
 
+_PASSPHRASE = "wifi.passphrase"
 #: A cookie carries them.
 _MOST = 400
 _WORDS = {
@@ -58,18 +61,32 @@ def complain(text: str) -> None:
     flash(text[:_MOST], "warn")
 
 
-def set_secrets(values: Mapping[str, str]) -> bool:
-    """Set secrets, after what goes with them: whether they are; if not, the next page says so.
+def change_with_secrets(change: Callable[[], object], secret: Mapping[str, str]) -> bool:
+    """Change settings, and secrets with them; whether all is changed: if not, it is told.
 
-    They come last, for what is set first on a full card is refused, and then nothing is changed.
+    Secrets come last: what is set first on a full card is refused, and then nothing is changed. But
+    a passphrase where there is none comes first, for without it the new Wi-Fi would be an open one.
     """
+    known = machine().settings
+    first = {key: text for key, text in secret.items() if text and not _is_known(known, key)}
+    machine().set_secrets(first)
     try:
-        machine().set_secrets(values)
+        change()
+    except ApplianceError:
+        with suppress(ApplianceError):
+            machine().set_secrets(dict.fromkeys(first, ""))
+        raise
+    try:
+        machine().set_secrets({key: text for key, text in secret.items() if key not in first})
     except ApplianceError as error:
         complain(gettext("All else is changed, but not the passphrase or password. Set it again."))
         failed(error)
         return False
     return True
+
+
+def _is_known(settings: Settings, key: str) -> bool:
+    return key != _PASSPHRASE or bool(settings.wifi_passphrase)
 
 
 def _show_http(error: HTTPException) -> Any:

@@ -166,7 +166,7 @@ def _check_token() -> None:
     """Refuse a write without the token of a form of ours."""
     if request.method in _SAFE:
         return
-    if request.endpoint in TAKES_BUNDLES:
+    if request.endpoint in TAKES_BUNDLES and request.mimetype == "multipart/form-data":
         request.max_content_length = BUNDLE_LIMIT
     given = request.form.get(TOKEN_FIELD, "")
     if not hmac.compare_digest(given.encode(), form_token().encode()):

@@ -50,6 +50,7 @@ _CONCERNS = {
     "unit-failed": lazy_gettext("A part of the appliance has failed"),
     "update-taken-back": lazy_gettext("A new version did not work, and was taken back"),
     "wifi-not-joined": lazy_gettext("The Wi-Fi has not been joined"),
+    "wifi-missing": lazy_gettext("There is no Wi-Fi here"),
     "card-settings": lazy_gettext("The settings on the card do not count"),
     "card-not-in-force": lazy_gettext("A setting could not be put into force"),
     "card-board": lazy_gettext("This card is for another board"),
@@ -80,7 +81,7 @@ _ADVICE = {
     "storage-errors": _SAVE,
     "address-failed": lazy_gettext("Change it under Settings; until then it is tried again."),
     "settings-errors": lazy_gettext(
-        "Mend them under Settings: change something, or take back the last change."
+        "Undo the last change under Settings, or take over a backup under Maintenance."
     ),
     "state-full": _REPLUG,
     "no-controller": lazy_gettext("Its image may be for another board, or its start was changed."),
@@ -92,6 +93,9 @@ _ADVICE = {
     "wifi-not-joined": lazy_gettext(
         "Is the network in reach, and are its name and passphrase right? See Settings, and the"
         " Wi-Fi in the log."
+    ),
+    "wifi-missing": lazy_gettext(
+        "A Zero without a W has none. Let the Wi-Fi network be empty, under Settings."
     ),
     "clock-not-set": lazy_gettext("Set it under Maintenance."),
     "card-settings": lazy_gettext("Correct the file on the card at a PC, or delete it there."),

@@ -83,9 +83,14 @@ class Machine:
         return os.path.lexists(self.at(path))
 
     def mounts(self) -> Iterator[tuple[str, str, str, frozenset[str]]]:
-        """Give what is mounted: source, place, kind, options; the last one hides others."""
-        for line in (self.read("proc/self/mounts") or "").splitlines():
-            source, where, kind, options, *_ = [*line.split(" "), "", "", "", ""]
+        """Give what is mounted: source, place, kind, options; the last one hides others.
+
+        The options are those of the file system itself: in a sandbox every mount is read-only.
+        """
+        for line in (self.read("proc/self/mountinfo") or "").splitlines():
+            left, _, right = line.partition(" - ")
+            where = [*left.split(" "), *("",) * 5][4]
+            kind, source, options, *_ = [*right.split(" "), "", "", ""]
             place = where.encode().decode("unicode_escape", "replace")
             yield source, place, kind, frozenset(options.split(","))
 

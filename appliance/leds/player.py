@@ -17,7 +17,7 @@ class Player:
     """Shows a pattern, and before it something once."""
 
     def __init__(self, lights: Sequence[Light]) -> None:
-        self._lights = lights
+        self._lights = [_Tried(light) for light in lights]
         self._changed = threading.Condition()
         self._steps: Sequence[Step] = _DARK
         self._once: Sequence[Step] = ()
@@ -77,9 +77,39 @@ class Player:
 
     def _light(self, *, lit: bool) -> None:
         for light in self._lights:
-            try:
-                light.show(lit=lit)
-            except OSError as error:
+            light.show(lit=lit)
+
+
+class _Tried:
+    """A light that may fail, and is tried again; the log has when it begins to, and when it works.
+
+    It works once it has been lit and dark, for it may fail at one of the two alone.
+    """
+
+    def __init__(self, light: Light) -> None:
+        self._light = light
+        self._owed: set[bool] = set()
+        self.close = light.close
+
+    def show(self, *, lit: bool) -> None:
+        try:
+            self._light.show(lit=lit)
+        except OSError as error:
+            if self._begins_to_fail():
                 log.warning("LED     cannot be lit: %s", error)
-            except Exception:  # what a library of pins raises, which `board` alone knows
+        except Exception:  # what a library of pins raises, which `board` alone knows
+            if self._begins_to_fail():
                 log.exception("LED     cannot be lit")
+        else:
+            self._note_shown(lit=lit)
+
+    def _begins_to_fail(self) -> bool:
+        begins = not self._owed
+        self._owed = {True, False}
+        return begins
+
+    def _note_shown(self, *, lit: bool) -> None:
+        if self._owed:
+            self._owed.discard(lit)
+            if not self._owed:
+                log.info("LED     works again")

@@ -62,7 +62,7 @@ class DataPhaseInfo(IntEnum):
     DATA_OUT = 2
 
 
-class PacketError(ValueError):
+class PacketError(Exception):
     """Bytes that are no packet of the kind that may come now."""
 
 

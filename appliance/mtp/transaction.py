@@ -25,7 +25,8 @@ class Request:
         return self.parameters[index] if index < len(self.parameters) else 0
 
 
-#: Asked now and then by what takes long: raises what ends the transaction, if that has come.
+#: Asked now and then by what takes long: raises what ends the transaction, if that has come. It is
+#: no OSError, ValueError or MtpError, which the store takes for its own troubles.
 Look = Callable[[], None]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from appliance import places
-from appliance.errors import ApplianceError
 from appliance.network.wifi import INTERFACE
+from appliance.status import Warning
 
 _STATE = places.NETWORK_CARDS.relative_to("/") / INTERFACE / "operstate"
 #: Seconds that joining may take: after a start, and where a router starts anew.
@@ -23,7 +23,7 @@ class Air:
         self._network = ""
         self._since: float | None = None
 
-    def look(self, network: str) -> ApplianceError | None:
+    def look(self, network: str) -> Warning | None:
         """Say what is wrong with it, once it has been so for long; "" is no network."""
         state = self._read()
         if network != self._network or state == "up" or not network:
@@ -36,9 +36,11 @@ class Air:
             return None
         if not state:
             hint = "a Zero without a W has none: take the network out of the settings"
-            return ApplianceError("the settings name a Wi-Fi, and there is none here", hint=hint)
+            return Warning(
+                "wifi-missing", "the settings name a Wi-Fi, and there is none here", hint
+            )
         what = f"the Wi-Fi {network} has not been joined"
-        return ApplianceError(what, hint="is it in reach, and the passphrase right?")
+        return Warning("wifi-not-joined", what, "is it in reach, and the passphrase right?")
 
     def _read(self) -> str:
         try:

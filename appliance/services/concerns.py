@@ -16,6 +16,7 @@
 | `controller-taken`    | another gadget has the USB device controller                  |
 | `not-shown`           | the kernel does not take the device, or it was not made       |
 | `wifi-not-joined`     | the network of the settings is not there for a minute         |
+| `wifi-missing`        | the settings name one, and the board has no Wi-Fi             |
 | `clock-not-set`       | dates of files will be wrong                                  |
 | `unit-failed`         | a part of the appliance has ended and will not come back      |
 | `update-taken-back`   | a new version did not come up, and the one before runs again  |
@@ -70,7 +71,7 @@ class Facts:
     holder: str = ""
     obstacle: ApplianceError | None = None
     unreached: Sequence[ApplianceError] = ()
-    wifi: ApplianceError | None = None
+    wifi: Warning | None = None
     failures: Sequence[tuple[str, str]] = ()
     taken_back: str = ""
     unwatched: str = ""
@@ -93,7 +94,7 @@ def concerns(facts: Facts) -> tuple[Warning, ...]:
         *_state(facts.state_free),
         *_unwatched(facts.unwatched),
         *_settings(facts),
-        *_wifi(facts.wifi),
+        *(() if facts.wifi is None else (facts.wifi,)),
         *_clock(facts),
     )
 
@@ -257,11 +258,6 @@ def _settings(facts: Facts) -> Iterator[Warning]:
         f"the settings have errors: {facts.settings_errors[0]}{others}",
         f"mend them; in force: {serving}",
     )
-
-
-def _wifi(wrong: ApplianceError | None) -> Iterator[Warning]:
-    if wrong is not None:
-        yield Warning("wifi-not-joined", wrong.message, wrong.hint)
 
 
 def is_clock_unset(now: float, installed: float) -> bool:

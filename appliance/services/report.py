@@ -85,7 +85,7 @@ def _parts(machine: Machine) -> Iterator[tuple[str, str]]:
     yield "settings-errors.txt", "\n".join((*machine.errors, *machine.warnings))
     yield "status.json", _status(machine)
     yield "gadget.txt", "\n".join(_gadget(machine))
-    yield "mounts.txt", machine.read("proc/self/mounts") or ""
+    yield "mounts.txt", machine.read("proc/self/mountinfo") or ""
     for name in _BOOT_FILES:
         yield f"boot/{name}", machine.read(places.BOOT_SETTINGS.with_name(name)) or ""
     yield from _logs(machine)

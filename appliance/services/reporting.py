@@ -36,7 +36,7 @@ from appliance.services.status_file import StatusFile, versions
 from appliance.services.throughput import Sample, Throughput
 from appliance.services.traffic import MOVING, Traffic, rest_after
 from appliance.settings.store import Reading
-from appliance.status import Status, StorageStatus
+from appliance.status import Status, StorageStatus, Warning
 from appliance.storage import Catalogue
 from appliance.storage.watch import Watch
 from appliance.values import dataclass, field, replace
@@ -279,7 +279,7 @@ class Reporter:
             status = replace(status, usb=cable.usb, page=told.page)
         return replace(status, warnings=concerns(facts))
 
-    def _look_at_wifi(self, network: str) -> ApplianceError | None:
+    def _look_at_wifi(self, network: str) -> Warning | None:
         if network and self._air is None:
             from appliance.services.air import Air  # noqa: PLC0415 - where there is one alone
 

@@ -89,12 +89,17 @@ class Arrivals:
         with self._lock:
             trash = self._lookup.volume(storage_id).trash
         make = partial(self._make_folder, storage_id, parent, name, modified)
-        return with_room(trash.expunge_oldest, make)
+        made, fd = with_room(trash.expunge_oldest, make)
+        with ExitStack() as held, creating():
+            held.callback(os.close, fd)
+            self._flusher.sync(fd)
+        return made
 
     def _make_folder(
         self, storage_id: int, parent: int, name: str, modified: float | None
-    ) -> MadeFolder:
-        with ExitStack() as held, creating():
+    ) -> tuple[MadeFolder, int]:
+        """Make or find a folder; with the descriptor of that in which it lies, to be synced."""
+        with ExitStack() as on_error, creating():
             with self._lock:
                 folder, _, raw = self._target(storage_id, parent, name)
             self._settle_alike(folder, raw)
@@ -102,11 +107,11 @@ class Arrivals:
                 if self._table.find(folder, raw) is not None:  # it may just have gone from there
                     self._lookup.watcher.catch_up()
                     folder, _, raw = self._target(storage_id, parent, name)
-                fd = keep(self._lookup.fd(folder), held)
+                fd = keep(self._lookup.fd(folder), on_error)
                 made = self._make(folder, fd, raw, modified)
                 self._lookup.note_own(made.handle, fd)
-            self._flusher.sync(fd)
-        return made
+            on_error.pop_all()
+        return made, fd
 
     def _target(self, storage_id: int, parent: int, name: str) -> tuple[int, Volume, bytes]:
         """Find where something is to come: row of the folder, storage, name on the disk."""
@@ -200,10 +205,11 @@ class Arrivals:
                 folder = self._folder_now(upload, folder)
             volume = self._volume_now(upload, volume, folder)
         with ExitStack() as held:
-            slot = None
-            if upload.may_replace:
-                slot = self._replacing.reserve(volume, folder, raw, held)
+            reserve = partial(self._replacing.reserve, volume, folder, raw, held)
+            slot = reserve() if upload.may_replace else None
             with self._lock, creating(), ExitStack() as on_error:
+                if slot is not None:
+                    on_error.callback(slot.abandon)
                 folder = self._folder_now(upload, folder)
                 fd = keep(self._lend(upload, volume, folder), on_error)
                 if upload.home is None and self._lookup.is_waiting(folder, raw):

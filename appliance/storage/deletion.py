@@ -61,12 +61,13 @@ class Deletion:
                 victim = self._find(handle, held)
                 leaving = held.enter_context(ExitStack())
                 leaving.enter_context(self._lookup.own.leaving(handle))
-            removal = None if for_good else self._throw_away(victim, look, held)
-            if removal is None:
-                with self._true_at_its_end(victim, leaving):
+            with self._true_at_its_end(victim, leaving):
+                removal = None if for_good else self._throw_away(victim, look, held, leaving)
+                if removal is None:
+                    self._begin_to_empty(victim, leaving)
                     removal = self._remove(victim, look)
-            with reporting():
-                sync(victim.folder_fd)
+                with reporting():
+                    sync(victim.folder_fd)
             with self._lock:
                 leaving.close()
                 self._lookup.watcher.look_again(victim.folder, victim.name)
@@ -82,6 +83,13 @@ class Deletion:
         path = (*self._table.place(folder)[1], self._table.name(handle))
         return Victim(handle, volume, folder, fd, path, self._table.is_folder(handle))
 
+    def _begin_to_empty(self, victim: Victim, leaving: ExitStack) -> None:
+        """Have nothing told any more of what goes in a folder; what went until then still is."""
+        if victim.is_folder:
+            with self._lock:
+                self._lookup.watcher.catch_up()
+                leaving.enter_context(self._lookup.own.emptying(victim.handle))
+
     @contextmanager
     def _true_at_its_end(self, victim: Victim, leaving: ExitStack) -> Iterator[None]:
         """Tell what has gone where the block is ended in the middle."""
@@ -91,6 +99,8 @@ class Deletion:
             with self._lock:
                 leaving.close()
                 self._lookup.watcher.look_again(victim.folder, victim.name)
+                with suppress(MtpError):  # it has gone, or nobody can tell
+                    self._lookup.status(victim.handle)
                 if self._table.is_alive(victim.handle):
                     self._lookup.refresh_below(victim.handle)
             raise
@@ -109,7 +119,9 @@ class Deletion:
 
     # Into the trash
 
-    def _throw_away(self, victim: Victim, look: Look, held: ExitStack) -> Removal | None:
+    def _throw_away(
+        self, victim: Victim, look: Look, held: ExitStack, leaving: ExitStack
+    ) -> Removal | None:
         """Put an object, or what of it can go, into the trash; None where that cannot be."""
         trash = victim.volume.trash
         if trash.policy is None:
@@ -121,7 +133,9 @@ class Deletion:
             if seen.size > trash.limit:
                 log.warning("TRASH   too small for %a, which is gone for good", victim.name)
                 return None
-            return self._move_in(victim, seen, self._open_trash(victim.volume, held))
+            place = self._open_trash(victim.volume, held)
+            self._begin_to_empty(victim, leaving)
+            return self._move_in(victim, seen, place)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

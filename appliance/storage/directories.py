@@ -8,7 +8,6 @@ moved out of the storage meanwhile, or replaced, is not reached through an old d
 
 import errno
 import os
-import select
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,17 +16,20 @@ from pathlib import Path
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
+from appliance.storage import mounts, syscalls
 from appliance.storage.errors import reporting
 from appliance.storage.names import STAGING
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT_OPEN = 24
-#: What is mounted, as proc(5) says: the fifth word of a line is the place.
-_MOUNTS = "/proc/self/mountinfo"
 #: What file systems say that cannot bring a directory to the disk by itself.
 _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 Names = tuple[bytes, ...]
+
+#: Devices of storages on FAT. There, where a file begins and how long it is stands beside its name,
+#: which a rename writes without; it comes with the file's inode, some seconds later (vfat_rename).
+_fat_devices: set[int] = set()
 
 
 def open_directory(name: bytes, parent_fd: int | None = None) -> int:
@@ -92,55 +94,17 @@ def entries(fd: int, most: int | None = None) -> list[tuple[bytes, bool]]:
 
 
 def sync(fd: int) -> None:
-    """Bring a directory's names to the disk, where the file system can. Raises OSError."""
+    """Bring a directory's names to the disk, where the file system can. Raises OSError.
+
+    On FAT with where their files lie, of which the directory's own sync knows nothing.
+    """
+    if _fat_devices and os.fstat(fd).st_dev in _fat_devices:
+        syscalls.sync_file_system(fd)
     try:
         os.fsync(fd)
     except OSError as error:
         if error.errno not in _NO_SYNC:
             raise
-
-
-class Mounts:
-    """What is mounted on this machine, and whether that has changed; for the lock's holder.
-
-    Where the kernel does not tell, nothing ever changes.
-    """
-
-    def __init__(self) -> None:
-        self._fd = -1
-        self._poll = select.poll()
-        self._has_heard = False
-        with suppress(OSError):
-            self._fd = os.open(_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
-            self._poll.register(self._fd, select.POLLPRI)
-
-    def watch(self, poll: select.poll) -> int:
-        """Have `poll` wake who waits in it, for a change; what it gives then, -1 for never."""
-        if self._fd >= 0:
-            poll.register(self._fd, select.POLLPRI)
-        return self._fd
-
-    def hear(self) -> None:
-        """Note that a `poll` has told of a change, which is told once; for any thread."""
-        self._has_heard = True
-
-    def have_changed(self) -> bool:
-        """Whether a disk was mounted or unmounted since this was asked last."""
-        has_heard, self._has_heard = self._has_heard, False
-        return bool(self._poll.poll(0)) or has_heard
-
-    def places(self) -> set[bytes]:
-        """Say where something is mounted, as the kernel writes it."""
-        with suppress(OSError), Path(_MOUNTS).open("rb") as file:
-            return {line.split(b" ", 5)[4] for line in file}
-        return set()
-
-    def close(self) -> None:
-        """Ask no more; harmless when repeated."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            self._poll.unregister(fd)
-            os.close(fd)
 
 
 class Directories:
@@ -151,10 +115,10 @@ class Directories:
 
     def __init__(self, root: Path) -> None:
         self._root = os.fsencode(root.resolve(strict=True))
-        self._mount = _mount_point(self._root)
+        self._mount = mounts.mount_point(self._root)
         self._open: OrderedDict[Names, int] = OrderedDict()
         self._device = 0
-        self._inode = 0
+        self._seen = self._look_at_root()
         self._mounts_below: set[bytes] = set()
         self.is_shut = False
 
@@ -177,19 +141,26 @@ class Directories:
         return fd
 
     def is_another(self) -> bool:
-        """Whether another disk than the one that was opened lies at the root by now, or none."""
-        try:
+        """Whether another disk lies at the root than when this was asked last, or none.
+
+        A disk that comes after one has gone often has its numbers, and may be opened before.
+        """
+        before, self._seen = self._seen, self._look_at_root()
+        return self._seen != before
+
+    def _look_at_root(self) -> tuple[int, int]:
+        """Say which directory lies at the root: device and inode, zeros where none does."""
+        with suppress(OSError):
             status = os.stat(self._root)  # noqa: PTH116 - bytes
-        except OSError:
-            return True
-        return (status.st_dev, status.st_ino) != (self._device, self._inode)
+            return status.st_dev, status.st_ino
+        return 0, 0
 
     def reach_anew(self, places: Collection[bytes]) -> bool:
         """Close all, for what is mounted where has changed; whether any of that concerns us.
 
         `places`: all of them, as `Mounts` says them.
         """
-        start = _as_kernel_writes(self._root.rstrip(b"/") + b"/")
+        start = mounts.as_kernel_writes(self._root.rstrip(b"/") + b"/")
         below = {place for place in places if place.startswith(start)}
         before, self._mounts_below = self._mounts_below, below
         self.close()
@@ -254,14 +225,14 @@ class Directories:
             fd = open_directory(self._root)
         with closed_if_refused(fd):
             with reporting(gone=ResponseCode.STORE_NOT_AVAILABLE):
-                status = os.fstat(fd)
-            device = status.st_dev
+                device = os.fstat(fd).st_dev
             if device == above or not self.is_at(fd, ()):
                 detail = "moved away, or its disk is not mounted"
                 raise MtpError(ResponseCode.STORE_NOT_AVAILABLE, detail)
         if device != self._device:
-            self._mount = max(self._mount, _mount_point(self._root), key=len)
-        self._device, self._inode = device, status.st_ino
+            self._mount = max(self._mount, mounts.mount_point(self._root), key=len)
+        self._device = device
+        (_fat_devices.add if syscalls.is_fat(fd) else _fat_devices.discard)(device)
         return fd
 
     def _device_above(self) -> int:
@@ -278,19 +249,3 @@ class Directories:
 def _place(fd: int) -> bytes:
     """Where the kernel says that a descriptor's file lies. Raises OSError."""
     return os.readlink(b"/proc/self/fd/%d" % fd)  # noqa: PTH115 - bytes
-
-
-def _as_kernel_writes(path: bytes) -> bytes:
-    """Say a path as in the list of what is mounted, where letters that part words have numbers."""
-    return b"".join(b"\\%03o" % each if each in b" \t\n\\" else bytes((each,)) for each in path)
-
-
-def _mount_point(path: bytes) -> bytes:
-    """Where the file system is mounted on which a directory lies."""
-    device = os.stat(path).st_dev  # noqa: PTH116 - bytes
-    while path != b"/":
-        above = os.path.dirname(path)  # noqa: PTH120 - bytes
-        if os.stat(above).st_dev != device:  # noqa: PTH116 - bytes
-            break
-        path = above
-    return path

@@ -10,7 +10,7 @@ device, or moved out, the edit is void: what it writes would go into the trash, 
   whether name and descriptor still lead to one file (its links say nothing: it may have others).
 - The end of a void edit, after the sync, is InvalidObjectHandle if anything was written by it.
 - A move to another file system makes another file. It and an edit keep each other out: who comes
-  second is told DeviceBusy. So nothing is written that the copy misses.
+  second is told DeviceBusy, as is who sets a date or protection. So the copy misses nothing.
 """
 
 import logging
@@ -182,8 +182,6 @@ class Editing:
                 raise MtpError(ResponseCode.INVALID_OBJECT_HANDLE, f"{handle:X} is a folder")
             volume = self._writable(handle)
             self._lookup.require_unprotected(handle)
-            if any(self._is_in(handle, each) for each in self._moving):
-                raise MtpError(ResponseCode.DEVICE_BUSY, "on its way to another disk")
             fd, file = self._open(handle, _WRITE)
             edit = InPlaceEdit(handle, fd, file, volume, holds=self._holds, ended=self._ended)
             self._lookup.own.begin_edit(edit)
@@ -192,7 +190,7 @@ class Editing:
 
     @contextmanager
     def kept_out(self, handle: int) -> Iterator[None]:
-        """Let nothing be edited in an object for the length of a block; DeviceBusy if it is now."""
+        """Have nothing changed in an object for the length of a block; DeviceBusy if it is now."""
         with self._lock:
             for edit in list(self._under_way):
                 if self._is_in(edit.handle, handle) and edit.holds():
@@ -258,6 +256,8 @@ class Editing:
     def _writable(self, handle: int) -> Volume:
         volume = self._lookup.volume_of(handle)
         volume.require_writable()
+        if any(self._is_in(handle, each) for each in self._moving):
+            raise MtpError(ResponseCode.DEVICE_BUSY, "on its way to another disk")
         return volume
 
     def _open(self, handle: int, flags: int) -> tuple[int, os.stat_result]:

@@ -140,9 +140,9 @@ class Lookup(Served):
 
     def _tell_unless_leaving(self, folder: int, told: Iterable[tuple[ChangeKind, int]]) -> None:
         """Tell of changes in a folder, but for what we are deleting ourselves."""
-        if not self.own.is_leaving(self.table.ancestors(folder)):
+        if not self.own.is_emptied(self.table.ancestors(folder)):
             for kind, handle in told:
-                if not self.own.is_leaving((handle,)):
+                if not self.own.is_leaving(handle):
                     self.announcements.tell(kind, handle)
 
     def renew(self, handle: int) -> None:

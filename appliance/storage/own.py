@@ -4,7 +4,7 @@
 What comes and goes needs no note: the table has it already when the event comes. A note is for
 content and dates, which the table does not know: what the object looked like afterwards. It also
 says which file of the disk a row stands for now. A file that is being edited, and a tree that is
-being deleted, have nothing to be compared with before the end: of them nothing is told at all.
+being emptied, have nothing to be compared with before the end: of them nothing is told at all.
 """
 
 import os
@@ -54,6 +54,7 @@ class OwnChanges:
         self._notes: OrderedDict[int, tuple[float, _Look]] = OrderedDict()
         self._edits: weakref.WeakSet[OngoingEdit] = weakref.WeakSet()
         self._leaving: list[int] = []
+        self._emptied: list[int] = []
 
     def note(self, handle: int, status: os.stat_result) -> None:
         """Keep what an object looks like after a change of our own."""
@@ -88,16 +89,29 @@ class OwnChanges:
 
     @contextmanager
     def leaving(self, handle: int) -> Iterator[None]:
-        """Note, for the length of a block, that we are removing all that is in a folder."""
+        """Note, for the length of a block, that we are deleting an object."""
         self._leaving.append(handle)
         try:
             yield
         finally:
             self._leaving.remove(handle)
 
-    def is_leaving(self, rows: Iterable[int]) -> bool:
-        """Whether one of the rows is being removed."""
-        return bool(self._leaving) and any(each in self._leaving for each in rows)
+    def is_leaving(self, row: int) -> bool:
+        """Whether an object is being deleted."""
+        return bool(self._leaving) and row in map(self._current, self._leaving)
+
+    @contextmanager
+    def emptying(self, folder: int) -> Iterator[None]:
+        """Note, for the length of a block, that we are removing all that is in a folder."""
+        self._emptied.append(folder)
+        try:
+            yield
+        finally:
+            self._emptied.remove(folder)
+
+    def is_emptied(self, rows: Iterable[int]) -> bool:
+        """Whether all in one of the rows is being removed."""
+        return bool(self._emptied) and not set(self._emptied).isdisjoint(rows)
 
     def _is_edited(self, handle: int, status: os.stat_result) -> bool:
         edits = (each for each in self._edits if self._current(each.handle) == handle)

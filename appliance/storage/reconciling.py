@@ -42,7 +42,7 @@ class Reconciler:
             self._lookup.doubt(place[0])  # it is gone, which is another place's business, or away
             return
         row = self._table.find(*place)
-        if row is not None and self._lookup.own.is_leaving((row,)):
+        if row is not None and self._lookup.own.is_leaving(row):
             return  # to be looked at again when it has left
         if row is not None and (seen is None or not self._is_same(row, *seen)):
             self._drop(row)
@@ -62,7 +62,7 @@ class Reconciler:
             target: row
             for origin, target in moves
             if self._is_ours(origin[0]) and (row := self._table.find(*origin)) is not None
-            if not self._lookup.own.is_leaving((row,))
+            if not self._lookup.own.is_leaving(row)
         }
         rows = set(travelling.values())
         arrived: dict[Place, int] = {}
@@ -92,7 +92,7 @@ class Reconciler:
         """Whether somebody has seen a folder, and it is not we who are emptying it."""
         if folder not in self._table.marks:
             return False
-        return not self._lookup.own.is_leaving(self._table.ancestors(folder))
+        return not self._lookup.own.is_emptied(self._table.ancestors(folder))
 
     def _seen(self, place: Place) -> tuple[os.stat_result, bool] | None:
         """Look at a place: what is shown of it, and whether it is a folder."""

@@ -26,23 +26,28 @@ class Renaming:
         """Give an object another name in its folder; never that of another one."""
         with self._lock:
             trash = self._lookup.volume_of(handle).trash
-        with_room(trash.expunge_oldest, partial(self._give_name, handle, name))
+        fd = with_room(trash.expunge_oldest, partial(self._give_name, handle, name))
+        if fd >= 0:
+            with ExitStack() as held, reporting():
+                held.callback(os.close, fd)
+                sync(fd)
 
-    def _give_name(self, handle: int, name: str) -> None:
+    def _give_name(self, handle: int, name: str) -> int:
+        """Rename; descriptor of the folder, to be synced, -1 where the object is called so."""
         refusal = ResponseCode.INVALID_OBJECT_PROP_VALUE
-        with ExitStack() as held, reporting(bad_name=refusal):
-            with self._lock:
-                volume = self._lookup.volume_of(handle)
-                volume.require_writable()
-                raw = volume.name_to_disk(name, refusal=refusal)
-                self._lookup.require_unprotected(handle)
-                folder, old = self._table.parent(handle), self._table.name(handle)
-                raw = self._lookup.known_as(folder, raw)
-                if raw == old:
-                    return
-                fd = keep(self._lookup.fd(folder), held)
-                self._rename(handle, fd, raw)
-            sync(fd)
+        with self._lock, reporting(bad_name=refusal), ExitStack() as on_error:
+            volume = self._lookup.volume_of(handle)
+            volume.require_writable()
+            raw = volume.name_to_disk(name, refusal=refusal)
+            self._lookup.require_unprotected(handle)
+            folder, old = self._table.parent(handle), self._table.name(handle)
+            raw = self._lookup.known_as(folder, raw)
+            if raw == old:
+                return -1
+            fd = keep(self._lookup.fd(folder), on_error)
+            self._rename(handle, fd, raw)
+            on_error.pop_all()
+            return fd
 
     def _rename(self, handle: int, fd: int, name: bytes) -> None:
         folder = self._table.parent(handle)

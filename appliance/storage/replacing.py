@@ -168,7 +168,7 @@ def _keep_old(old: StagedFile, name: bytes, folder_fd: int, trash: Trash, slot: 
     """Put into the trash what lies in the workplace by now."""
     try:
         _require_no_folder(old.name, old.directory_fd)
-    except IsADirectoryError:
+    except OSError:
         slot.abandon()
         syscalls.exchange(old.directory_fd, old.name, folder_fd, name)
         raise

@@ -16,8 +16,9 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 def with_room(make_room: Callable[[], bool], act: Callable[[], _Result]) -> _Result:
     """Act; where the disk is full, make some room and act anew. Raises OSError, MtpError.
 
-    `make_room` says whether there was any to be made. An act that fails must leave all as it was.
-    Not to be called under the lock: making room may take a while.
+    `make_room` says whether there was any to be made. An act that fails must leave all as it was:
+    so the sync that follows one is no part of it. Not to be called under the lock: making room may
+    take a while.
     """
     while True:
         try:

@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
-from appliance.storage.directories import Mounts
 from appliance.storage.handles import HandleTable
+from appliance.storage.mounts import Mounts
 from appliance.storage.names import are_alike
 from appliance.storage.staging import StagedFile
 from appliance.storage.trash_days import TrashPolicy
@@ -65,7 +65,7 @@ class Served:
         if self.mounts.have_changed():
             places = self.mounts.places()
             for volume in self.volumes:
-                if volume.is_present and volume.look_at_mounts(places):
+                if volume.look_at_mounts(places):
                     self._doubt_all(volume)
 
     def doubt(self, folder: int) -> None:

@@ -65,7 +65,8 @@ class Staging:
     def __init__(self, directories: Directories) -> None:
         self._directories = directories
         self._fd = -1
-        self._name = b""
+        #: What its directory is called; empty where none has been made.
+        self.name = b""
         self._numbers = itertools.count(1)
         #: Whether the file system takes names in other letters for the same.
         self.knows_no_case = False
@@ -79,7 +80,7 @@ class Staging:
 
     @property
     def _path(self) -> Names:
-        return STAGING, self._name
+        return STAGING, self.name
 
     def _is_led_to(self) -> bool:
         """Whether it is what the way there leads to, whatever the kernel calls that.
@@ -141,11 +142,11 @@ class Staging:
 
     def close(self) -> None:
         """Leave nothing behind, if the storage is still there; may be repeated."""
-        if self._name:
+        if self.name:
             with suppress(OSError, MtpError):
                 root_fd = self._directories.get()
                 with opened(root_fd, (STAGING,)) as workplace:
-                    removal.clear_away(workplace, self._name)
+                    removal.clear_away(workplace, self.name)
                 os.rmdir(STAGING, dir_fd=root_fd)
         self._release()
 
@@ -168,7 +169,7 @@ class Staging:
         name = b"%d-%s" % (os.getpid(), os.urandom(6).hex().encode())
         with opened(root_fd, (STAGING,)) as workplace:
             os.mkdir(name, 0o700, dir_fd=workplace)
-            self._fd, self._name = open_directory(name, workplace), name
+            self._fd, self.name = open_directory(name, workplace), name
         if lock(self._fd) and self.is_ready:
             self.knows_no_case = _is_there(STAGING.upper(), root_fd)
             return True
@@ -183,10 +184,13 @@ def _is_there(name: bytes, folder_fd: int) -> bool:
     return False
 
 
-def left(root_fd: int) -> list[bytes]:
-    """List what processes have made in the workplace: those that are gone, and those that work."""
+def left(root_fd: int, own: bytes = b"") -> list[bytes]:
+    """List what processes have made in the workplace: those that are gone, and those that work.
+
+    `own`: what this one has made, which is none of it.
+    """
     with suppress(OSError), opened(root_fd, (STAGING,)) as workplace:
-        return [name for name, _ in entries(workplace) if name not in (STATE, TRASH)]
+        return [name for name, _ in entries(workplace) if name not in (STATE, TRASH, own)]
     return []
 
 

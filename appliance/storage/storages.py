@@ -16,6 +16,7 @@ StoreNotAvailable, and nothing of it stays behind, neither in its workplace nor 
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from appliance.enums import Enum
@@ -123,6 +124,7 @@ class Storages:
         with self._at_work, self._lock:
             volume = self._find(storage_id)
             if not volume.is_present:
+                self._lookup.look_at_mounts()  # what came meanwhile is no news afterwards
                 volume.open()
                 self._is_locked = False  # what is added now is to be seen too
                 self._bring_back(volume, ejected=False, locked=False)
@@ -140,6 +142,7 @@ class Storages:
         """Bring the storages back that `lock` took away."""
         with self._at_work, self._lock:
             self._is_locked = False
+            self._lookup.look_at_mounts()
             for volume in self._lookup.volumes:
                 self._bring_back(volume, locked=False)
         self._lookup.announcements.deliver()
@@ -170,6 +173,7 @@ class Storages:
             volume = self._find(storage_id)
             if volume.wants_read_only is not read_only:
                 volume.wants_read_only = read_only
+                self._clean(volume)
                 self._tell(ChangeKind.STORAGE_INFO, volume, if_not=not volume.is_present)
         if read_only:
             volume.end_uses()
@@ -228,6 +232,12 @@ class Storages:
         was_present = volume.is_present
         volume.set_away(**why)
         self._tell(ChangeKind.STORAGE_ADDED, volume, if_not=was_present or not volume.is_present)
+
+    def _clean(self, volume: Volume) -> None:
+        """Remove what was left while nothing could be changed, if it can be by now."""
+        if volume.is_present:
+            with suppress(ApplianceError):  # its folder is gone
+                volume.open()
 
     def _tell(self, kind: ChangeKind, volume: Volume, *, if_not: bool = False) -> None:
         if not if_not:

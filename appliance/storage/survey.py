@@ -49,10 +49,10 @@ class Survey:
         if stat.S_ISDIR(status.st_mode) or status.st_nlink == 1:
             self.size += status.st_blocks * _BLOCK
 
-    def looks(self, status: os.stat_result) -> tuple[int, int, int]:
+    def looks(self, status: os.stat_result) -> tuple[int, int, int, bool]:
         """Say what a file or folder looks like, as long as nobody changes it."""
         number = status.st_ino if self.by_number else 0
-        return number, status.st_mtime_ns, status.st_size
+        return number, status.st_mtime_ns, status.st_size, is_protected(status)
 
 
 def look_over(parent_fd: int, name: bytes, look: Look = unattended) -> Survey:

@@ -74,15 +74,22 @@ def file_handle(directory_fd: int, name: bytes) -> bytes | None:
     return handle.raw[_FILE_HANDLE.size : _FILE_HANDLE.size + size]
 
 
-#: Magic numbers (linux/magic.h) of file systems that make inode numbers up, another one each time
-#: that a file is read in: FAT, exFAT (`iunique`); FUSE and CIFS where their servers give none.
-_MAKES_NUMBERS_UP = {0x4D44, 0x2011BAB0, 0x65735546, 0xFF534D42}
+#: Magic number (linux/magic.h) of FAT.
+_FAT = 0x4D44
+#: Those of file systems that make inode numbers up, another one each time that a file is read in:
+#: FAT, exFAT (`iunique`); FUSE and CIFS where their servers give none.
+_MAKES_NUMBERS_UP = {_FAT, 0x2011BAB0, 0x65735546, 0xFF534D42}
 _STATFS_ROOM = 256
 
 
 def keeps_inode_numbers(fd: int) -> bool:
     """Whether a file can be known again by its inode number on an open file's file system."""
     return _file_system_magic(fd) not in _MAKES_NUMBERS_UP
+
+
+def is_fat(fd: int) -> bool:
+    """Whether an open file lies on FAT (vfat, msdos)."""
+    return _file_system_magic(fd) == _FAT
 
 
 def _file_system_magic(fd: int) -> int:

@@ -199,27 +199,27 @@ class Trash:
         """Give the notes of this run their true dates, after the clock has been set.
 
         A board without a clock of its own starts in the past. What is deleted before it knows the
-        time would look old at its next start, and be gone.
+        time would look old at its next start, and be gone. The lock is free while the disk is
+        waited for.
         """
-        with self._lock, ExitStack() as held:
-            offset = time.time() - time.monotonic()
-            wrong = {
-                name: kept
-                for name, kept in self._kept.items()
-                if kept.dated is not None and abs(kept.since + offset - kept.dated) > _CLOCK_SET
-            }
-            place = self.open(held) if wrong else None
+        with ExitStack() as held:
+            with self._lock:
+                offset = time.time() - time.monotonic()
+                wrong = {
+                    name: kept
+                    for name, kept in self._kept.items()
+                    if kept.dated is not None and abs(kept.since + offset - kept.dated) > _CLOCK_SET
+                }
+                place = self.open(held) if wrong else None
             if place is not None:
-                for name, kept in wrong.items():
-                    self._redate(place.info, name, kept, kept.since + offset)
+                dates = {name: kept.since + offset for name, kept in wrong.items()}
+                for name, draft in trash_info.drafts(place.info, dates):
+                    with self._lock:
+                        if self._kept.get(name) is wrong[name]:
+                            trash_info.put_in_place(place.info, draft, name)
+                            self._kept[name] = replace(wrong[name], dated=dates[name])
+                    trash_info.remove(place.info, draft)
                 sync(place.info)
-
-    def _redate(self, info_fd: int, name: bytes, kept: _Kept, dated: float) -> None:
-        try:
-            trash_info.redate(info_fd, name, dated)
-        except (OSError, ValueError) as error:
-            log.info("TRASH   the date of %a stays wrong: %s", name, error)
-        self._kept[name] = replace(kept, dated=dated)
 
     def _too_old(self) -> set[bytes]:
         with self._lock, suppress(OSError, MtpError):

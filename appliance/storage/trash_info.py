@@ -15,21 +15,29 @@ What a note says is not believed further than it can do harm: a path is a row of
 """
 
 import errno
+import logging
 import os
 import re
 import stat
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 
+from appliance.storage import syscalls
 from appliance.storage.directories import Names
 from appliance.storage.names import is_component
 from appliance.values import dataclass, replace
+
+log = logging.getLogger(__name__)
 
 SUFFIX = b".trashinfo"
 _HEAD = b"[Trash Info]"
 _SIZE, _DELETION = b"X-MTP-Appliance-Size", b"X-MTP-Appliance-Deletion"
 #: Bytes of a note; one that would be longer is not written, and none is read further.
 _MAX_SIZE = 1 << 16
+#: Notes that are written anew before the disk is waited for; each takes a block of it meanwhile.
+_SLICE = 64
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
 _ESCAPE = rb"%([0-9A-Fa-f]{2})"
 _NUMBER = rb"[0-9]{1,18}"
@@ -83,14 +91,18 @@ def decode(note: bytes) -> TrashInfo:
     )
 
 
-def write(info_fd: int, name: bytes, info: TrashInfo) -> None:
-    """Put a new note on the disk. Raises OSError, ValueError where it is too long."""
+def write(info_fd: int, name: bytes, info: TrashInfo, *, is_synced: bool = True) -> None:
+    """Put a new note on the disk. Raises OSError, ValueError where it is too long.
+
+    `is_synced`: whether it has to be there at once.
+    """
     note = encode(info)
     fd = os.open(name + SUFFIX, _CREATE, 0o600, dir_fd=info_fd)
     try:
         if os.write(fd, note) < len(note):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(fd)
+        if is_synced:
+            os.fsync(fd)
     except OSError:
         remove(info_fd, name)
         raise
@@ -98,12 +110,34 @@ def write(info_fd: int, name: bytes, info: TrashInfo) -> None:
         os.close(fd)
 
 
-def redate(info_fd: int, name: bytes, deleted: float) -> None:
-    """Put another date into a note, in one step. Raises OSError, ValueError."""
+def drafts(info_fd: int, dates: Mapping[bytes, float]) -> Iterator[tuple[bytes, bytes]]:
+    """Write notes anew with other dates and bring them to the disk, some at a time.
+
+    Gives each one's name and its draft's: none is there where the date has to stay wrong.
+    """
+    left = iter(dates.items())
+    while some := dict(islice(left, _SLICE)):
+        drafted = {name: os.urandom(8).hex().encode() for name in some}
+        try:
+            for name, date in some.items():
+                _draft(info_fd, name, drafted[name], date)
+            syscalls.sync_file_system(info_fd)
+        except (OSError, ValueError) as error:
+            log.info("TRASH   the dates of %d stay wrong: %s", len(some), error)
+            for draft in drafted.values():
+                remove(info_fd, draft)
+        yield from drafted.items()
+
+
+def _draft(info_fd: int, name: bytes, draft: bytes, deleted: float) -> None:
     info = read(info_fd, name)
     if info.path:
-        draft = os.urandom(8).hex().encode()
-        write(info_fd, draft, replace(info, deleted=deleted))
+        write(info_fd, draft, replace(info, deleted=deleted), is_synced=False)
+
+
+def put_in_place(info_fd: int, draft: bytes, name: bytes) -> None:
+    """Let a draft be the note, in one step; harmless where there is none."""
+    with suppress(OSError):
         os.rename(draft + SUFFIX, name + SUFFIX, src_dir_fd=info_fd, dst_dir_fd=info_fd)
 
 

@@ -61,8 +61,10 @@ class Slot:
     info: TrashInfo
 
     def abandon(self) -> None:
-        """Give the name up."""
-        trash_info.remove(self.place.info, self.name)
+        """Give the name up, unless an object has it; harmless when repeated."""
+        with suppress(OSError):
+            if not _is_taken(self.place, self.name):
+                trash_info.remove(self.place.info, self.name)
 
 
 def make(root_fd: int) -> bool:

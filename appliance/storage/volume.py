@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from appliance.errors import ApplianceError
 from appliance.mtp.codes import ResponseCode
@@ -22,6 +22,9 @@ from appliance.storage.room import with_room
 from appliance.storage.trash import Trash
 from appliance.storage.trash_days import TrashPolicy
 from appliance.values import dataclass, replace
+
+if TYPE_CHECKING:
+    from appliance.storage.sweeping import Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Volume:
         self._is_removed = False
         self._absences = 0
         self._uses: weakref.WeakSet[Use] = weakref.WeakSet()
+        self._sweep: Sweep | None = None
         self._lock = lock
         try:
             self.directories = Directories(folder.path)
@@ -91,7 +95,7 @@ class Volume:
 
     def _clean(self, root_fd: int) -> None:
         """Remove what was left, so much of it at once; a start does not wait for whole trees."""
-        left = staging.left(root_fd)
+        left = staging.left(root_fd, self.staging.name)
         for_trash, for_workplace = Allowance(AT_ONCE), Allowance(AT_ONCE)
         trash_place.clean(root_fd, for_trash)
         staging.clean(root_fd, left, for_workplace)
@@ -100,12 +104,11 @@ class Volume:
 
     def sweep(self, left: Sequence[bytes] = ()) -> None:
         """Have a thread remove what is on its way out, and what processes have `left`."""
-        from appliance.storage.sweeping import Sweep  # noqa: PLC0415 - seldom
+        from appliance.storage.sweeping import sweep  # noqa: PLC0415 - seldom
 
         with self._lock:
-            sweep = Sweep(os.dup(self.directories.get()), left)
-            self._uses.add(sweep)
-            sweep.start()
+            self._sweep = sweep(self._sweep, self.directories.get(), left)
+            self._uses.add(self._sweep)
 
     def close(self) -> None:
         """Leave nothing behind, and nothing open; harmless when repeated."""
@@ -117,9 +120,11 @@ class Volume:
         """Serve what lies there now; whether it is another than before, or a part of it is.
 
         Where there is another disk, or none, what is under way on the one before ends, as if the
-        storage had been away.
+        storage had been away. Where it is away that is only noted.
         """
         is_another = self.directories.is_another()
+        if not self.is_present:
+            return False
         if is_another:
             self._absences += 1
             self.staging.close()

@@ -160,7 +160,6 @@ class Watching:
 
     def _look_at_mounts(self) -> None:
         with self._lock:
-            self._lookup.mounts.hear()
             self._lookup.look_at_mounts()
 
     def _patience(self) -> float | None:

@@ -28,7 +28,7 @@ ENDPOINTS = 32
 MAX_DATA = 32 << 20
 
 
-class PacketError(ValueError):
+class PacketError(Exception):
     """Bytes that are no packet which may come from a usb-guest."""
 
 

@@ -187,8 +187,9 @@ def test_the_helper_answers_root_and_the_page() -> None:
     newer = ask(places.HELPER, "logs", source="responder", lines=500, after=found["cursor"])
     assert len(newer["lines"]) < len(found["lines"])
     assert ask(places.HELPER, "logs", source="kernel", lines=5)["lines"]
-    grades = {each["about"]: each["grade"] for each in ask(places.HELPER, "doctor")}
-    assert grades["settings"] == "good"
+    seen = ask(places.HELPER, "doctor")
+    assert "settings" in {each["about"] for each in seen}
+    assert not [each for each in seen if each["grade"] == "problem"]
     assert len(ask(places.HELPER, "report")["data"]) > 1000
     assert "'lines'" in as_user("mtp-appliance-web", "mtp-appliance-helper")
 

@@ -70,7 +70,7 @@ SOMETIMES: Mapping[str, tuple[str, ...]] = {
     "read:/proc/cpuinfo": (units.LEDS,),
     "read:/proc/self/net/if_inet6": (units.RESPONDER, units.WEB, units.LEDS),
 }
-#: What root's own helper may not either, and that much of what only root may it may. Not tried: /run
+#: What root's own helper may not either, and what only root may and it may too. Not tried: /run
 #: and /sys, which the virtual Pi has mounted twice, and systemd makes one of the two read-only.
 ROOTS_NEVER = (
     *(f"{how}:{place}:{PORT}" for how in ("call", "send") for place in (*FAR, *NEAR)),

@@ -18,7 +18,7 @@ CALLS = (
     *("scandir", "utime", "fchmod", "readlink", "posix_fadvise", "link"),
 )
 #: And by the C library.
-_OTHERS = ("_renameat2", "file_handle", "birth_time", "start_writing_out", "sync_file_system")
+OTHERS = ("_renameat2", "file_handle", "birth_time", "start_writing_out", "sync_file_system")
 _OWN = "/proc/self/fd/"
 _readlink = os.readlink
 
@@ -30,7 +30,7 @@ def tell_of_calls(tell: Callable[[About], None]) -> None:
     """Call `tell` before each of them from now on, for the rest of this process."""
     for name in CALLS:
         setattr(os, name, _telling(getattr(os, name), tell))
-    for name in _OTHERS:
+    for name in OTHERS:
         setattr(syscalls, name, _telling(getattr(syscalls, name), tell))
 
 

@@ -39,7 +39,7 @@ _KINDS = range(1, 15)
 _NEW, _COMMANDS, _EVENTS = range(3)
 
 
-class _Defects(logging.Handler):
+class Defects(logging.Handler):
     """Errors that the server has not foreseen."""
 
     def __init__(self) -> None:
@@ -51,9 +51,9 @@ class _Defects(logging.Handler):
 
 
 @functools.cache
-def _served() -> tuple[PtpIpServer, ScriptedResponder, _Defects]:
+def _served() -> tuple[PtpIpServer, ScriptedResponder, Defects]:
     """Start a server that stays while the process lives."""
-    defects = _Defects()
+    defects = Defects()
     logging.getLogger("appliance").addHandler(defects)
     responder = ScriptedResponder({Op.GET_OBJECT: _download, Op.SEND_OBJECT: _upload})
     server = PtpIpServer(responder, [Address("127.0.0.1", 0)])

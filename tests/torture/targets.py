@@ -27,7 +27,7 @@ from appliance.settings import store as settings_store
 from appliance.storage import trash_info
 from tests.fakes.memory_client import connect_memory
 from tests.protocol import traces
-from tests.torture import framing, outsiders
+from tests.torture import framing, outsiders, plugged
 from tests.torture.budget import Budget
 
 Target = Callable[[bytes], None]
@@ -147,6 +147,7 @@ TARGETS: dict[str, Target] = {
     "note": note,
     "conversation": conversation,
     "framing": framing.framing,
+    "conversation_by_usb": plugged.conversation_by_usb,
     "redirection": outsiders.redirection,
     "update": outsiders.update,
 }
@@ -199,6 +200,7 @@ def _sent(step: traces.Step) -> bytes | None:
 _CORPORA: dict[str, Callable[[], Iterator[bytes]]] = {
     "conversation": _conversations,
     "framing": framing.initiators,
+    "conversation_by_usb": plugged.hosts,
     "redirection": outsiders.guests,
     "update": outsiders.updates,
 }

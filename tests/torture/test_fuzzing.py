@@ -9,9 +9,12 @@ suite.
 import gc
 import importlib.util
 import random
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,9 +25,33 @@ from tests.torture.targets import TARGETS, corpus
 #: Inputs in the suite; a conversation makes a folder and a responder, framing three connections.
 _SHORT = {"conversation": 60, "framing": 300}
 _LARGEST = 4096
+#: One input in so many is as long as this, where a target can take as much.
+_SELDOM, _LONG = 100, 1 << 16
+_TAKE_MUCH = ("dataset", "settings", "note", "redirection", "update")
+#: Seconds after which an input is one that hangs; the slowest takes two, on a busy machine.
+_HANGS = 20
 #: Bytes by which memory may grow, at any moment of a run; none of the targets comes near.
 _MOST_MEMORY = 32 << 20
 _PROCESS = Path("/proc/self")
+
+
+class Hangs(BaseException):
+    """No target takes it for an error that it knows."""
+
+
+@contextmanager
+def _noticing_what_hangs() -> Iterator[None]:
+    """Break into an input for which an alarm was set, when that is over."""
+
+    def break_in(*_: object) -> None:
+        raise Hangs
+
+    before = signal.signal(signal.SIGALRM, break_in)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def mutated(chance: random.Random, seeds: list[bytes]) -> bytes:
@@ -48,6 +75,14 @@ def mutated(chance: random.Random, seeds: list[bytes]) -> bytes:
     return bytes(data[:_LARGEST])
 
 
+def repeated(chance: random.Random, seeds: list[bytes]) -> bytes:
+    """Take something that a client sent, and say a piece of it again and again."""
+    data = chance.choice(seeds)[:_LARGEST]
+    at, size = chance.randrange(len(data) + 1), chance.choice((1, 2, 4, 7, 30, 1000))
+    piece = data[at : at + size] or chance.randbytes(size)
+    return (data[:at] + piece * (_LONG // len(piece)) + data[at:])[:_LONG]
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_any_bytes_are_stood(name: str, budget: Budget) -> None:
     if budget.is_long and importlib.util.find_spec("atheris") is not None:
@@ -55,20 +90,28 @@ def test_any_bytes_are_stood(name: str, budget: Budget) -> None:
         return
     chance, count, size = random.Random(budget.seed), 0, 0
     seeds = corpus(name)
-    for data in seeds:
-        TARGETS[name](data[:_LARGEST])
+    with _noticing_what_hangs():
+        for data in seeds:
+            _try(name, data[:_LARGEST], "nothing damaged")
     end = time.monotonic() + (budget.seconds or 0)
     before = _memory_from_here()
-    while count < _SHORT.get(name, 1500) or time.monotonic() < end:
-        data = mutated(chance, seeds)
-        try:
-            TARGETS[name](data)
-        except Exception:
-            print(f"{name} with seed {budget.seed}, input {count}: {data.hex()}")
-            raise
-        count, size = count + 1, size + len(data)
+    with _noticing_what_hangs():
+        while count < _SHORT.get(name, 1500) or time.monotonic() < end:
+            is_long = name in _TAKE_MUCH and count % _SELDOM == 0
+            data = (repeated if is_long else mutated)(chance, seeds)
+            _try(name, data, f"seed {budget.seed}, input {count}")
+            count, size = count + 1, size + len(data)
     assert _memory("VmHWM") - before < _MOST_MEMORY
     budget.tell(f"{count} inputs, {size} bytes, not guided")
+
+
+def _try(name: str, data: bytes, which: str) -> None:
+    signal.alarm(_HANGS)
+    try:
+        TARGETS[name](data)
+    except BaseException:
+        print(f"{name} with {which}: {data.hex()}")
+        raise
 
 
 def _memory_from_here() -> int:

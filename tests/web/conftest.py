@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the tests of the pages share."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,28 @@ from playwright.sync_api import Browser
 
 from tests.web.appliance import FakeAppliance, Visitor, appliance, visitor
 from tests.web.browser import chromium
+from webui import app, languages
+
+_templates, _compiled = app._Templates, functools.cache(languages._compile)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with chromium() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the place for what templates become, which knows them by their content."""
+    return tmp_path_factory.mktemp("templates")
+
+
+@pytest.fixture(autouse=True)
+def compiled_once(templates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Templates and catalogues are compiled by the first test that meets them, and no other."""
+    monkeypatch.setattr("webui.app._Templates", lambda _: _templates(str(templates)))
+    monkeypatch.setattr("webui.languages._compile", _compiled)
 
 
 @pytest.fixture(autouse=True)

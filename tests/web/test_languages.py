@@ -135,6 +135,15 @@ def test_every_warning_has_words_of_its_own(owner: Visitor, code: str) -> None:
         assert concern(code) != concern("unheard-of")
 
 
+def test_who_has_no_wifi_is_not_asked_for_its_passphrase(owner: Visitor) -> None:
+    with owner.client.application.test_request_context():
+        missing, alone = (
+            advice(each, is_appliance=True) for each in ("wifi-missing", "wifi-not-joined")
+        )
+        assert ("passphrase" in missing, "passphrase" in alone) == (False, True)
+        assert "empty" in missing
+
+
 def test_every_warning_has_advice_for_who_has_the_page_alone(owner: Visitor) -> None:
     """Or else the responder's own words, where they name what only it knows."""
     with owner.client.application.test_request_context():

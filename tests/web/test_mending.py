@@ -12,13 +12,21 @@ from tests.unit.test_cli import serving
 from tests.web.appliance import HOST, FakeAppliance, Visitor
 from webui import create_app
 from webui.config import Config
+from webui.sentences import advice
 
 ANEW = "It is written anew, so that it counts again."
 CHANGE = '<button class="primary">Change it</button>'
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 
 
-@pytest.mark.parametrize("way", ["backup", "undo"])
+#: All that the page advises, in its words.
+WAYS = {
+    "undo": "Undo the last change under Settings",
+    "backup": "take over a backup under Maintenance",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_broken_file_is_mended_though_nothing_is_different(tmp_path: Path, way: str) -> None:
     path, state = tmp_path / "settings.toml", tmp_path / "state"
     (tmp_path / "share").mkdir()
@@ -33,7 +41,9 @@ def test_a_broken_file_is_mended_though_nothing_is_different(tmp_path: Path, way
         good = ask_to_mend(who, way, backup)
         assert CHANGE not in good
         path.write_text(path.read_text().replace("30", '"thirty"'))
-        assert "has errors" in who.get("/settings").text
+        shown = who.get("/settings").text
+        assert "has errors" in shown
+        assert "Undo the last change, or take over a backup under Maintenance." in shown
         shown = ask_to_mend(who, way, backup)
         assert (ANEW in shown, CHANGE in shown, "Nothing is different" in shown) == (1, 1, 0)
         fields = {key: value.replace("&#34;", '"') for key, value in HIDDEN.findall(shown)}
@@ -41,6 +51,12 @@ def test_a_broken_file_is_mended_though_nothing_is_different(tmp_path: Path, way
         assert "has errors" not in who.get("/settings").text
     reading = SettingsFile(path, tmp_path / "none").read()
     assert (reading.findings.errors, reading.settings.trash_days) == ([], 30)
+
+
+def test_only_what_works_is_advised(owner: Visitor) -> None:
+    """A setting that is changed is none of it: a file with errors is not written to."""
+    with owner.client.application.test_request_context():
+        assert advice("settings-errors", is_appliance=True) == f"{', or '.join(WAYS.values())}."
 
 
 def ask_to_mend(who: Visitor, way: str, backup: bytes) -> str:

@@ -28,6 +28,11 @@ class Held:
     over: threading.Event = field(default_factory=threading.Event)
 
 
+@pytest.fixture(autouse=True)
+def compiled_once() -> None:
+    """Here each page has its own state, and nothing from before."""
+
+
 @contextmanager
 def held(fake: FakeAppliance, verb: str) -> Iterator[Held]:
     """Let a verb take as long as this."""
@@ -105,25 +110,69 @@ def test_a_key_that_cannot_be_read_is_made_anew(fake: FakeAppliance, damage: str
     assert who.get("/settings").status_code == 200
 
 
+def change_network(owner: Visitor, fake: FakeAppliance) -> None:
+    """Ask for a network and its passphrase, and for it once more when the difference is shown."""
+    fake.answers["settings plan"] = {"changes": [CHANGE], "errors": {}}
+    review = owner.post("/settings", **{"wifi.network": "Neu", "wifi.passphrase": "hush hush"})
+    fields = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', review.text))
+    owner.post("/settings/change", **fields)
+
+
+def passphrase(fake: FakeAppliance) -> str:
+    return fake.settings.read().settings.wifi_passphrase
+
+
 def test_what_cannot_be_set_changes_nothing_that_goes_with_it(
     owner: Visitor, fake: FakeAppliance
 ) -> None:
     """A new network's passphrase with the old network is a Wi-Fi that worked, and is gone."""
-    fake.answers["settings plan"] = {"changes": [CHANGE], "errors": {}}
+    fake.settings.set_secrets({"wifi.passphrase": "older one"})
     fake.answers["settings set"] = ApplianceError("No space left", hint="the file is as it was")
-    review = owner.post("/settings", **{"wifi.network": "Neu", "wifi.passphrase": "hush hush"})
-    fields = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', review.text))
-    owner.post("/settings/change", **fields)
+    change_network(owner, fake)
     assert "as it was" in owner.said()
-    assert fake.asked("secret set") == []
+    assert passphrase(fake) == "older one"
+
+
+def test_a_passphrase_for_a_network_that_is_not_set_is_taken_back(
+    owner: Visitor, fake: FakeAppliance
+) -> None:
+    fake.answers["settings set"] = ApplianceError("No space left", hint="the file is as it was")
+    change_network(owner, fake)
+    assert "as it was" in owner.said()
+    assert passphrase(fake) == ""
+
+
+@pytest.mark.parametrize("older", ["", "older one"])
+def test_a_new_network_is_open_at_no_moment(
+    owner: Visitor, fake: FakeAppliance, older: str
+) -> None:
+    """What puts it into force may read the settings between any two changes of them."""
+    fake.settings.set_secrets({"wifi.passphrase": older})
+    seen = []
+
+    def look(**_: object) -> None:
+        found = fake.settings.read().settings
+        seen.append((found.wifi_network, found.wifi_passphrase))
+
+    fake.answers |= {"settings set": look, "secret set": look}
+    change_network(owner, fake)
+    assert seen[-1] == ("Neu", "hush hush")
+    assert ("Neu", "") not in seen
+
+
+def test_a_new_network_whose_passphrase_is_refused_is_not_set(
+    owner: Visitor, fake: FakeAppliance
+) -> None:
+    fake.answers["secret set"] = ApplianceError("No space left")
+    change_network(owner, fake)
+    assert "No space left" in owner.said()
+    assert fake.settings.read().settings.wifi_network == ""
 
 
 def test_what_is_half_done_is_told_so(owner: Visitor, fake: FakeAppliance) -> None:
-    fake.answers["settings plan"] = {"changes": [CHANGE], "errors": {}}
+    fake.settings.set_secrets({"wifi.passphrase": "older one"})
     fake.answers["secret set"] = ApplianceError("No space left")
-    review = owner.post("/settings", **{"wifi.network": "Neu", "wifi.passphrase": "hush hush"})
-    fields = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', review.text))
-    owner.post("/settings/change", **fields)
+    change_network(owner, fake)
     said = owner.said()
     assert ("All else is changed, but not the passphrase" in said, "are changed." in said) == (1, 0)
     assert fake.settings.read().settings.wifi_network == "Neu"

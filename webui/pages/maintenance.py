@@ -4,6 +4,7 @@
 import time
 from base64 import b64decode
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -16,7 +17,7 @@ from appliance.settings.store import understand
 from webui import sentences
 from webui.access import log_out
 from webui.asking import confirm
-from webui.failures import complain, done, set_secrets
+from webui.failures import change_with_secrets, complain, done
 from webui.kept import Kept
 from webui.languages import gettext
 from webui.machine import machine
@@ -90,8 +91,8 @@ def restore() -> Response:
         complain(gettext("Choose a file of settings, as the backup gives it."))
         return redirect(url_for("maintenance.index"), 303)
     text, secret = _parted(request.form.get("text", "").replace("\r\n", "\n"))
-    machine().ask("settings import", text=text, dry=False)
-    if set_secrets({**secret, **kept}):
+    take_over = partial(machine().ask, "settings import", text=text, dry=False)
+    if change_with_secrets(take_over, {**secret, **kept}):
         done(gettext("The settings are those of the backup."))
     return redirect(url_for("maintenance.index"), 303)
 
@@ -206,7 +207,10 @@ def reset() -> Any:
 def _reset_form(error: str) -> str:
     return confirm(
         gettext("Return to the settings of a new appliance?"),
-        gettext("The name, the password and all other settings are lost. Files are never deleted."),
+        gettext(
+            "The name, the password and all other settings are lost. Files are never deleted. "
+            "The PC loses the appliance for a moment; then open this page again."
+        ),
         gettext("Reset"),
         action="maintenance.reset",
         back="maintenance.index",

@@ -2,6 +2,7 @@
 """Settings: the form, the difference before it is made, and the way back."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -12,7 +13,7 @@ from appliance.settings.planning import plan
 from appliance.settings.secret_files import SECRETS
 from webui import forms
 from webui.complaints import translate
-from webui.failures import complain, done, failed, set_secrets
+from webui.failures import change_with_secrets, complain, done, failed
 from webui.kept import Kept
 from webui.languages import gettext
 from webui.machine import machine
@@ -69,9 +70,7 @@ def change() -> Any:
     kept = _kept.given(request.form)
     if kept is None:
         return _form(plain, _forgotten(), secret), 422
-    if plain:
-        machine().ask("settings set", values=plain)
-    if set_secrets({**secret, **kept}):
+    if change_with_secrets(partial(_set, plain), {**secret, **kept}):
         done(gettext("The settings are changed."))
     return redirect(url_for("settings.index"), 303)
 
@@ -100,6 +99,11 @@ def undo() -> Response:
     machine().ask("settings undo", dry=False)
     done(gettext("The settings are as they were before the last change."))
     return redirect(url_for("settings.index"), 303)
+
+
+def _set(plain: Mapping[str, str]) -> None:
+    if plain:
+        machine().ask("settings set", values=plain)
 
 
 def _shown() -> dict[str, str]:

@@ -40,9 +40,9 @@ class MadeUp:
         (root / "sys/class/udc").mkdir(parents=True)
         (root / "sys/class/udc" / UDC).symlink_to(root / device)
         self.mounts = [
-            "/dev/mmcblk0p2 / ext4 ro 0 0",
-            "/dev/mmcblk0p3 /srv ext4 rw 0 0",
-            "mtp /run/mtp-appliance-gadget/functionfs functionfs rw 0 0",
+            "22 1 179:2 / / ro,relatime shared:1 - ext4 /dev/mmcblk0p2 ro",
+            "23 22 179:3 / /srv rw,relatime shared:2 - ext4 /dev/mmcblk0p3 rw",
+            "24 22 0:30 / /run/mtp-appliance-gadget/functionfs rw - functionfs mtp rw",
         ]
         (root / "run/mtp-appliance-gadget").mkdir(parents=True)
         (root / "run/systemd/system").mkdir(parents=True)
@@ -72,7 +72,7 @@ class MadeUp:
         return None
 
     def machine(self, **changes: object) -> Machine:
-        self.write("proc/self/mounts", "\n".join(self.mounts) + "\n")
+        self.write("proc/self/mountinfo", "\n".join(self.mounts) + "\n")
         if "ip" not in self.answers:
             from appliance.services.gadget_status import network_status  # noqa: PLC0415
 

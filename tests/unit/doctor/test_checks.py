@@ -92,7 +92,7 @@ FAULTS = [
     (
         "storage Files",
         "read-only",
-        lambda m: m.mounts.append("/dev/mmcblk0p3 /srv/share ext4 ro 0 0"),
+        lambda m: m.mounts.append("25 23 179:3 / /srv/share rw - ext4 /dev/mmcblk0p3 ro"),
     ),
     ("services", "the lights is failed", say(
         "systemctl show -p LoadState,ActiveState,NRestarts mtp-appliance-leds",
@@ -151,10 +151,16 @@ def test_the_wifi_is_where_it_should_be(made_up: MadeUp) -> None:
 
 def test_read_only_and_weak_file_systems(made_up: MadeUp) -> None:
     made_up.settings = Settings(storages=(replace(SHARE, read_only=True),))
-    made_up.mounts.append("/dev/sda1 /srv/share vfat ro 0 0")
+    made_up.mounts.append("25 23 8:1 / /srv/share ro - vfat /dev/sda1 ro")
     machine = made_up.machine(status=Status(ready=True))
     assert bad(machine) == []
     assert any("FAT" in each.text for each in findings(machine))
+
+
+def test_a_sandbox_that_may_not_write_makes_no_storage_read_only(made_up: MadeUp) -> None:
+    """The page asks root's helper, before whom systemd mounts everything read-only."""
+    made_up.mounts.append("25 23 179:3 /share /srv/share ro,relatime - ext4 /dev/mmcblk0p3 rw")
+    assert bad(made_up.machine(status=Status(ready=True))) == []
 
 
 def test_what_cannot_be_seen_is_said(tmp_path: Path) -> None:

@@ -155,6 +155,48 @@ def test_a_light_that_fails_is_tried_again() -> None:
     assert not player.is_alive
 
 
+@pytest.mark.parametrize("error", [RuntimeError("GPIO busy"), OSError(5, "I/O error")])
+@pytest.mark.parametrize("fails", [lambda count, lit: count <= 99, lambda count, lit: lit])
+def test_a_light_that_fails_is_told_of_once(
+    caplog: pytest.LogCaptureFixture, error: Exception, fails: Callable[[int, bool], bool]
+) -> None:
+    """However long it does: not at each step, for the log has room for other things too."""
+
+    class Failing:
+        count = 0
+
+        def show(self, *, lit: bool) -> None:
+            self.count += 1
+            if fails(self.count, lit):
+                raise error
+
+        def close(self) -> None:
+            pass
+
+    caplog.set_level("INFO")
+    light, healthy = Failing(), FakeLight()
+    player = Player([light, healthy])
+    player.show_once(((True, 0.001), (False, 0.001)) * 60)
+    wait_until(lambda: light.count >= 120)
+    player.close()
+    told = [each.getMessage() for each in caplog.records]
+    assert len([each for each in told if "cannot be lit" in each]) == 1
+    assert len([each for each in told if "works again" in each]) == (not fails(100, True))
+    assert healthy.count == light.count
+
+
+class FakeLight:
+    """A light that is well."""
+
+    count = 0
+
+    def show(self, *, lit: bool) -> None:
+        self.count += 1
+
+    def close(self) -> None:
+        pass
+
+
 def test_what_is_shown_once_comes_before_the_pattern(factory: MockFactory) -> None:
     player = Player(board.lights(Wiring((17,), board=False)))
     pin = factory.pin(17)

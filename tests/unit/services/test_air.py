@@ -6,15 +6,21 @@ from pathlib import Path
 import pytest
 
 from appliance.services.air import Air
+from tests.unit.services.test_concerns import table
 
 HOME = "Home"
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
-    [("up", ""), ("down", "Home has not been joined"), ("dormant", "Home"), (None, "none here")],
+    ("state", "code", "words"),
+    [
+        ("up", "", ""),
+        ("down", "wifi-not-joined", "Home has not been joined"),
+        ("dormant", "wifi-not-joined", "Home"),
+        (None, "wifi-missing", "none here"),
+    ],
 )
-def test_what_is_told(tmp_path: Path, state: str | None, words: str) -> None:
+def test_what_is_told(tmp_path: Path, state: str | None, code: str, words: str) -> None:
     now = [0.0]
     air = Air(tmp_path, lambda: now[0])
     if state is not None:
@@ -23,7 +29,8 @@ def test_what_is_told(tmp_path: Path, state: str | None, words: str) -> None:
     now[0] += 100
     found = air.look(HOME)
     assert (found is None) is (not words)
-    assert found is None or (words in found.message and found.hint)
+    assert found is None or (words in found.text and found.hint)
+    assert found is None or (found.code == code and code in table())
     assert air.look("") is None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import ApplianceError
+from appliance.services import air
 from appliance.services import concerns as module
 from appliance.services.concerns import (
     Facts,
@@ -68,7 +69,7 @@ def storage(free: int, capacity: int, *, read_only: bool = False, state: str = "
             for name in ("settings", "not-in-force", "board", "small", "state", "share", "boot")
         ),
         (
-            Facts(wifi=ApplianceError("Home has not been joined", hint="is it?"), now=NOW),
+            Facts(wifi=Warning("wifi-not-joined", "Home has not been joined", "is it?"), now=NOW),
             "wifi-not-joined",
             ("Home has not",),
         ),
@@ -92,7 +93,7 @@ def test_warnings(facts: Facts, code: str, words: tuple[str, ...]) -> None:
 
 
 def test_every_code_is_in_the_table() -> None:
-    source = Path(module.__file__).read_text()
+    source = "".join(Path(str(each.__file__)).read_text() for each in (module, air))
     written = set(re.findall(r'Warning\(\s*"([a-z-]+)"', source))
     assert written | module._OF_CARDS | {"card"} == table()
 

@@ -26,6 +26,7 @@ def pretend(patch: pytest.MonkeyPatch, *roots: Path) -> None:
     for name in ("stat", "mkdir", "rename", "open", "unlink", "rmdir"):
         patch.setattr(os, name, disk.acting(name, getattr(os, name)))
     patch.setattr(syscalls, "_renameat2", disk.renaming(syscalls._renameat2))
+    patch.setattr(syscalls, "is_fat", disk.is_mine)
 
 
 class _Disk:
@@ -47,7 +48,7 @@ class _Disk:
 
     def renaming(self, call: Any) -> Any:
         def act(source_fd: int, source: bytes, target_fd: int, target: bytes, *flag: int) -> Any:
-            if not self._is_mine(source_fd):  # then the kernel does not even ask the file system
+            if not self.is_mine(source_fd):  # then the kernel does not even ask the file system
                 return call(source_fd, source, target_fd, target, *flag)
             try:
                 old = self._spelled(source, source_fd)
@@ -58,7 +59,7 @@ class _Disk:
 
         return act
 
-    def _is_mine(self, fd: int) -> bool:
+    def is_mine(self, fd: int) -> bool:
         try:
             folder = Path(f"/proc/self/fd/{fd}").readlink()
         except OSError:
@@ -69,7 +70,7 @@ class _Disk:
         """Find the name on the real disk of what the pretended one has by a name."""
         if fd is None or not isinstance(name, bytes) or b"/" in name or name == b".":
             return name
-        if not self._is_mine(fd):
+        if not self.is_mine(fd):
             return name
         folder = Path(f"/proc/self/fd/{fd}")
         plain = name.rstrip(b".") or name

@@ -198,9 +198,17 @@ def test_what_is_edited_does_not_go_to_another_disk(
     assert there.read_bytes() == b"62345"
 
 
+CHANGES: dict[str, Callable[[Catalogue, int], object]] = {
+    "edit": lambda store, file: store.edit(file).commit(),
+    "protect": lambda store, file: store.set_protected(file, protected=True),
+    "date": lambda store, file: store.set_modified(file, 7.0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("what", ["folder", "folder/file"])
-def test_what_goes_to_another_disk_is_not_edited(
-    far: Catalogue, root: Path, second: Path, what: str, monkeypatch: pytest.MonkeyPatch
+def test_what_goes_to_another_disk_is_not_changed(
+    far: Catalogue, root: Path, what: str, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (root / "folder").mkdir()
     (root / "folder" / "file").write_bytes(b"as it was")
@@ -211,12 +219,12 @@ def test_what_goes_to_another_disk_is_not_edited(
     def copying(*arguments: object) -> None:
         copy(*arguments)  # type: ignore[arg-type]
         with refused(Code.DEVICE_BUSY):
-            far.edit(file)
-        far.edit(beside).commit()
+            CHANGES[change](far, file)
+        CHANGES[change](far, beside)
 
     monkeypatch.setattr(trees, "copy", copying)
     far.move(find(far, what), SECOND, 0)
-    far.edit(file).commit()
+    CHANGES[change](far, file)
     assert content(far, file) == b"as it was"
 
 

@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
 from appliance.mtp.errors import MtpError
-from appliance.storage import Catalogue, Folder, TrashPolicy, directories, trash_info
+from appliance.storage import Catalogue, Folder, TrashPolicy, directories, syscalls, trash_info
 from appliance.storage.trash_info import TrashInfo
 from appliance.storage.write_safety import WriteSafety
 from tests.unit.storage import fat
@@ -404,3 +405,70 @@ def test_what_comes_back_into_a_folder_in_other_letters(disk: Path) -> None:
         store.trash_restore(FIRST, item.name)
         assert list(store.children(FIRST, 0)) == [again]
         assert names(store, again) == ["x.jpg"]
+
+
+# What only a sync of all brings to the disk
+
+
+def do_upload(store: Catalogue, disk: Path) -> None:
+    put(store, "new", b"new")
+
+
+def do_replace(store: Catalogue, disk: Path) -> None:
+    put(store, "file", b"newer")
+
+
+def do_rename(store: Catalogue, disk: Path) -> None:
+    store.rename(find(store, "file"), "other")
+
+
+def do_move(store: Catalogue, disk: Path) -> None:
+    store.move(find(store, "file"), FIRST, find(store, "folder"))
+
+
+def do_copy(store: Catalogue, disk: Path) -> None:
+    store.copy(find(store, "file"), FIRST, find(store, "folder"))
+
+
+def do_delete(store: Catalogue, disk: Path) -> None:
+    store.delete(find(store, "file"))
+
+
+def do_restore(store: Catalogue, disk: Path) -> None:
+    (item,) = store.trash_list()
+    store.trash_restore(FIRST, item.name)
+
+
+@SAFETIES
+@pytest.mark.parametrize(
+    "act", [do_upload, do_replace, do_rename, do_move, do_copy, do_delete, do_restore]
+)
+def test_a_new_name_comes_to_the_disk_with_where_its_file_begins(
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    safety: WriteSafety,
+    act: Callable[[Catalogue, Path], None],
+) -> None:
+    """The folder's own sync leaves that out: after it, and a power cut, the file would be empty."""
+    (disk / "folder").mkdir()
+    (disk / "file").write_bytes(b"file")
+    done: list[str] = []
+    for where, name in ((syscalls, "_renameat2"), (os, "rename"), (syscalls, "sync_file_system")):
+        monkeypatch.setattr(where, name, _noting(done, name, getattr(where, name)))
+    with Catalogue([Folder(disk, "Stick")], trash=TrashPolicy(), write_safety=safety) as store:
+        names(store, find(store, "folder"))
+        store.delete(put(store, "deleted", b"deleted"))
+        store.settle()
+        done.clear()
+        act(store, disk)
+        store.settle()
+        assert set(done) - {"sync_file_system"}
+        assert done[-1] == "sync_file_system"
+
+
+def _noting(done: list[str], name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*words: Any) -> Any:
+        done.append(name)
+        return original(*words)
+
+    return call

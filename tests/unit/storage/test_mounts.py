@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Disks that are mounted on a storage's folder, or in it, while it is served."""
 
+import os
 import subprocess
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance.mtp.codes import ResponseCode as Code
-from appliance.mtp.ports import ChangeKind
+from appliance.mtp.ports import Change, ChangeKind
 from appliance.storage import Catalogue, Folder, WriteSafety
 from appliance.storage.storages import State
 from tests.unit.storage.helpers import (
@@ -53,9 +55,13 @@ def serving(request: pytest.FixtureRequest, root: Path) -> Iterator[Catalogue]:
         yield store
 
 
+def take_away(root: Path) -> None:
+    subprocess.run(["umount", "--lazy", str(root)], check=True)
+
+
 def beneath(root: Path) -> list[str]:
     """What lies where a disk was mounted, after it has been taken away."""
-    subprocess.run(["umount", "--lazy", str(root)], check=True)
+    take_away(root)
     return [each.name for each in root.iterdir()]
 
 
@@ -84,6 +90,19 @@ def test_an_upload_is_the_first_to_meet_it(serving: Catalogue, root: Path, disk:
     put(serving, "second", b"2")
     assert (root / "second").read_bytes() == b"2"
     assert beneath(root) == ["first"]
+
+
+def test_an_upload_meets_it_while_the_thread_waits_to_look(root: Path, disk: Disk) -> None:
+    """The thread was told of it first, and cannot look before the upload has let it."""
+    with Catalogue([Folder(root, "Card")], watch=True) as store:
+        put(store, "first", b"1")
+        threading.Event().wait(1)
+        with store._lock:
+            disk(root)
+            threading.Event().wait(0.2)
+            put(store, "second", b"2")
+        assert (root / "second").read_bytes() == b"2"
+        assert beneath(root) == ["first"]
 
 
 def test_what_is_under_way_ends(serving: Catalogue, root: Path, disk: Disk) -> None:
@@ -236,3 +255,99 @@ def test_events_that_are_lost_when_it_comes(root: Path, disk: Disk) -> None:
             watching.wake()
         wait_until(lambda: bool(told))
         assert told == [find(store, "on the disk")]
+
+
+class Told:
+    """What the listeners of a store were told: names of what came, handles of what went."""
+
+    def __init__(self, store: Catalogue) -> None:
+        self._store = store
+        self.came: list[str] = []
+        self.went: list[int] = []
+        store.listen(self._hear)
+
+    def _hear(self, change: Change) -> None:
+        if change.kind is ChangeKind.ADDED:
+            self.came.append(os.fsdecode(self._store._lookup.table.name(change.number)))
+        elif change.kind is ChangeKind.REMOVED:
+            self.went.append(change.number)
+
+
+def is_seen_to_be_gone(store: Catalogue) -> bool:
+    """Whether the thread has looked for what lay on a disk that was taken away."""
+    watching = store._watching
+    assert watching is not None
+    with store._lock:
+        return not (len(watching._followed) or watching._folders)
+
+
+def ask_for_space(store: Catalogue) -> None:
+    """Reach the disk, as a PC and the status do, without a look at what is mounted."""
+    store.storage(FIRST)
+
+
+@pytest.mark.parametrize("first", [names, ask_for_space])
+def test_another_disk_with_the_number_of_the_one_before(
+    root: Path, disk: Disk, first: Callable[[Catalogue], object]
+) -> None:
+    """The kernel gives the next disk the number of one that was pulled, and roots have the same."""
+    disk(root)
+    (root / "d").mkdir()
+    (root / "d" / "one").touch()
+    with Catalogue([Folder(root, "Card")], watch=True) as store:
+        one = find(store, "d/one")
+        number, told = (root.stat().st_dev, root.stat().st_ino), Told(store)
+        take_away(root)
+        wait_until(lambda: is_seen_to_be_gone(store))
+        with store._lock:
+            disk(root)
+            (root / "d").mkdir()
+            (root / "d" / "two").touch()
+            if (root.stat().st_dev, root.stat().st_ino) != number:
+                pytest.skip("this machine gave it another number")
+            first(store)
+        wait_until(lambda: "two" in told.came)
+        assert one in told.went
+        (root / "d" / "three").touch()
+        wait_until(lambda: "three" in told.came)
+
+
+def test_a_disk_that_is_reached_before_it_was_seen_to_be_another(root: Path, disk: Disk) -> None:
+    disk(root)
+    (root / "one").touch()
+    with Catalogue([Folder(root, "Card")], watch=True) as store:
+        one, told = find(store, "one"), Told(store)
+        upload = begin(store, "upload", b"1")
+        with store._lock:
+            take_away(root)
+            disk(root)
+            (root / "two").touch()
+            ask_for_space(store)
+        wait_until(lambda: "two" in told.came)
+        assert one in told.went
+        with refused(Code.STORE_NOT_AVAILABLE):
+            upload.commit()
+
+
+@pytest.mark.parametrize("is_seen", [False, True])
+@pytest.mark.parametrize("away", ["eject", "lock"])
+def test_a_disk_that_is_changed_while_the_storage_is_away(
+    serving: Catalogue, root: Path, tmp_path: Path, disk: Disk, away: str, *, is_seen: bool
+) -> None:
+    """It is no news once the storage is back: what begins then goes on."""
+    (tmp_path / "elsewhere").mkdir()
+    disk(root)
+    file = find(serving, "on the disk")
+    serving.eject(FIRST) if away == "eject" else serving.lock()
+    disk(root)
+    (root / "two").touch()
+    if is_seen:
+        with refused(Code.STORE_NOT_AVAILABLE):
+            begin(serving, "too early")
+    serving.load(FIRST) if away == "eject" else serving.unlock()
+    edit = serving.edit(file)
+    disk(tmp_path / "elsewhere")
+    assert sorted(names(serving)) == ["on the disk", "two"]
+    edit.write(0, memoryview(b"2"))
+    edit.commit()
+    assert (root / "on the disk").read_bytes() == b"2"

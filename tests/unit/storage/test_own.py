@@ -104,7 +104,19 @@ def test_leaving() -> None:
     own = OwnChanges()
     with own.leaving(3), own.leaving(3):
         with own.leaving(4):
-            assert own.is_leaving([9, 4])
-        assert own.is_leaving([3, 1])
-        assert not own.is_leaving([4, 1])
-    assert not own.is_leaving([3, 4])
+            assert own.is_leaving(4)
+        assert own.is_leaving(3)
+        assert not own.is_leaving(4)
+        assert not own.is_emptied([3, 1])
+    assert not own.is_leaving(3)
+
+
+def test_a_folder_is_emptied_until_all_who_do_so_have_ended() -> None:
+    own = OwnChanges()
+    with own.emptying(3), own.emptying(3):
+        with own.emptying(4):
+            assert own.is_emptied([9, 4])
+        assert own.is_emptied([3, 1])
+        assert not own.is_emptied([4, 1])
+        assert not own.is_leaving(3)
+    assert not own.is_emptied([3, 4])

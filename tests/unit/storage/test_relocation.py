@@ -408,6 +408,20 @@ def test_a_file_that_is_replaced_by_one_that_looks_the_same_is_kept(
     assert file.read_text() == "A/TWO"
 
 
+def test_what_the_device_protects_in_a_tree_on_its_way_is_kept(
+    far: Catalogue, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = trees.copy
+
+    def protecting(*arguments: Any) -> None:
+        copy(*arguments)
+        (tree / "a" / "two").chmod(0o444)
+
+    monkeypatch.setattr(trees, "copy", protecting)
+    far.move(find(far, "tree"), SECOND, 0)
+    assert far.record(find(far, "tree/a/two")).protected
+
+
 def test_a_file_that_changes_while_it_goes_to_another_file_system(
     far: Catalogue, root: Path, second: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

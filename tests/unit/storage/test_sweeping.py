@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from appliance.storage import Catalogue, Folder, TrashPolicy, sweeping
-from appliance.storage.removal import AT_ONCE
+from appliance.storage import Catalogue, Folder, TrashPolicy, sweeping, trash_place
+from appliance.storage.removal import AT_ONCE, Allowance
 from appliance.storage.sweeping import Sweep
 from tests.unit.storage.helpers import (
     FIRST,
@@ -166,6 +166,111 @@ def test_the_next_start_goes_on(root: Path, halted: threading.Event) -> None:
         Catalogue([Folder(root, "Card")]).close()
         rounds += 1
         assert rounds < 100
+
+
+def sweeps() -> int:
+    """Count the threads that sweep."""
+    return sum(each.name == "sweep" for each in threading.enumerate())
+
+
+def delete_large(store: Catalogue, root: Path, name: str) -> None:
+    plant(root / name)
+    store.delete(find(store, name))
+
+
+def test_many_deletions_have_one_thread(root: Path) -> None:
+    """What comes while it waits for its turn it does too, and what comes while it works."""
+    policy = TrashPolicy(count=1, share=1.0)
+    with Catalogue([Folder(root, "Card")], trash=policy) as store:
+        delete_large(store, root, "first")
+        with sweeping._TURN:
+            for number in range(10):
+                delete_large(store, root, f"{number}")
+            assert sweeps() == 1
+            assert any(expunged(root).iterdir())
+        wait_until(lambda: not any(expunged(root).iterdir()))
+        wait_until(lambda: not sweeps())
+
+
+def test_what_comes_while_the_thread_works_goes_too(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clear = trash_place.clear_expunged
+    working, going_on = threading.Event(), threading.Event()
+
+    def clearing(root_fd: int, allowance: Allowance) -> bool:
+        is_any = clear(root_fd, allowance)
+        if threading.current_thread().name == "sweep":
+            working.set()
+            going_on.wait()
+        return is_any
+
+    policy = TrashPolicy(count=1, share=1.0)
+    with Catalogue([Folder(root, "Card")], trash=policy) as store:
+        delete_large(store, root, "kept")
+        monkeypatch.setattr(trash_place, "clear_expunged", clearing)
+        delete_large(store, root, "first")
+        working.wait()
+        delete_large(store, root, "second")
+        assert any(expunged(root).iterdir())
+        assert sweeps() == 1
+        going_on.set()
+        wait_until(lambda: not any(expunged(root).iterdir()))
+        wait_until(lambda: not sweeps())
+        delete_large(store, root, "third")
+        wait_until(lambda: not any(expunged(root).iterdir()))
+
+
+def test_it_goes_on_where_a_person_allows_changes_again(root: Path) -> None:
+    policy = TrashPolicy(count=1, share=1.0)
+    with Catalogue([Folder(root, "Card")], trash=policy) as store:
+        with sweeping._TURN:
+            delete_large(store, root, "first")
+            delete_large(store, root, "second")
+            store.set_read_only(FIRST, read_only=True)
+        assert any(expunged(root).iterdir())
+        store.set_read_only(FIRST, read_only=False)
+        wait_until(lambda: not any(expunged(root).iterdir()))
+
+
+def test_what_was_left_goes_where_a_person_allows_changes(root: Path) -> None:
+    plant(root / WORKPLACE / "1-gone" / "tree")
+    with Catalogue([Folder(root, "Card", read_only=True)]) as store:
+        assert any((root / WORKPLACE / "1-gone" / "tree").iterdir())
+        store.set_read_only(FIRST, read_only=False)
+        wait_until(lambda: not (root / WORKPLACE).exists())
+
+
+def test_what_is_under_way_stays_where_changes_are_allowed_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a file system without locks, too."""
+    monkeypatch.setattr("appliance.storage.staging.lock", lambda _: True)
+    with Catalogue([Folder(root, "Card")]) as store:
+        handle = put(store, "file", b"1")
+        begin(store, "upload", b"1")
+        store.set_read_only(FIRST, read_only=True)
+        ready = [each.name for each in (root / WORKPLACE).iterdir()]
+        store.set_read_only(FIRST, read_only=False)
+        assert [each.name for each in (root / WORKPLACE).iterdir()] == ready
+        store.delete(handle)
+        put(store, "file", b"2")
+        assert (root / "file").read_bytes() == b"2"
+
+
+def test_a_disk_that_comes_is_not_swept_by_the_thread_of_the_one_before(
+    root: Path, tmp_path: Path
+) -> None:
+    with sweeping._TURN:
+        sweep = Sweep(os.open(root, os.O_RDONLY), [])
+        other_fd, root_fd = os.open(tmp_path, os.O_RDONLY), os.open(root, os.O_RDONLY)
+        assert not sweep.join(other_fd, [])
+        assert sweep.join(root_fd, [])
+        sweep.start()
+        sweep.let_go()
+        assert not sweep.join(root_fd, [])
+        os.close(other_fd)
+        os.close(root_fd)
 
 
 def test_who_needs_the_room_does_not_wait_for_the_thread(

@@ -31,6 +31,7 @@ from appliance.storage import (
 )
 from appliance.storage import trash as trash_module
 from appliance.storage.staging import StagedFile
+from appliance.storage.trash_place import Slot
 from tests.unit.storage.conftest import Mount
 from tests.unit.storage.ear import Ear
 from tests.unit.storage.helpers import (
@@ -462,6 +463,30 @@ def test_where_the_trash_does_not_work_either_it_is_replaced(
     assert (root / "file").read_bytes() == b"new"
     assert keeping.trash_list() == []
     assert list(trash(root, "info").iterdir()) == []
+
+
+def test_no_note_stays_where_the_folder_moves_before_a_file_in_it_is_replaced(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "folder").mkdir()
+    (root / "folder" / "file").write_bytes(b"older")
+    with Catalogue([Folder(root, "Card")], trash=TrashPolicy(), watch=True, renew=True) as store:
+        ear = Ear(store, root)
+        upload = begin(store, "file", b"newer", parent=find(store, "folder"))
+        reserve = trash_module.Trash.reserve
+
+        def late(*arguments: Any) -> Slot:
+            slot = reserve(*arguments)
+            if (root / "folder").exists():
+                (root / "folder").rename(root / "other")
+                ear.all()
+            return slot
+
+        monkeypatch.setattr(trash_module.Trash, "reserve", late)
+        upload.commit()
+    assert (root / "other" / "file").read_bytes() == b"newer"
+    assert [each.name for each in trash(root, "info").iterdir()] == ["file.trashinfo"]
+    assert trash(root, "files", "file").read_bytes() == b"older"
 
 
 @pytest.mark.usefixtures("without_exchange")
@@ -935,6 +960,37 @@ def test_what_is_deleted_before_the_clock_is_set_gets_its_true_date(
         for name, _ in listed(store):
             store.trash_restore(FIRST, name)
     assert {each.name for each in root.iterdir()} >= {"file", "later"}
+
+
+def test_nobody_waits_for_the_disk_while_many_dates_are_corrected(
+    keeping: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notes are synced together, and the lock is free meanwhile, in which one of them goes."""
+    for number in range(50):
+        keeping.delete(put(keeping, f"{number}", b"1"))
+    true = time.time() + 1000 * DAY
+    monkeypatch.setattr(time, "time", lambda: true)
+    synced: list[bool] = []
+
+    def noting(sync: Callable[[int], None], *, goes: str = "") -> Callable[[int], None]:
+        def call(fd: int) -> None:
+            synced.append(keeping._lock._is_owned())  # type: ignore[attr-defined]
+            sync(fd)
+            if goes:
+                keeping.trash_empty(FIRST, goes)
+
+        return call
+
+    monkeypatch.setattr(os, "fsync", noting(os.fsync))
+    together = noting(syscalls.sync_file_system, goes="7")
+    monkeypatch.setattr(syscalls, "sync_file_system", together)
+    keeping.trash_purge()
+    assert len(synced) < 10
+    assert not any(synced[:-1])  # the last one counts the day
+    items = keeping.trash_list()
+    assert len(items) == 49
+    assert all(abs(item.deleted - true) < 60 for item in items)
+    assert len(list(trash(root, "info").iterdir())) == 49
 
 
 def test_a_date_that_cannot_be_corrected_hurts_nothing(

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What sessions do themselves is not told: each method of the store, in watched folders."""
 
+import errno
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,9 +14,9 @@ import pytest
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import ChangeKind
-from appliance.storage import Catalogue, Folder, syscalls
+from appliance.storage import Catalogue, Folder, deletion, syscalls
 from appliance.storage.trash_days import TrashPolicy
-from tests.unit.storage.ear import Ear
+from tests.unit.storage.ear import Ear, Told
 from tests.unit.storage.helpers import FIRST, SECOND, begin, find, names, put, refused
 from tests.unit.storage.test_watching import listed
 
@@ -155,6 +157,19 @@ def test_what_is_left_of_a_partial_deletion_is_told(desk: Desk, ear: Ear) -> Non
     assert ear.all() == [(REMOVED, before["deep"])]
 
 
+def test_deleting_by_a_former_handle_is_not_told(
+    desk: Desk, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.store._lookup.renews_handles = True
+    (desk.root / "file").write_text("theirs")
+    assert ear.all() != []
+    assert find(desk.store, "file") != desk.file
+    monkeypatch.setattr(deletion, "sync", lambda _: told.extend(ear.all()))
+    told: list[Told] = []
+    desk.store.delete(desk.file)
+    assert told + ear.all() == []
+
+
 @pytest.mark.parametrize("listing", [False, True])
 @pytest.mark.parametrize("renew", [False, True])
 def test_a_tree_that_others_move_away_while_we_delete_it(
@@ -266,6 +281,53 @@ def test_own_doing_is_not_told_where_a_trash_is_kept(keeping: Desk, doing: str) 
     ear = Ear(keeping.store, keeping.root)
     DOINGS[doing](keeping)
     assert ear.all() == []
+
+
+@pytest.mark.parametrize("listing", [False, True])
+def test_what_the_device_does_in_a_tree_until_its_deletion_is_cancelled_is_told(
+    keeping: Desk, *, listing: bool
+) -> None:
+    inner = keeping.root / "tree" / "inner"
+    (inner / "other").touch()
+    before = listed(keeping.store)
+    ear = Ear(keeping.store, keeping.root)
+    ear.all()
+    told: list[Told] = []
+    looks = itertools.count(1)
+
+    def look() -> None:
+        if next(looks) == 2:
+            (inner / "other").unlink()
+            (inner / "deep").write_text("longer")
+            (inner / "new").touch()
+            if listing:
+                listed(keeping.store)
+            told.extend(ear.all())
+            raise MtpError(ResponseCode.TRANSACTION_CANCELLED)
+
+    with refused(ResponseCode.TRANSACTION_CANCELLED):
+        keeping.store.delete(keeping.tree, look=look)
+    told += ear.all()
+    new = find(keeping.store, "tree/inner/new")
+    assert set(told) == {(REMOVED, before["other"]), (CONTENT, before["deep"]), (ADDED, new)}
+    assert names(keeping.store, before["inner"]) == ["deep", "new"]
+
+
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_a_deletion_that_does_not_reach_the_disk_is_told(
+    keeping: Desk, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    ear = Ear(keeping.store, keeping.root)
+
+    def failing(fd: int) -> None:
+        told.extend(ear.all())
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    told: list[Told] = []
+    monkeypatch.setattr(deletion, "sync", failing)
+    with refused(ResponseCode.GENERAL_ERROR):
+        keeping.store.delete(getattr(keeping, what))
+    assert told + ear.all() == [(REMOVED, getattr(keeping, what))]
 
 
 def test_what_is_restored_is_told_by_who_restores_it(keeping: Desk) -> None:

@@ -1,16 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Cancelling over PTP/IP."""
 
+import struct
 import time
+from pathlib import Path
+from typing import cast
 
 import pytest
 
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.transaction import BytesSource, Reply, Request
+from appliance.storage import Catalogue, TrashPolicy
 from appliance.transports import ptpip_commands
+from appliance.transports.ptpip import PtpIpServer
 from appliance.transports.ptpip_cancel import Cancellation, CancelledError
 from appliance.transports.ptpip_channel import PIECE_SIZE
-from tests.fakes.ptpip_client import DATA, PATIENCE, PONG, PROBE, START_DATA, PtpIpClient, Wire
+from appliance.transports.ptpip_listen import Address
+from tests.fakes.device import responder_for
+from tests.fakes.ptpip_client import (
+    CANCEL,
+    DATA,
+    PATIENCE,
+    PONG,
+    PROBE,
+    REQUEST,
+    START_DATA,
+    PtpIpClient,
+    Wire,
+)
 from tests.fakes.responder import PatternSource, RecordingSink, ScriptedResponder
 
 GET, PUT = 0x1009, 0x100D
@@ -220,6 +237,30 @@ def is_cancelled(cancellation: Cancellation) -> bool:
     except CancelledError:
         return True
     return False
+
+
+@pytest.mark.parametrize("length", [7, 8])
+def test_what_is_no_packet_ends_a_deletion_before_anything_goes(
+    tmp_path: Path, length: int
+) -> None:
+    """A cancel without a number comes with the request, so before the deletion first looks."""
+    (tmp_path / "folder").mkdir()
+    for number in range(3):
+        (tmp_path / "folder" / f"{number}").write_bytes(b"precious")
+    with (
+        responder_for([tmp_path]) as responder,
+        PtpIpServer(responder, [Address("127.0.0.1", 0)]) as server,
+        PtpIpClient(server.addresses[0]) as client,
+    ):
+        cast(Catalogue, responder.store).set_trash(TrashPolicy())
+        client.call(0x1002, 1)
+        (folder,) = responder.store.children(responder.store.storage_ids()[0], 0)
+        head = struct.pack("<IHI", 1, 0x100B, client.transaction_id + 1)
+        request = head + struct.pack("<I", folder)
+        begun = struct.pack("<II", 8 + len(request), REQUEST) + request
+        client.command.raw(begun + struct.pack("<II", length, CANCEL))
+        assert client.command.is_over()
+    assert len(list((tmp_path / "folder").iterdir())) == 3
 
 
 @pytest.mark.parametrize(
