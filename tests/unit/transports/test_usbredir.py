@@ -649,8 +649,9 @@ def test_a_connection_that_says_nothing_makes_room_for_a_guest(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And only then: it may be that of a machine that is paused, or that is to migrate here."""
+    monkeypatch.setattr(usbredir, "_SILENCE", 1000.0)
+    silent = [dial(path) for _ in range(2)]  # first, lest one that knocks takes a place of theirs
     speaking = [plugged(path) for _ in range(MAX_GUESTS - 2)]
-    silent = [dial(path) for _ in range(2)]
     until(lambda: not is_let_in(path))
     monkeypatch.setattr(usbredir, "_SILENCE", 0.0)
     late = plugged(path)
@@ -659,7 +660,7 @@ def test_a_connection_that_says_nothing_makes_room_for_a_guest(
     silent.remove(gone)
     paused = Guest(silent[0])
     paused.plug()
-    monkeypatch.setattr(usbredir, "_SILENCE", 10.0)
+    monkeypatch.setattr(usbredir, "_SILENCE", 1000.0)
     assert not is_let_in(path)
     for each in (*speaking, late):
         assert each.control(0x80, 0, 0, 0, 2) == (fake.SUCCESS, b"\1\0")
