@@ -13,7 +13,7 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 _MOST = 1024
@@ -87,27 +87,17 @@ class OwnChanges:
         if status is not None:
             self.note(edit.handle, status)
 
-    @contextmanager
-    def leaving(self, handle: int) -> Iterator[None]:
+    def leaving(self, handle: int) -> AbstractContextManager[None]:
         """Note, for the length of a block, that we are deleting an object."""
-        self._leaving.append(handle)
-        try:
-            yield
-        finally:
-            self._leaving.remove(handle)
+        return _held_in(self._leaving, handle)
 
     def is_leaving(self, row: int) -> bool:
         """Whether an object is being deleted."""
         return bool(self._leaving) and row in map(self._current, self._leaving)
 
-    @contextmanager
-    def emptying(self, folder: int) -> Iterator[None]:
+    def emptying(self, folder: int) -> AbstractContextManager[None]:
         """Note, for the length of a block, that we are removing all that is in a folder."""
-        self._emptied.append(folder)
-        try:
-            yield
-        finally:
-            self._emptied.remove(folder)
+        return _held_in(self._emptied, folder)
 
     def is_emptied(self, rows: Iterable[int]) -> bool:
         """Whether all in one of the rows is being removed."""
@@ -130,3 +120,12 @@ def _look(status: os.stat_result) -> _Look:
     if stat.S_ISDIR(status.st_mode):
         return status.st_ino, status.st_mode
     return status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@contextmanager
+def _held_in(rows: list[int], row: int) -> Iterator[None]:
+    rows.append(row)
+    try:
+        yield
+    finally:
+        rows.remove(row)

@@ -186,15 +186,21 @@ def test_who_cannot_name_it_does_not_claim_it(fake: FakeAppliance) -> None:
     assert fake.asked("secret set") == []
 
 
+def owner_of(tmp_path: Path, failures: Path) -> Visitor:
+    """Log in at an appliance whose units leave their failures there."""
+    FakeAppliance(tmp_path).claim()
+    config = replace(FakeAppliance(tmp_path).config(), failures=failures)
+    who = Visitor(create_app(config).test_client())
+    who.log_in()
+    return who
+
+
 def test_where_nothing_serves_home_says_what_has_failed(tmp_path: Path) -> None:
     """Light and page say the same, and the reason is there to be read."""
     failures = tmp_path / "failures"
     failures.mkdir()
     (failures / "card-settings").write_text("line 3: <unfinished> | mend it\n")
-    FakeAppliance(tmp_path).claim()
-    config = replace(FakeAppliance(tmp_path).config(), failures=failures)
-    who = Visitor(create_app(config).test_client())
-    who.log_in()
+    who = owner_of(tmp_path, failures)
     shown = who.get("/").text
     assert "light-error" in shown
     assert "The settings on the card do not count" in shown
@@ -211,10 +217,7 @@ def test_a_failure_that_is_over_or_cannot_be_read_hides_no_other(tmp_path: Path)
     (failures / "b.service").mkdir(parents=True)
     (failures / "a.service").symlink_to("gone")  # as one that goes while they are read
     (failures / "c.service").write_text("exit-code (exited 1)\n")
-    FakeAppliance(tmp_path).claim()
-    config = replace(FakeAppliance(tmp_path).config(), failures=failures)
-    who = Visitor(create_app(config).test_client())
-    who.log_in()
+    who = owner_of(tmp_path, failures)
     shown = who.get("/").text
     assert "c.service has failed: exit-code (exited 1)" in shown
     assert "b.service has failed<" in shown
