@@ -78,7 +78,7 @@ class Unplugs:
         if how is Unplugs._slept:
             self._go_on(host, doing)
         self.done[f"{doing.what}: {far}, {how.__name__.strip('_')}"] += 1
-        self._judge()
+        self._judge(is_announced=far.startswith(Op.SEND_OBJECT_INFO.name))
 
     def _begin(self, host: Host, *, packets: bool) -> UnderWay:
         """Begin an operation or a download, up to some byte or packet of it."""
@@ -173,13 +173,18 @@ class Unplugs:
 
     # Judging
 
-    def _judge(self) -> None:
-        """See that the next client works at once, what is on the disk, and that nothing grows."""
+    def _judge(self, *, is_announced: bool = False) -> None:
+        """See that the next client works at once, what is on the disk, and that nothing grows.
+
+        What was announced, and never sent, may wait until its session ends.
+        """
         host = next_client()
         self.longest = max(self.longest, host.waited)
         for _ in range(2):
             answer = host.ask(Op.GET_STORAGE_IDS)
             assert (answer.code, answer.transaction_id) == (OK, host.transaction_id), answer
+        if is_announced:
+            host.ask(Op.CLOSE_SESSION)
         self._wait(lambda: self._appliance.leftovers() == [], "remains")
         self._expected.settle(self._look())
         host.die()
