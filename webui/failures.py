@@ -11,7 +11,6 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from appliance.errors import ApplianceError
-from appliance.settings.schema import Settings
 from webui.complaints import refusal
 from webui.languages import gettext, lazy_gettext
 from webui.machine import machine
@@ -67,8 +66,8 @@ def change_with_secrets(change: Callable[[], object], secret: Mapping[str, str])
     Secrets come last: what is set first on a full card is refused, and then nothing is changed. But
     a passphrase where there is none comes first, for without it the new Wi-Fi would be an open one.
     """
-    known = machine().settings
-    first = {key: text for key, text in secret.items() if text and not _is_known(known, key)}
+    passphrase = "" if machine().settings.wifi_passphrase else secret.get(_PASSPHRASE, "")
+    first = {_PASSPHRASE: passphrase} if passphrase else {}
     machine().set_secrets(first)
     try:
         change()
@@ -83,10 +82,6 @@ def change_with_secrets(change: Callable[[], object], secret: Mapping[str, str])
         failed(error)
         return False
     return True
-
-
-def _is_known(settings: Settings, key: str) -> bool:
-    return key != _PASSPHRASE or bool(settings.wifi_passphrase)
 
 
 def _show_http(error: HTTPException) -> Any:

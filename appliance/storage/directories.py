@@ -107,6 +107,16 @@ def sync(fd: int) -> None:
             raise
 
 
+def sync_and_close(*fds: int) -> None:
+    """Do so with directories, in turn, and close them all, whatever goes wrong. Raises OSError."""
+    try:
+        for fd in fds:
+            sync(fd)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
 class Directories:
     """The directories of one storage; not for several threads at once. Raises OSError if new.
 

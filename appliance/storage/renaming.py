@@ -8,7 +8,7 @@ from functools import partial
 from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.storage import syscalls
-from appliance.storage.directories import keep, sync
+from appliance.storage.directories import keep, sync_and_close
 from appliance.storage.errors import reporting
 from appliance.storage.lookup import Lookup, is_same
 from appliance.storage.room import with_room
@@ -28,9 +28,8 @@ class Renaming:
             trash = self._lookup.volume_of(handle).trash
         fd = with_room(trash.expunge_oldest, partial(self._give_name, handle, name))
         if fd >= 0:
-            with ExitStack() as held, reporting():
-                held.callback(os.close, fd)
-                sync(fd)
+            with reporting():
+                sync_and_close(fd)
 
     def _give_name(self, handle: int, name: str) -> int:
         """Rename; descriptor of the folder, to be synced, -1 where the object is called so."""

@@ -15,7 +15,7 @@ from appliance.mtp.codes import ResponseCode
 from appliance.mtp.errors import MtpError
 from appliance.mtp.transaction import Look, unattended
 from appliance.storage import syscalls
-from appliance.storage.directories import sync
+from appliance.storage.directories import sync_and_close
 from appliance.storage.errors import reporting
 from appliance.storage.room import with_room
 from appliance.storage.staging import StagedFile
@@ -111,7 +111,7 @@ class StagedUpload:
                 raise
             self._is_open = False
             self.staged.close()
-            _sync_and_close(folders)
+            sync_and_close(*folders)
 
     def sync(self) -> None:
         """Bring the content to the disk. Raises OSError."""
@@ -155,12 +155,3 @@ class StagedUpload:
         if self._modified is not None:
             with suppress(OSError, OverflowError, ValueError):  # a date that cannot be kept
                 os.utime(self.staged.fd, (self._modified, self._modified))
-
-
-def _sync_and_close(folders: list[int]) -> None:
-    try:
-        for fd in folders:
-            sync(fd)
-    finally:
-        for fd in folders:
-            os.close(fd)

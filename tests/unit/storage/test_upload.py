@@ -16,7 +16,6 @@ from appliance.mtp.codes import ResponseCode as Code
 from appliance.mtp.errors import MtpError
 from appliance.mtp.ports import MadeFolder
 from appliance.storage import Catalogue, Folder, TrashPolicy, WriteSafety, directories, syscalls
-from appliance.storage import upload as uploads
 from tests.unit.storage.ear import Ear
 from tests.unit.storage.helpers import (
     FIRST,
@@ -351,7 +350,7 @@ def test_content_is_on_the_disk_before_the_name_and_the_name_before_ok(
     for call in ("fsync", "fdatasync", "rename", "utime"):
         monkeypatch.setattr(os, call, noting(call, getattr(os, call)))
     monkeypatch.setattr(syscalls, "rename_new", noting("rename", syscalls.rename_new))
-    monkeypatch.setattr(uploads, "sync", noting("sync folder", directories.sync))
+    monkeypatch.setattr(directories, "sync", noting("sync folder", directories.sync))
     upload.commit()
     assert done == ["fdatasync", "rename", "sync folder", "fsync"]
 
@@ -383,7 +382,7 @@ def test_a_folder_whose_name_does_not_reach_the_disk(
         raise OSError(errno.EIO, "bad sector")
 
     with monkeypatch.context() as patch:
-        patch.setattr(uploads, "sync", failing)
+        patch.setattr(directories, "sync", failing)
         with refused(Code.GENERAL_ERROR):
             upload.commit()
     assert (root / "file").read_bytes() == b"1"
